@@ -1,0 +1,59 @@
+//! `AUTHLIMIT.EFFECT`
+
+use crate::limiter::Limiter;
+use crate::redis::command::{Argument, ArgumentKind, Command, KeyAccess, Spec};
+use crate::redis::error::CommandError;
+use crate::redis::message::{self, Message};
+use crate::redis::session::{EFFECT_COMMAND, Session};
+
+/// `AUTHLIMIT.EFFECT key message`: what another server, or this one before a restart, has decided.
+///
+/// Internal: it comes from the primary's replication stream and from the append-only file, and is
+/// refused from a client. What a message holds is told in `redis::message`.
+pub(crate) struct ApplyEffect<'a>(Message<'a>);
+
+impl Command for ApplyEffect<'_> {
+    const SPEC: Spec = Spec {
+        name: EFFECT_COMMAND,
+        flags: c"write fast deny-script no-monitor no-slowlog",
+        arity: 3,
+        summary:
+            c"Internal: carries what a primary decided to its replicas and the append-only file",
+        complexity: c"O(1), or O(N) for a message with N identities",
+        access: KeyAccess::Update,
+        arguments: &[
+            Argument::KEY,
+            Argument::text(c"message", ArgumentKind::Text),
+        ],
+    };
+
+    fn run(session: &Session<'_>) -> Result<(), CommandError> {
+        if !session.is_replayed() {
+            return Err(CommandError::EffectFromClient);
+        }
+        let message = message::decode(session.arguments().require(2)?);
+        ApplyEffect(message.ok_or(CommandError::BadEffect)?).apply(session)
+    }
+}
+
+impl ApplyEffect<'_> {
+    /// Does what the message says, and passes it on.
+    fn apply(self, session: &Session<'_>) -> Result<(), CommandError> {
+        let mut key = session.open_writable_key()?;
+        match self.0 {
+            Message::Create(genesis) => key.put(Limiter::from_genesis(genesis)),
+            Message::Chunk(subject, chunk) => key
+                .limiter_mut()
+                .ok_or(CommandError::EffectWithoutLimiter)?
+                .load_chunk(subject, chunk)
+                .map_err(|_| CommandError::BadEffect)?,
+            Message::Effect(effect) => key
+                .limiter_mut()
+                .ok_or(CommandError::EffectWithoutLimiter)?
+                .apply(effect),
+        }
+        session.replication()?.same_call();
+        session.reply_ok();
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! The commands, one file each: a struct that the arguments are parsed into, and what it does. The
+//! struct's documentation is the command's manual.
+
+mod attempt;
+mod check;
+mod effect;
+mod info;
+mod peek;
+mod policy;
+mod refund;
+mod reset;
+
+pub(crate) use check::Check;
+pub(crate) use effect::ApplyEffect;
+pub(crate) use info::Info;
+pub(crate) use peek::Peek;
+pub(crate) use policy::SetPolicy;
+pub(crate) use refund::Refund;
+pub(crate) use reset::Reset;

@@ -1,0 +1,52 @@
+//! `AUTHLIMIT.REFUND`
+
+use crate::commands::attempt::AttemptArguments;
+use crate::redis::command::{Argument, Command, KeyAccess, Spec};
+use crate::redis::config;
+use crate::redis::error::CommandError;
+use crate::redis::session::Session;
+
+/// `AUTHLIMIT.REFUND key ip email [COST n]`: takes back the newest attempt by this address on this
+/// email, after the endpoint failed for a reason that is not the user's.
+///
+/// Give the `COST` that was given to `AUTHLIMIT.CHECK`, and the email as it was spelled there.
+///
+/// Replies 1 if there was such an attempt, else 0.
+pub(crate) struct Refund<'a>(AttemptArguments<'a>);
+
+impl Command for Refund<'_> {
+    const SPEC: Spec = Spec {
+        name: c"AUTHLIMIT.REFUND",
+        flags: c"write fast no-monitor no-slowlog",
+        arity: -4,
+        summary: c"Takes back the newest attempt by this address on this email",
+        complexity: c"O(N) for N attempts in the logs of the address, the email and the pair",
+        access: KeyAccess::Update,
+        arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::COST],
+    };
+
+    fn run(session: &Session<'_>) -> Result<(), CommandError> {
+        Refund(AttemptArguments::parse_with_cost(session.arguments())?).apply(session)
+    }
+}
+
+impl Refund<'_> {
+    /// Takes the attempt back, and replies whether there was one.
+    fn apply(&self, session: &Session<'_>) -> Result<(), CommandError> {
+        let clock = session.clock()?;
+        let replication = session.replication()?;
+        let mut key = session.open_writable_key()?;
+        let refunded = match key.limiter_mut() {
+            Some(limiter) => {
+                let attempt = self.0.attempt(limiter)?;
+                limiter.refund(&attempt, clock, |effect| replication.effect(effect))
+            }
+            None => {
+                self.0.attempt(&config::empty_default_limiter()?)?;
+                0
+            }
+        };
+        session.reply_integer(u64::from(refunded > 0));
+        Ok(())
+    }
+}

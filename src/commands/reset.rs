@@ -1,0 +1,54 @@
+//! `AUTHLIMIT.RESET`
+
+use crate::commands::attempt::AttemptArguments;
+use crate::redis::command::{Argument, Command, KeyAccess, Spec};
+use crate::redis::config;
+use crate::redis::error::CommandError;
+use crate::redis::session::Session;
+
+/// `AUTHLIMIT.RESET key ip email`: forgives, after a success, what this address has spent on this
+/// email.
+///
+/// Exactly the attempts by this address on this email are forgiven, for every subject: nobody gets
+/// back what they spent on somebody else's account by logging in to their own. Forgiveness goes by
+/// the email exactly as spelled, so give it as it was given to `AUTHLIMIT.CHECK`.
+///
+/// Replies how many attempts were forgiven.
+pub(crate) struct Reset<'a>(AttemptArguments<'a>);
+
+impl Command for Reset<'_> {
+    const SPEC: Spec = Spec {
+        name: c"AUTHLIMIT.RESET",
+        flags: c"write fast no-monitor no-slowlog",
+        arity: 4,
+        summary: c"Forgives, after a success, the attempts by this address on this email",
+        complexity: c"O(N) for N attempts in the logs of the address, the email and the pair",
+        access: KeyAccess::Update,
+        arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL],
+    };
+
+    fn run(session: &Session<'_>) -> Result<(), CommandError> {
+        Reset(AttemptArguments::parse(session.arguments())?).apply(session)
+    }
+}
+
+impl Reset<'_> {
+    /// Forgives, and replies how many attempts.
+    fn apply(&self, session: &Session<'_>) -> Result<(), CommandError> {
+        let clock = session.clock()?;
+        let replication = session.replication()?;
+        let mut key = session.open_writable_key()?;
+        let forgiven = match key.limiter_mut() {
+            Some(limiter) => {
+                let attempt = self.0.attempt(limiter)?;
+                limiter.reset(&attempt, clock, |effect| replication.effect(effect))
+            }
+            None => {
+                self.0.attempt(&config::empty_default_limiter()?)?;
+                0
+            }
+        };
+        session.reply_integer(forgiven as u64);
+        Ok(())
+    }
+}

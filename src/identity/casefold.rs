@@ -1,0 +1,154 @@
+//! Text brought to one form that ignores case, compatibility variants, invisible characters and white space.
+
+use icu_casemap::{CaseMapper, CaseMapperBorrowed};
+use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed};
+use icu_properties::props::{DefaultIgnorableCodePoint, WhiteSpace};
+use icu_properties::{CodePointSetData, CodePointSetDataBorrowed};
+
+/// After this many rounds the text is taken as it is. None of the code points, nor of millions of mixtures of the
+/// awkward ones, needed more than three, the last of which only finds that nothing changes any more; the bound is
+/// there for what nobody thought of.
+const MAX_ROUNDS: usize = 8;
+
+const CASE: CaseMapperBorrowed<'static> = CaseMapper::new();
+const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc();
+const IGNORABLE: CodePointSetDataBorrowed<'static> =
+    CodePointSetData::new::<DefaultIgnorableCodePoint>();
+const WHITE_SPACE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<WhiteSpace>();
+
+/// The NFKC_Casefold form of a text (The Unicode Standard, section 3.13, "Default Case Algorithms"), without any
+/// character of the property White_Space.
+///
+/// The result is in NFKC, hence in NFC, and folding it once more changes nothing. It can be longer than `text`:
+/// up to 11 times as many bytes (U+FDFA, three bytes, is 18 letters).
+pub(super) fn fold(text: &str) -> String {
+    let mut folded = fold_once(text);
+    // One step can make work for another: a spacing accent leaves a space when it is taken apart, and without
+    // that space its mark joins the letter before it.
+    for _ in 1..MAX_ROUNDS {
+        let again = fold_once(&folded);
+        if again == folded {
+            break;
+        }
+        folded = again;
+    }
+    folded
+}
+
+/// One round: what nobody sees removed, then NFKC, full case folding, and NFKC of what that made.
+fn fold_once(text: &str) -> String {
+    let visible: String = text.chars().filter(|&c| !is_removed(c)).collect();
+    // Folding wants composed text: U+0345 becomes a letter of its own, and marks could no longer be put in order
+    // across it.
+    let composed = NFKC.normalize(&visible);
+    let folded = CASE.fold_string(&composed);
+    NFKC.normalize(&folded).into_owned()
+}
+
+/// Whether a character is left out: zero-width and other default-ignorable ones as NFKC_Casefold has it, and
+/// white space, which hands and clipboards put into an email.
+fn is_removed(c: char) -> bool {
+    IGNORABLE.contains(c) || WHITE_SPACE.contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+
+    use super::*;
+    use icu_normalizer::DecomposingNormalizer;
+    use icu_properties::props::ChangesWhenNfkcCasefolded;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_folded_form_of() {
+        let cases = [
+            ("ViCtIm", "victim"),
+            ("ⓥｉｃｔｉｍ", "victim"),
+            ("𝓿𝕚𝔠𝗍𝘪𝚖", "victim"),
+            ("\u{212a}", "k"),
+            ("ſ", "s"),
+            ("ﬁ", "fi"),
+            ("ß", "ss"),
+            ("ẞ", "ss"),
+            ("ς", "σ"),
+            ("ΟΔΟΣ", "οδοσ"),
+            ("\u{130}", "i\u{307}"),
+            ("e\u{301}", "é"),
+            ("É", "é"),
+            ("E\u{323}\u{302}", "ệ"),
+            ("E\u{302}\u{323}", "ệ"),
+            ("\u{3b1}\u{345}\u{301}", "άι"),
+            ("\u{3b1}\u{301}\u{345}", "άι"),
+            ("a\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}b", "ab"),
+            (
+                "a\u{ad}\u{34f}\u{fe0f}\u{e0100}\u{3164}\u{ffa0}\u{200e}b",
+                "ab",
+            ),
+            (
+                " a\t\n\u{b}\u{c}\r\u{85}\u{a0}\u{2003}\u{2028}\u{3000}b ",
+                "ab",
+            ),
+            ("a\u{a8}", "ä"),
+            ("＠﹫", "@@"),
+            ("＋﹢⁺", "+++"),
+            ("．", "."),
+            ("\u{fdfa}", "صلىاللهعليهوسلم"),
+            ("\0\u{1}\u{7f}", "\0\u{1}\u{7f}"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(fold(text), expected, "{text:?}");
+        }
+    }
+
+    /// Unicode publishes which characters NFKC_Casefold changes: all 1,112,064 are held to it.
+    #[test]
+    fn every_character_folds_as_unicode_publishes() {
+        let changes = CodePointSetData::new::<ChangesWhenNfkcCasefolded>();
+        for c in '\0'..=char::MAX {
+            let text = c.to_string();
+            let once = fold_once(&text);
+            let changed = once != text;
+            assert_eq!(
+                changed,
+                changes.contains(c) || WHITE_SPACE.contains(c),
+                "{c:?}"
+            );
+            if changed {
+                let folded = fold(&text);
+                assert_eq!(fold_once(&folded), folded, "{c:?}");
+            }
+        }
+    }
+
+    /// Text of any kind with much of what makes the steps get in each other's way.
+    fn any_text() -> impl Strategy<Value = String> {
+        let awkward = proptest::sample::select(vec![
+            '\u{345}', '\u{301}', '\u{323}', '\u{34f}', '\u{a8}', '\u{37a}', '\u{fdfa}', '\u{130}',
+            '\u{200d}', '\u{1160}', '\u{ac00}', '\u{11a8}', 'ᾳ', 'ς', 'ß', 'A', ' ',
+        ]);
+        proptest::collection::vec(prop_oneof![any::<char>(), awkward], 0..40)
+            .prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn folding_twice_is_folding_once(text in any_text()) {
+            let folded = fold(&text);
+            prop_assert_eq!(fold_once(&folded), folded);
+        }
+
+        #[test]
+        fn equivalent_texts_fold_alike(text in any_text()) {
+            let folded = fold(&text);
+            prop_assert_eq!(&fold(&DecomposingNormalizer::new_nfd().normalize(&text)), &folded);
+            prop_assert_eq!(&fold(&ComposingNormalizer::new_nfc().normalize(&text)), &folded);
+        }
+
+        #[test]
+        fn growth_is_bounded(text in any_text()) {
+            prop_assert!(fold(&text).len() <= text.len() * 11);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Keyed ids: all that is left of an address or an email once this layer is done with it.
+//!
+//! Every id is SipHash-2-4 (Aumasson and Bernstein, 2012) with 64 bits of output over one byte that says what kind
+//! of thing is hashed, and then its fields, integers in little-endian order and the length of a variable field
+//! before it. No two inputs, of one kind or of two, are the same bytes.
+
+use std::fmt;
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher24;
+
+use super::{Address, CanonicalEmail};
+
+/// What is hashed, as the first byte that is. Ids are stored in files: a value never changes nor comes back.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Kind {
+    Address = 1,
+    Email = 2,
+    Pair = 3,
+    Tag = 4,
+}
+
+/// The family of an address, as hashed.
+const FAMILY_V4: u8 = 4;
+const FAMILY_V6: u8 = 6;
+
+/// Whether an email was normalised, as hashed: equal bytes of the one and the other sort are two emails.
+const EMAIL_AS_RECEIVED: u8 = 0;
+const EMAIL_NORMALISED: u8 = 1;
+
+/// The 128-bit key of a limiter's ids. Who has it can try emails until one fits an id; without it an id tells
+/// nothing, and nobody can choose emails that collide.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret([u8; 16]);
+
+/// One identity of one subject: 64 bits of keyed hash.
+///
+/// Among n identities two share an id with a probability of about n²/2⁶⁵: some 1 in 370,000 for ten million.
+/// They would then share a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(u64);
+
+/// The mark of an attempt by one address on one spelling of an email: 22 bits, what is left beside the time in
+/// the 8 bytes of a log's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(u32);
+
+impl Id {
+    /// The id that [`raw`](Self::raw) gave, as read from a file or the replication stream.
+    #[must_use]
+    pub const fn from_raw(raw: u64) -> Id {
+        Id(raw)
+    }
+
+    /// The 64 bits, all of them in use.
+    #[must_use]
+    pub const fn raw(self) -> u64 {
+        self.0
+    }
+}
+
+impl Tag {
+    /// How many bits a tag has.
+    pub const BITS: u32 = 22;
+    /// Ones in the bits of a tag.
+    const MASK: u32 = u32::MAX >> (u32::BITS - Self::BITS);
+
+    /// The tag in the lowest 22 bits; the others are ignored.
+    #[must_use]
+    pub const fn from_raw(raw: u32) -> Tag {
+        Tag(raw & Self::MASK)
+    }
+
+    /// The bits, 0 to 2²² - 1.
+    #[must_use]
+    pub const fn raw(self) -> u32 {
+        self.0
+    }
+}
+
+impl Secret {
+    /// The secret of these bytes, which are to come from a cryptographic generator or a key derivation.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Secret {
+        Secret(bytes)
+    }
+
+    /// The bytes, for storing. Nowhere else.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The identity of an address for the subjects that count by it.
+    #[must_use]
+    pub fn address_id(&self, address: &Address) -> Id {
+        let mut hasher = self.hasher(Kind::Address);
+        match address {
+            Address::V4(address) => {
+                hasher.write(&[FAMILY_V4]);
+                hasher.write(&address.octets());
+            }
+            Address::V6(block) => {
+                hasher.write(&[FAMILY_V6]);
+                // In network order, as an IPv4 address is.
+                hasher.write(&block.bits().to_be_bytes());
+            }
+        }
+        Id(hasher.finish())
+    }
+
+    /// The identity of an email for the subjects that count by it.
+    #[must_use]
+    pub fn email_id(&self, email: &CanonicalEmail<'_>) -> Id {
+        let class = if email.is_normalised() {
+            EMAIL_NORMALISED
+        } else {
+            EMAIL_AS_RECEIVED
+        };
+        let mut hasher = self.hasher(Kind::Email);
+        hasher.write(&[class]);
+        write_sized(&mut hasher, email.as_bytes());
+        Id(hasher.finish())
+    }
+
+    /// The identity of an address on an email, from the ids of the two.
+    #[must_use]
+    pub fn pair_id(&self, address: Id, email: Id) -> Id {
+        let mut hasher = self.hasher(Kind::Pair);
+        hasher.write(&address.0.to_le_bytes());
+        hasher.write(&email.0.to_le_bytes());
+        Id(hasher.finish())
+    }
+
+    /// The tag of an attempt: by the id of its address and the email's bytes exactly as received, so that
+    /// `Victim@x.org` and `victim@x.org` have one email id and two tags.
+    #[must_use]
+    pub fn tag(&self, address: Id, email_as_spelled: &[u8]) -> Tag {
+        let mut hasher = self.hasher(Kind::Tag);
+        hasher.write(&address.0.to_le_bytes());
+        write_sized(&mut hasher, email_as_spelled);
+        let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
+        Tag::from_raw(u32::from_le_bytes([a, b, c, d]))
+    }
+
+    /// A hasher that has taken the kind. Only `write` may be used on it: the other methods of the trait hash a
+    /// number as this machine holds it.
+    fn hasher(&self, kind: Kind) -> SipHasher24 {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(&[kind as u8]);
+        hasher
+    }
+}
+
+impl fmt::Debug for Secret {
+    /// Prints that there is a secret, and nothing of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Hashes a field of variable length behind its length, so that where it ends cannot be shifted.
+fn write_sized(hasher: &mut SipHasher24, field: &[u8]) {
+    // No target has addresses beyond 64 bits.
+    let length = u64::try_from(field.len()).unwrap_or(u64::MAX);
+    hasher.write(&length.to_le_bytes());
+    hasher.write(field);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Ipv6Prefix, PlusTags};
+    use proptest::prelude::*;
+
+    /// The key of the SipHash paper's test vectors.
+    fn secret() -> Secret {
+        Secret::from_bytes(std::array::from_fn(|at| at as u8))
+    }
+
+    /// The id of an address under that key.
+    fn address_id(text: &str) -> Id {
+        secret().address_id(&Address::parse(text.as_bytes(), Ipv6Prefix::DEFAULT).unwrap())
+    }
+
+    /// The id of an email under that key, its tags kept.
+    fn email_id(raw: &[u8]) -> Id {
+        secret().email_id(&CanonicalEmail::of(raw, PlusTags::Keep))
+    }
+
+    #[test]
+    fn siphash_is_that_of_the_paper() {
+        let mut hasher = SipHasher24::new_with_key(secret().as_bytes());
+        let input: Vec<u8> = (0..15).collect();
+        // In pieces, as ids are: where they are cut must not matter.
+        hasher.write(&input[..1]);
+        hasher.write(&input[1..10]);
+        hasher.write(&input[10..]);
+        assert_eq!(hasher.finish(), 0xa129_ca61_49be_45e5);
+    }
+
+    /// Stored in RDB and AOF files: if this test fails, the code is wrong and not the test.
+    #[test]
+    fn ids_are_pinned() {
+        assert_eq!(address_id("203.0.113.7").raw(), 0xc4a9_4bb6_b4ee_8553);
+        assert_eq!(address_id("2001:db8::1").raw(), 0xaae0_4f25_3b7a_7372);
+        assert_eq!(email_id(b"Alice@Example.com").raw(), 0xdbcd_7530_3722_4d1d);
+        assert_eq!(
+            email_id("André@Bücher.de".as_bytes()).raw(),
+            0xcee0_d401_5435_402d
+        );
+        assert_eq!(email_id(b"\xff@x.org").raw(), 0xcf89_3a75_2443_03b3);
+        assert_eq!(email_id(b"").raw(), 0x49c5_79e5_7e9e_241e);
+        let (address, email) = (address_id("203.0.113.7"), email_id(b"alice@example.com"));
+        assert_eq!(
+            secret().pair_id(address, email).raw(),
+            0xf3e9_cc83_af8f_1b1d
+        );
+        assert_eq!(secret().tag(address, b"Alice@Example.com").raw(), 0x30_1e20);
+    }
+
+    #[test]
+    fn equal_bytes_of_different_kinds_have_different_ids() {
+        let long = [b'a'; 400];
+        let ids = [
+            address_id("0.0.0.0"),
+            address_id("::"),
+            email_id(b""),
+            email_id(b"\0\0\0\0"),
+            email_id(b"a"),
+            email_id(&long),
+            secret().pair_id(Id(0), Id(0)),
+            secret().pair_id(Id(0), Id(1)),
+            secret().pair_id(Id(1), Id(0)),
+        ];
+        for (at, id) in ids.iter().enumerate() {
+            assert!(!ids[..at].contains(id), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_grown_form_and_its_bytes_as_received_differ() {
+        let raw = "\u{fdfa}".repeat(106);
+        let grown = CanonicalEmail::of(raw.as_bytes(), PlusTags::Keep);
+        assert_ne!(secret().email_id(&grown), email_id(grown.as_bytes()));
+    }
+
+    #[test]
+    fn fields_do_not_run_into_each_other() {
+        let pair = |one: &[u8], other: &[u8]| secret().pair_id(email_id(one), email_id(other));
+        assert_ne!(pair(b"a:b", b"c"), pair(b"a", b"b:c"));
+        assert_ne!(pair(b"ab", b""), pair(b"a", b"b"));
+        assert_ne!(secret().tag(Id(1), b""), secret().tag(Id(1), b"\0"));
+    }
+
+    #[test]
+    fn spellings_share_an_id_and_not_a_tag() {
+        let address = address_id("::ffff:203.0.113.7");
+        assert_eq!(address, address_id("203.0.113.7"));
+        assert_eq!(
+            email_id(b"Victim@x.org"),
+            email_id("ⓥictim@x.org ".as_bytes())
+        );
+        assert_ne!(
+            secret().tag(address, b"Victim@x.org"),
+            secret().tag(address, b"victim@x.org")
+        );
+        let other = address_id("203.0.113.8");
+        assert_ne!(
+            secret().tag(address, b"victim@x.org"),
+            secret().tag(other, b"victim@x.org")
+        );
+    }
+
+    #[test]
+    fn any_email_has_a_stable_id_of_its_own() {
+        let (long, huge) = (vec![b'a'; 321], vec![b'a'; 1 << 20]);
+        let raws: &[&[u8]] = &[
+            b"\xff",
+            b"\xfe",
+            b"@",
+            b"none",
+            &long[1..],
+            &long,
+            &huge,
+            &huge[1..],
+        ];
+        for (at, raw) in raws.iter().enumerate() {
+            assert_eq!(email_id(raw), email_id(raw));
+            assert!(
+                raws[..at]
+                    .iter()
+                    .all(|other| email_id(other) != email_id(raw)),
+                "{at}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_secret_gives_other_ids() {
+        let other = Secret::from_bytes([7; 16]);
+        let address = Address::parse(b"1.2.3.4", Ipv6Prefix::DEFAULT).unwrap();
+        assert_ne!(other.address_id(&address), secret().address_id(&address));
+    }
+
+    #[test]
+    fn debug_hides_the_secret() {
+        assert_eq!(format!("{:?}", secret()), "Secret(..)");
+    }
+
+    proptest! {
+        #[test]
+        fn raw_forms_come_back(id: u64, tag: u32) {
+            prop_assert_eq!(Id::from_raw(id).raw(), id);
+            prop_assert_eq!(Tag::from_raw(tag).raw(), tag % (1 << Tag::BITS));
+            prop_assert_eq!(Tag::from_raw(Tag::from_raw(tag).raw()), Tag::from_raw(tag));
+        }
+
+        #[test]
+        fn tags_have_22_bits(address: u64, raw in proptest::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert!(secret().tag(Id(address), &raw).raw() < 1 << 22);
+        }
+
+        #[test]
+        fn different_emails_have_different_ids(one in "[a-z]{1,9}@[a-wyz]{1,9}", other in "[a-z]{1,9}@[a-wyz]{1,9}") {
+            prop_assert_eq!(one == other, email_id(one.as_bytes()) == email_id(other.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! authlimit: a Redis module that guards login, sign-up, password-reset and one-time-code endpoints.
+//!
+//! The layers, each knowing only those before it:
+//!
+//! - [`identity`]: addresses and emails to keyed ids;
+//! - [`policy`]: the rules a limiter goes by, and their words;
+//! - [`limiter`]: the engine, which knows nothing of Redis;
+//! - `redis`: every contact with the server;
+//! - `commands`: one file each;
+//! - this file: what the module registers.
+
+pub mod identity;
+pub mod limiter;
+pub mod policy;
+
+mod commands;
+mod redis;
+
+use crate::commands::{ApplyEffect, Check, Info, Peek, Refund, Reset, SetPolicy};
+use crate::redis::command::{Register, register};
+
+/// The commands, in the order of the manual.
+const COMMANDS: &[Register] = &[
+    register::<Check<'_>>,
+    register::<Peek<'_>>,
+    register::<Reset<'_>>,
+    register::<Refund<'_>>,
+    register::<SetPolicy>,
+    register::<Info>,
+    register::<ApplyEffect<'_>>,
+];
+
+/// What the server calls when it loads the library.
+#[allow(missing_docs, reason = "the macro's functions have none")]
+mod module {
+    use crate::COMMANDS;
+    use crate::redis::alloc::ServerAllocator;
+    use crate::redis::config::{AUTOCREATE, DEFAULT_POLICY, DEFAULT_POLICY_WORDS};
+    use crate::redis::native_type::LIMITER_TYPE;
+    use crate::redis::start;
+    use redis_module::configuration::ConfigurationFlags;
+    use redis_module::{Context, RedisString, Status, redis_module};
+
+    /// Prepares the server and registers the commands.
+    fn init(ctx: &Context, arguments: &[RedisString]) -> Status {
+        start::prepare(ctx, arguments, COMMANDS)
+    }
+
+    redis_module! {
+        name: "authlimit",
+        version: 100,
+        allocator: (ServerAllocator, ServerAllocator),
+        data_types: [LIMITER_TYPE],
+        init: init,
+        commands: [],
+        configurations: [
+            i64: [],
+            string: [[
+                "default-policy",
+                &DEFAULT_POLICY,
+                DEFAULT_POLICY_WORDS,
+                ConfigurationFlags::DEFAULT,
+                None
+            ]],
+            bool: [["autocreate", &AUTOCREATE, true, ConfigurationFlags::DEFAULT, None]],
+            enum: [],
+            module_args_as_configuration: true,
+        ]
+    }
+}

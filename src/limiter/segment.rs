@@ -1,0 +1,281 @@
+//! A bounded piece of a table: open addressing with Robin Hood order.
+//!
+//! Entries lie at most a few slots from home, in order of their distance from it, so that a look-up
+//! reads one or two neighbouring cache lines whether it finds its identity or not, and can stop
+//! early when it does not. See Celis, Larson, Munro, "Robin Hood Hashing" (1985).
+
+use crate::identity::Id;
+use crate::limiter::log::Log;
+
+/// A place for one identity: vacant while its log is empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) id: Id,
+    pub(crate) log: Log,
+}
+
+// Two to a cache line: what a look-up costs is the number of lines it touches.
+const _: () = assert!(size_of::<Slot>() == 32);
+
+impl Slot {
+    const VACANT: Self = Self {
+        id: Id::from_raw(0),
+        log: Log::Inline([crate::limiter::stamp::Stamp::VACANT; 2]),
+    };
+
+    /// Whether no identity is here.
+    fn is_vacant(&self) -> bool {
+        self.log.is_empty()
+    }
+}
+
+/// A run of slots whose identities share the first `depth` bits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Segment {
+    slots: Box<[Slot]>,
+    len: usize,
+    /// How many leading bits of its identities are the same.
+    pub(crate) depth: u32,
+}
+
+impl Segment {
+    /// How many slots a segment has at most before it is split: 32 KiB, rebuilt in microseconds.
+    pub(crate) const MAX_CAPACITY: usize = 1024;
+
+    /// A segment of `capacity` vacant slots.
+    pub(crate) fn with_capacity(capacity: usize, depth: u32) -> Self {
+        Self {
+            slots: vec![Slot::VACANT; capacity].into_boxed_slice(),
+            len: 0,
+            depth,
+        }
+    }
+
+    /// How many identities it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many slots it has.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes of the slots; what logs hold beside them is not in it.
+    pub(crate) fn slot_bytes(&self) -> usize {
+        size_of_val(&*self.slots)
+    }
+
+    /// Whether one more identity would fill it beyond seven eighths, where probes get long.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len >= max_len(self.slots.len())
+    }
+
+    /// The next larger capacity: a quarter of a power of two more, so that a table is between 70
+    /// and 88 percent full at any size instead of between 44 and 88.
+    pub(crate) fn next_capacity(&self) -> usize {
+        capacity_after(self.slots.len())
+    }
+
+    /// The log of `id`.
+    pub(crate) fn get(&self, id: Id) -> Option<&Log> {
+        let index = self.find(id)?;
+        self.slots.get(index).map(|slot| &slot.log)
+    }
+
+    /// Lets `change` work on the log of `id`, and removes the identity if that leaves it empty.
+    /// `None` if there is no such identity.
+    pub(crate) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log) -> R) -> Option<R> {
+        let index = self.find(id)?;
+        let log = &mut self.slots.get_mut(index)?.log;
+        let result = change(log);
+        if log.is_empty() {
+            self.close_gap(index);
+            self.len = self.len.saturating_sub(1);
+        }
+        Some(result)
+    }
+
+    /// Adds an identity that is not there yet, with a log that is not empty. There must be a
+    /// vacant slot.
+    pub(crate) fn insert(&mut self, id: Id, log: Log) {
+        let mut carried = Slot { id, log };
+        let mut index = self.home(id);
+        let mut distance = 0_usize;
+        for _ in 0..self.slots.len() {
+            let resident_distance = self.distance_at(index);
+            let Some(slot) = self.slots.get_mut(index) else {
+                return;
+            };
+            if slot.is_vacant() {
+                *slot = carried;
+                self.len = self.len.saturating_add(1);
+                return;
+            }
+            if resident_distance < distance {
+                std::mem::swap(slot, &mut carried);
+                distance = resident_distance;
+            }
+            index = self.next(index);
+            distance = distance.saturating_add(1);
+        }
+    }
+
+    /// The identities with their logs, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log)> {
+        self.slots
+            .iter()
+            .filter(|slot| !slot.is_vacant())
+            .map(|slot| (slot.id, &slot.log))
+    }
+
+    /// Takes everything out.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Id, Log)> {
+        self.slots
+            .into_vec()
+            .into_iter()
+            .filter(|slot| !slot.is_vacant())
+            .map(|slot| (slot.id, slot.log))
+    }
+
+    /// Where `id` is.
+    fn find(&self, id: Id) -> Option<usize> {
+        let mut index = self.home(id);
+        for distance in 0..self.slots.len() {
+            let slot = self.slots.get(index)?;
+            if slot.is_vacant() {
+                return None;
+            }
+            if slot.id == id {
+                return Some(index);
+            }
+            if self.distance_at(index) < distance {
+                return None;
+            }
+            index = self.next(index);
+        }
+        None
+    }
+
+    /// Moves what follows a slot just emptied one back, up to an entry that is at home: a vacant
+    /// slot in between would cut their look-ups short.
+    fn close_gap(&mut self, emptied: usize) {
+        let mut gap = emptied;
+        for _ in 0..self.slots.len() {
+            let follower = self.next(gap);
+            let settled = self
+                .slots
+                .get(follower)
+                .is_none_or(|slot| slot.is_vacant() || self.distance_at(follower) == 0);
+            if settled {
+                break;
+            }
+            self.slots.swap(gap, follower);
+            gap = follower;
+        }
+    }
+
+    /// The slot where `id` would like to be. It goes by the low half of the id, because the high
+    /// bits are the same for a whole segment (the multiply-shift of Lemire, "Fast Random Integer
+    /// Generation in an Interval", 2019).
+    fn home(&self, id: Id) -> usize {
+        let low = id.raw() & u64::from(u32::MAX);
+        usize::try_from(low.saturating_mul(self.slots.len() as u64) >> 32).unwrap_or(0)
+    }
+
+    /// How far the resident of `index` is from home.
+    fn distance_at(&self, index: usize) -> usize {
+        let home = self
+            .slots
+            .get(index)
+            .map_or(index, |slot| self.home(slot.id));
+        index
+            .checked_sub(home)
+            .unwrap_or_else(|| self.slots.len().saturating_sub(home).saturating_add(index))
+    }
+
+    /// The slot after `index`, round the end.
+    fn next(&self, index: usize) -> usize {
+        let next = index.saturating_add(1);
+        if next >= self.slots.len() { 0 } else { next }
+    }
+}
+
+/// The smallest capacity on the ladder that holds `len` identities and some more.
+pub(crate) fn capacity_for(len: usize) -> usize {
+    let mut capacity = 0;
+    while max_len(capacity) <= len {
+        capacity = capacity_after(capacity);
+    }
+    capacity
+}
+
+/// The capacity after `capacity` on the ladder.
+fn capacity_after(capacity: usize) -> usize {
+    let step = capacity
+        .checked_ilog2()
+        .map_or(4, |bits| (1_usize << bits) / 4);
+    capacity.saturating_add(step.max(2))
+}
+
+/// How many identities a segment of `capacity` slots may hold.
+fn max_len(capacity: usize) -> usize {
+    capacity.saturating_sub(capacity.div_ceil(8))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+
+    use super::*;
+    use crate::identity::Tag;
+    use crate::limiter::stamp::Stamp;
+    use crate::limiter::time::Timestamp;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn log(at: u64) -> Log {
+        let mut log = Log::default();
+        log.push(
+            Stamp::new(Timestamp::from_millis(at).unwrap(), Tag::from_raw(0)),
+            1,
+        );
+        log
+    }
+
+    #[test]
+    fn capacities_climb_in_quarters() {
+        let mut ladder = vec![0];
+        while *ladder.last().unwrap() < Segment::MAX_CAPACITY {
+            ladder.push(capacity_after(*ladder.last().unwrap()));
+        }
+        assert_eq!(ladder[..8], [0, 4, 6, 8, 10, 12, 14, 16]);
+        assert_eq!(ladder[ladder.len() - 5..], [512, 640, 768, 896, 1024]);
+        assert!((0..2000).all(|len| max_len(capacity_for(len)) > len));
+    }
+
+    proptest! {
+        /// Few distinct low bits, so that probes collide and wrap.
+        #[test]
+        fn behaves_as_a_map(steps in proptest::collection::vec((0..40_u64, any::<bool>()), 1..300)) {
+            let mut segment = Segment::with_capacity(32, 0);
+            let mut map = HashMap::new();
+            for (at, (key, adds)) in steps.into_iter().enumerate() {
+                let id = Id::from_raw(key << 61 | (key % 7) << 29);
+                if adds && !map.contains_key(&id) && !segment.is_full() {
+                    segment.insert(id, log(at as u64 + 1));
+                    map.insert(id, at as u64 + 1);
+                } else if !adds {
+                    let removed = segment.update(id, |log| *log = Log::default());
+                    prop_assert_eq!(removed.is_some(), map.remove(&id).is_some());
+                }
+                prop_assert_eq!(segment.len(), map.len());
+                for (id, at) in &map {
+                    let newest = segment.get(*id).unwrap().newest().unwrap();
+                    prop_assert_eq!(newest.at().as_millis(), *at);
+                }
+                prop_assert_eq!(segment.iter().count(), map.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The module's configuration: `CONFIG GET`, `SET` and `REWRITE`, and module arguments.
+
+use crate::identity::Secret;
+use crate::limiter::Limiter;
+use crate::policy::{Policy, PolicyError};
+use crate::redis::error::CommandError;
+use redis_module::configuration::{ConfigurationContext, ConfigurationValue};
+use redis_module::{RedisError, RedisString};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What `authlimit.default-policy` is to begin with.
+pub(crate) const DEFAULT_POLICY_WORDS: &str = "PRESET signin";
+
+/// `authlimit.default-policy`: the policy of a limiter that CHECK creates.
+pub(crate) static DEFAULT_POLICY: DefaultPolicy = DefaultPolicy(Mutex::new(String::new()));
+
+/// `authlimit.autocreate`: whether CHECK creates a limiter that is not there.
+pub(crate) static AUTOCREATE: AtomicBool = AtomicBool::new(true);
+
+/// A policy as an operator wrote it, so that `CONFIG GET` gives the same words back.
+pub(crate) struct DefaultPolicy(Mutex<String>);
+
+impl DefaultPolicy {
+    /// The policy; it was checked when it was set.
+    fn policy(&self) -> Result<Policy, PolicyError> {
+        Policy::from_text(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ConfigurationValue<RedisString> for DefaultPolicy {
+    fn get(&self, _: &ConfigurationContext) -> RedisString {
+        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        RedisString::create_from_slice(std::ptr::null_mut(), words.as_bytes())
+    }
+
+    fn set(&self, _: &ConfigurationContext, words: RedisString) -> Result<(), RedisError> {
+        let words = check_policy(words.as_slice())?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = words.to_owned();
+        Ok(())
+    }
+}
+
+/// The words of a policy, if they are that.
+pub(crate) fn check_policy(words: &[u8]) -> Result<&str, RedisError> {
+    let parsed = Policy::parse(
+        words
+            .split(u8::is_ascii_whitespace)
+            .filter(|w| !w.is_empty()),
+    );
+    parsed.map_err(|error| RedisError::String(error.to_string()))?;
+    str::from_utf8(words).map_err(|_| RedisError::Str("the policy is not ASCII"))
+}
+
+/// A limiter with the default policy, for a key that has none.
+///
+/// # Errors
+/// [`CommandError::NoAutocreate`] where `authlimit.autocreate` is `no`.
+pub(crate) fn default_limiter(secret: Secret) -> Result<Limiter, CommandError> {
+    if !AUTOCREATE.load(Ordering::Relaxed) {
+        return Err(CommandError::NoAutocreate);
+    }
+    Ok(Limiter::new(DEFAULT_POLICY.policy()?, secret))
+}
+
+/// What a command that creates no limiter goes by at a key that has none.
+///
+/// # Errors
+/// As [`default_limiter`].
+pub(crate) fn empty_default_limiter() -> Result<Limiter, CommandError> {
+    // Nothing is kept under it, so the secret need not be one.
+    default_limiter(Secret::from_bytes([0; 16]))
+}
+
+/// A new limiter's secret.
+pub(crate) fn random_secret() -> Result<Secret, CommandError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| CommandError::Random)?;
+    Ok(Secret::from_bytes(bytes))
+}

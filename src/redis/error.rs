@@ -1,0 +1,75 @@
+//! Everything a client can be told instead of an answer.
+
+use crate::limiter::AttemptError;
+use crate::policy::PolicyError;
+use std::ffi::CString;
+
+/// Why a command gets an error reply, and does nothing. No message repeats what the client sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The key holds something else; in Redis's own words.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// The number of arguments is wrong; Redis has words for that, too.
+    #[error("ERR wrong number of arguments")]
+    Arity,
+    /// An argument where an option should be.
+    #[error("ERR argument {position} is not an option of this command; it takes {expected}")]
+    UnknownOption {
+        /// Which argument, counting from 1 after the command's name.
+        position: usize,
+        /// The options there are.
+        expected: &'static str,
+    },
+    /// COST without a proper number.
+    #[error("ERR argument {position}: COST must be a whole number from 1 to 100000")]
+    Cost {
+        /// Which argument, counting from 1 after the command's name.
+        position: usize,
+    },
+    /// The attempt cannot be judged.
+    #[error("ERR {0}")]
+    Attempt(#[from] AttemptError),
+    /// The policy is wrong.
+    #[error("ERR {0}")]
+    Policy(#[from] PolicyError),
+    /// POLICY without a policy.
+    #[error(
+        "ERR no rule is given: name at least one, for example PAIR 5/15m, or a PRESET; AUTHLIMIT.INFO tells the present policy"
+    )]
+    NoPolicyGiven,
+    /// There is no limiter, and none may be made.
+    #[error(
+        "ERR no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first"
+    )]
+    NoAutocreate,
+    /// There is no limiter to tell of.
+    #[error("ERR no such limiter: AUTHLIMIT.POLICY or the first AUTHLIMIT.CHECK creates it")]
+    NoLimiter,
+    /// The server's clock is not in the range of the ledger.
+    #[error("ERR the server's clock is not between the years 1970 and 2109: set it right")]
+    Clock,
+    /// The system has no random numbers for a new limiter's secret.
+    #[error("ERR the system gives no random numbers for the new limiter's secret")]
+    Random,
+    /// The internal command from an ordinary client.
+    #[error("ERR AUTHLIMIT.EFFECT is for replication and the append-only file only")]
+    EffectFromClient,
+    /// The internal command with bytes that no authlimit of this version writes.
+    #[error("ERR AUTHLIMIT.EFFECT does not understand this effect: is the primary newer?")]
+    BadEffect,
+    /// The internal command for a limiter that is not there.
+    #[error("ERR AUTHLIMIT.EFFECT is for a limiter that is not here")]
+    EffectWithoutLimiter,
+    /// The command panicked.
+    #[error("ERR internal error of authlimit: see the server's log")]
+    Internal,
+}
+
+impl CommandError {
+    /// The reply's text.
+    pub(crate) fn reply(self) -> CString {
+        // No message has a NUL in it.
+        CString::new(self.to_string()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,229 @@
+//! The header that every stored limiter begins with: all of it but the identities.
+//!
+//! A header is a version (2 bytes, little-endian) and the fields of that version, written by bincode
+//! with fixed-width little-endian numbers. A version never changes its fields; a new one is added
+//! beside it, and the old ones stay readable.
+//!
+//! bincode has no maintainer any more (RUSTSEC-2025-0141). Of its releases 1.3.3 is the sound one,
+//! and it is used in this file only, with a limit on what it may read.
+
+use crate::identity::Secret;
+use crate::limiter::{Genesis, TableGenesis, Timestamp};
+use crate::policy::{Millis, Policy, PolicyError, Subject};
+use bincode::Options;
+use serde::{Deserialize, Serialize};
+
+/// The version that is written.
+const VERSION: u16 = 1;
+
+/// The most bytes a header may have: far more than the words of the longest policy.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// The fields of version 1.
+#[derive(Serialize, Deserialize)]
+struct FieldsV1 {
+    /// The policy in its own words.
+    policy: String,
+    /// The SipHash key of the limiter's ids.
+    secret: [u8; 16],
+    /// The time of the newest effect, in milliseconds since the Unix epoch.
+    newest: u64,
+    /// How far the ledger's time is ahead of the server's clock, in milliseconds.
+    lead: u64,
+    /// One entry for each subject of the policy.
+    tables: Vec<TableV1>,
+}
+
+/// A table of version 1.
+#[derive(Serialize, Deserialize)]
+struct TableV1 {
+    /// The subject's code.
+    subject: u8,
+    /// Attempts at or before this time no longer count, in milliseconds since the Unix epoch.
+    floor: u64,
+}
+
+/// Why bytes are not a header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum HeaderError {
+    /// It was written by a later authlimit.
+    #[error(
+        "the limiter was stored by a newer authlimit, in format {0}; this one reads up to {VERSION}"
+    )]
+    Newer(u16),
+    /// The bytes are not the fields of their version.
+    #[error("the limiter's header is damaged")]
+    Damaged,
+    /// The policy is none.
+    #[error("the limiter's stored policy is damaged: {0}")]
+    Policy(#[from] PolicyError),
+    /// The tables are not those of the policy.
+    #[error("the limiter's stored tables are not those of its policy")]
+    Tables,
+    /// A time out of range.
+    #[error("the limiter's stored time is out of range")]
+    Time,
+}
+
+/// How bincode reads and writes a header.
+fn encoding() -> impl Options {
+    bincode::DefaultOptions::new()
+        .with_fixint_encoding()
+        .with_little_endian()
+        .with_limit(MAX_BYTES)
+        .reject_trailing_bytes()
+}
+
+/// The bytes of a header.
+pub(crate) fn encode(genesis: &Genesis) -> Vec<u8> {
+    let fields = FieldsV1 {
+        policy: genesis.policy.to_string(),
+        secret: *genesis.secret.as_bytes(),
+        newest: genesis.newest.as_millis(),
+        lead: genesis.lead.get(),
+        tables: genesis
+            .tables
+            .iter()
+            .map(|table| TableV1 {
+                subject: table.subject.code(),
+                floor: table.floor_millis,
+            })
+            .collect(),
+    };
+    let mut bytes = VERSION.to_le_bytes().to_vec();
+    // Writing to a Vec cannot fail, and no policy comes near the limit; without its fields the
+    // header would be refused on loading rather than misread.
+    bytes.extend(encoding().serialize(&fields).unwrap_or_default());
+    bytes
+}
+
+/// What a header says.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Genesis, HeaderError> {
+    let (version, fields) = bytes.split_first_chunk().ok_or(HeaderError::Damaged)?;
+    match u16::from_le_bytes(*version) {
+        0 => Err(HeaderError::Damaged),
+        1 => decode_v1(fields),
+        newer => Err(HeaderError::Newer(newer)),
+    }
+}
+
+/// What the fields of version 1 say.
+fn decode_v1(bytes: &[u8]) -> Result<Genesis, HeaderError> {
+    let fields: FieldsV1 = encoding()
+        .deserialize(bytes)
+        .map_err(|_| HeaderError::Damaged)?;
+    let policy = Policy::from_text(&fields.policy)?;
+    let newest = Timestamp::from_millis(fields.newest).ok_or(HeaderError::Time)?;
+    if fields.lead > Timestamp::MAX.as_millis() {
+        return Err(HeaderError::Time);
+    }
+    let tables = fields.tables.iter().map(|table| {
+        let subject = Subject::from_code(table.subject).ok_or(HeaderError::Tables)?;
+        if table.floor > newest.as_millis() {
+            return Err(HeaderError::Time);
+        }
+        Ok(TableGenesis {
+            subject,
+            floor_millis: table.floor,
+        })
+    });
+    let tables = tables.collect::<Result<Vec<_>, _>>()?;
+    if !tables
+        .iter()
+        .map(|table| table.subject)
+        .eq(policy.subjects())
+    {
+        return Err(HeaderError::Tables);
+    }
+    Ok(Genesis {
+        policy,
+        secret: Secret::from_bytes(fields.secret),
+        newest,
+        lead: Millis::new(fields.lead),
+        tables,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn genesis() -> Genesis {
+        Genesis {
+            policy: Policy::from_text("PAIR 5/15m IP 50/900s PLUS-TAGS strip").unwrap(),
+            secret: Secret::from_bytes([7; 16]),
+            newest: Timestamp::from_millis(1_000).unwrap(),
+            lead: Millis::new(3),
+            tables: vec![
+                TableGenesis {
+                    subject: Subject::Pair,
+                    floor_millis: 0,
+                },
+                TableGenesis {
+                    subject: Subject::Ip,
+                    floor_millis: 1_000,
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        assert_eq!(decode(&encode(&genesis())), Ok(genesis()));
+    }
+
+    #[test]
+    fn version_1_is_these_bytes_for_good() {
+        let mut expected = vec![1, 0, 37, 0, 0, 0, 0, 0, 0, 0];
+        expected.extend(b"PAIR 5/15m IP 50/900s PLUS-TAGS strip");
+        expected.extend([7; 16]);
+        expected.extend(1_000_u64.to_le_bytes());
+        expected.extend(3_u64.to_le_bytes());
+        expected.extend([2, 0, 0, 0, 0, 0, 0, 0]);
+        expected.extend([3, 0, 0, 0, 0, 0, 0, 0, 0]);
+        expected.extend([1, 232, 3, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(encode(&genesis()), expected);
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        assert_eq!(decode(&[2, 0, 1, 2, 3]), Err(HeaderError::Newer(2)));
+    }
+
+    #[test]
+    fn tables_must_be_those_of_the_policy() {
+        let mut missing = genesis();
+        missing.tables.pop();
+        assert_eq!(decode(&encode(&missing)), Err(HeaderError::Tables));
+        let mut future = genesis();
+        future.tables[0].floor_millis = 1_001;
+        assert_eq!(decode(&encode(&future)), Err(HeaderError::Time));
+    }
+
+    #[test]
+    fn truncated_and_padded_headers_are_refused() {
+        let bytes = encode(&genesis());
+        for len in 0..bytes.len() {
+            assert!(decode(&bytes[..len]).is_err(), "{len}");
+        }
+        assert_eq!(
+            decode(&[bytes.as_slice(), &[0]].concat()),
+            Err(HeaderError::Damaged)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_never_panic(
+            position in 0..120_usize, value: u8, bytes in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let _ = decode(&bytes);
+            let mut mutated = encode(&genesis());
+            if let Some(byte) = mutated.get_mut(position) {
+                *byte = value;
+            }
+            let _ = decode(&mutated);
+        }
+    }
+}

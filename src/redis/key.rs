@@ -1,0 +1,122 @@
+//! The limiter at a key.
+
+use crate::limiter::Limiter;
+use crate::redis::error::CommandError;
+use crate::redis::native_type;
+use crate::redis::session::Session;
+use redis_module::raw;
+use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// An opened key, closed when dropped. It ends before the session's call does.
+pub(crate) struct LimiterKey<'s> {
+    /// Null for a key opened for reading that does not exist.
+    handle: *mut raw::RedisModuleKey,
+    session: PhantomData<&'s Session<'s>>,
+}
+
+/// A key opened for changing.
+pub(crate) struct WritableLimiterKey<'s>(LimiterKey<'s>);
+
+impl Session<'_> {
+    /// Opens the limiter's key for reading.
+    pub(crate) fn open_key(&self) -> Result<LimiterKey<'_>, CommandError> {
+        self.open(raw::REDISMODULE_READ)
+    }
+
+    /// Opens the limiter's key for changing what is there, or for creating it.
+    pub(crate) fn open_writable_key(&self) -> Result<WritableLimiterKey<'_>, CommandError> {
+        self.open(raw::REDISMODULE_READ | raw::REDISMODULE_WRITE)
+            .map(WritableLimiterKey)
+    }
+
+    /// Opens the limiter's key.
+    fn open(&self, mode: u32) -> Result<LimiterKey<'_>, CommandError> {
+        let name = self.key_name()?;
+        let mode = c_int::try_from(mode).unwrap_or_default();
+        // SAFETY: context and string are those of the running callback, and the mode is one of the
+        // API's.
+        let handle = unsafe { api!(RedisModule_OpenKey(self.ctx, name, mode)) };
+        let key = LimiterKey {
+            handle: handle.unwrap_or(std::ptr::null_mut()).cast(),
+            session: PhantomData,
+        };
+        key.check_type()?;
+        Ok(key)
+    }
+}
+
+impl LimiterKey<'_> {
+    /// The limiter, if there is one.
+    pub(crate) fn limiter(&self) -> Option<&Limiter> {
+        // SAFETY: the value is a limiter (`value` says why), which lives in the keyspace as long as
+        // the key is open, and is changed only through `&mut` of this key.
+        self.value().map(|value| unsafe { value.as_ref() })
+    }
+
+    /// The pointer in the keyspace. It comes from [`WritableLimiterKey::put`] or from a callback of
+    /// the type, so it is a `Limiter` in a box: `check_type` has made sure that it is of our type.
+    fn value(&self) -> Option<NonNull<Limiter>> {
+        if self.handle.is_null() {
+            return None;
+        }
+        // SAFETY: the handle is that of an open key; of an empty one the value is null.
+        let value = unsafe { api!(RedisModule_ModuleTypeGetValue(self.handle)) }?;
+        NonNull::new(value.cast())
+    }
+
+    /// Refuses a key that holds something else than a limiter.
+    fn check_type(&self) -> Result<(), CommandError> {
+        if self.handle.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the handle is that of an open key.
+        let kind = unsafe { api!(RedisModule_KeyType(self.handle)) };
+        if kind == c_int::try_from(raw::REDISMODULE_KEYTYPE_EMPTY).ok() {
+            return Ok(());
+        }
+        // SAFETY: the handle is that of an open key; null for a type that is not a module's.
+        let of = unsafe { api!(RedisModule_ModuleTypeGetType(self.handle)) };
+        if of == Some(native_type::raw_type()) {
+            Ok(())
+        } else {
+            Err(CommandError::WrongType)
+        }
+    }
+}
+
+impl WritableLimiterKey<'_> {
+    /// The limiter, if there is one, to change.
+    pub(crate) fn limiter_mut(&mut self) -> Option<&mut Limiter> {
+        // SAFETY: as for `limiter`; `&mut self` makes this the only reference.
+        self.0.value().map(|mut value| unsafe { value.as_mut() })
+    }
+
+    /// Puts `limiter` at the key, whatever was there.
+    pub(crate) fn put(&mut self, limiter: Limiter) {
+        let value = Box::into_raw(Box::new(limiter));
+        // SAFETY: the handle is that of a key open for writing; the type is ours, and its callbacks
+        // take the value for what it is. The server owns the value from here on.
+        let status = unsafe {
+            api!(RedisModule_ModuleTypeSetValue(
+                self.0.handle,
+                native_type::raw_type(),
+                value.cast()
+            ))
+        };
+        if status != Some(0) {
+            // SAFETY: the server has not taken the value, so it is still this function's.
+            drop(unsafe { Box::from_raw(value) });
+        }
+    }
+}
+
+impl Drop for LimiterKey<'_> {
+    fn drop(&mut self) {
+        if !self.handle.is_null() {
+            // SAFETY: the handle is open, and no reference into it outlives `self`.
+            unsafe { api!(RedisModule_CloseKey(self.handle)) };
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Every contact with the server: all of the module API, and all of the crate's `unsafe`.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `alloc` | the allocator: Redis's, once there is one |
+//! | `guard` | what every callback of Redis goes through: a panic becomes an error |
+//! | `command` | how a command is declared, registered and called |
+//! | `session` | one call of a command: arguments, clock, replication |
+//! | `reply` | replies |
+//! | `key` | the limiter at a key |
+//! | `error` | [`CommandError`](error::CommandError): everything a client can be told |
+//! | `config` | `authlimit.default-policy`, `authlimit.autocreate` |
+//! | `native_type` | the data type and its callbacks |
+//! | `persistence` | RDB and AOF rewrite |
+//! | `header`, `message` | the stored and replicated bytes |
+//! | `log` | the server's log |
+//! | `start` | what is done once, when the module is loaded |
+
+/// Calls a function of the module API, `None` if this server has no such function. To be used in an
+/// `unsafe` block: what the function asks for is the caller's to see to; the table that its address
+/// is read from is filled in once, before any callback runs.
+macro_rules! api {
+    ($function:ident($($argument:expr),* $(,)?)) => {
+        redis_module::raw::$function.map(|function| function($($argument),*))
+    };
+}
+
+pub(crate) mod alloc;
+pub(crate) mod command;
+pub(crate) mod config;
+pub(crate) mod error;
+pub(crate) mod guard;
+mod header;
+pub(crate) mod key;
+mod log;
+pub(crate) mod message;
+pub(crate) mod native_type;
+mod persistence;
+mod reply;
+pub(crate) mod session;
+pub(crate) mod start;

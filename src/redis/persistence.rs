@@ -1,0 +1,119 @@
+//! RDB and AOF rewrite.
+//!
+//! A limiter in an RDB file, in encoding version 1, is: the header (a string; see `header`), then
+//! for each chunk the code of its subject (a number) and the chunk (a string; see
+//! `limiter::chunk`), then the number 0.
+
+use crate::limiter::{CHUNK_BYTES, ChunkError, Limiter};
+use crate::policy::Subject;
+use crate::redis::header::{self, HeaderError};
+use crate::redis::log::{self, Level};
+use crate::redis::message;
+use crate::redis::native_type::ENCODING_VERSION;
+use crate::redis::session::EFFECT_COMMAND;
+use redis_module::raw;
+use std::ffi::{c_char, c_int};
+
+/// What follows the last chunk in place of a subject.
+const END: u64 = 0;
+
+/// Why a limiter cannot be loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+enum LoadError {
+    /// The encoding is not one that this version reads.
+    #[error("it is in encoding {0}; this authlimit reads up to {ENCODING_VERSION}")]
+    Encoding(c_int),
+    /// The data ended.
+    #[error("the data ends too early")]
+    Short,
+    /// The header is wrong.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A number that is no subject's code.
+    #[error("a chunk is of an unknown subject")]
+    UnknownSubject,
+    /// A chunk longer than any that is written.
+    #[error("a chunk is too long")]
+    LongChunk,
+    /// A chunk is wrong.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+}
+
+/// Loads a limiter. What is wrong with one that cannot be loaded goes to the log: the server itself
+/// would only say that it ran out of memory or data.
+pub(super) fn load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> Option<Limiter> {
+    match try_load(rdb, encoding_version) {
+        Ok(limiter) => Some(limiter),
+        Err(error) => {
+            log::write(
+                Level::Warning,
+                &format!("authlimit: cannot load a limiter: {error}"),
+            );
+            None
+        }
+    }
+}
+
+/// Loads a limiter.
+fn try_load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> Result<Limiter, LoadError> {
+    if encoding_version != ENCODING_VERSION {
+        return Err(LoadError::Encoding(encoding_version));
+    }
+    let header = raw::load_string_buffer(rdb).map_err(|_| LoadError::Short)?;
+    let mut limiter = Limiter::from_genesis(header::decode(header.as_ref())?);
+    loop {
+        let code = raw::load_unsigned(rdb).map_err(|_| LoadError::Short)?;
+        if code == END {
+            return Ok(limiter);
+        }
+        let subject = u8::try_from(code)
+            .ok()
+            .and_then(Subject::from_code)
+            .ok_or(LoadError::UnknownSubject)?;
+        let chunk = raw::load_string_buffer(rdb).map_err(|_| LoadError::Short)?;
+        if chunk.as_ref().len() > CHUNK_BYTES {
+            return Err(LoadError::LongChunk);
+        }
+        limiter.load_chunk(subject, chunk.as_ref())?;
+    }
+}
+
+/// Saves a limiter.
+pub(super) fn save(rdb: *mut raw::RedisModuleIO, limiter: &Limiter) {
+    raw::save_slice(rdb, &header::encode(&limiter.genesis()));
+    for (subject, chunk) in limiter.chunks() {
+        raw::save_unsigned(rdb, u64::from(subject.code()));
+        raw::save_slice(rdb, &chunk);
+    }
+    raw::save_unsigned(rdb, END);
+}
+
+/// Writes the commands that rebuild a limiter.
+pub(super) fn rewrite(
+    aof: *mut raw::RedisModuleIO,
+    key: *mut raw::RedisModuleString,
+    limiter: &Limiter,
+) {
+    emit(aof, key, &message::encode_create(&limiter.genesis()));
+    for (subject, chunk) in limiter.chunks() {
+        emit(aof, key, &message::encode_chunk(subject, &chunk));
+    }
+}
+
+/// Writes one command with a message.
+fn emit(aof: *mut raw::RedisModuleIO, key: *mut raw::RedisModuleString, message: &[u8]) {
+    let (bytes, len) = (message.as_ptr().cast::<c_char>(), message.len());
+    // SAFETY: file and key are the running callback's; the format takes a string of the server's
+    // and a buffer with its length, which the server copies.
+    unsafe {
+        api!(RedisModule_EmitAOF(
+            aof,
+            EFFECT_COMMAND.as_ptr(),
+            c"sb".as_ptr(),
+            key,
+            bytes,
+            len
+        ))
+    };
+}

@@ -1,0 +1,184 @@
+//! One call of a command: its arguments, its time, and what it replicates.
+
+use crate::limiter::{Effect, Genesis, Timestamp};
+use crate::redis::error::CommandError;
+use crate::redis::message;
+use redis_module::raw;
+use std::ffi::{CStr, c_char, c_int};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// The name of the internal command that carries effects to replicas and the append-only file.
+pub(crate) const EFFECT_COMMAND: &CStr = c"AUTHLIMIT.EFFECT";
+
+/// One call of a command, alive only as long as the call.
+pub(crate) struct Session<'a> {
+    pub(super) ctx: *mut raw::RedisModuleCtx,
+    arguments: Arguments<'a>,
+}
+
+/// The arguments of a call. Positions count from 1 after the command's name, as error messages do;
+/// 1 is the limiter's key.
+#[derive(Clone, Copy)]
+pub(crate) struct Arguments<'a> {
+    strings: &'a [*mut raw::RedisModuleString],
+    /// The strings are the server's, and end with the call.
+    call: PhantomData<&'a raw::RedisModuleString>,
+}
+
+impl<'a> Session<'a> {
+    /// Takes what a command's callback is given.
+    ///
+    /// # Safety
+    /// The arguments must be those of a callback that is running, and `'a` must end with it.
+    pub(crate) unsafe fn new(
+        ctx: *mut raw::RedisModuleCtx,
+        argv: *mut *mut raw::RedisModuleString,
+        argc: c_int,
+    ) -> Self {
+        let len = usize::try_from(argc).unwrap_or(0);
+        // SAFETY: the server gives `argc` strings, which live as long as the call.
+        let strings = unsafe { std::slice::from_raw_parts(argv, len) };
+        Self {
+            ctx,
+            arguments: Arguments {
+                strings,
+                call: PhantomData,
+            },
+        }
+    }
+
+    /// The arguments.
+    pub(crate) fn arguments(&self) -> Arguments<'a> {
+        self.arguments
+    }
+
+    /// The limiter's key, which is the first argument of every command.
+    pub(super) fn key_name(&self) -> Result<*mut raw::RedisModuleString, CommandError> {
+        let name = self.arguments.strings.get(1);
+        name.copied().ok_or(CommandError::Arity)
+    }
+
+    /// The server's clock; a command reads it once.
+    pub(crate) fn clock(&self) -> Result<Timestamp, CommandError> {
+        // SAFETY: takes nothing. Since Redis 7.2; the same for a whole transaction or script.
+        let cached = unsafe { api!(RedisModule_CachedMicroseconds()) }
+            .and_then(|micros| u64::try_from(micros).ok())
+            .map(|micros| Duration::from_micros(micros).as_millis());
+        let millis = match cached {
+            Some(millis) => u64::try_from(millis).ok(),
+            // SAFETY: takes nothing.
+            None => unsafe { api!(RedisModule_Milliseconds()) }
+                .and_then(|millis| u64::try_from(millis).ok()),
+        };
+        millis
+            .and_then(Timestamp::from_millis)
+            .ok_or(CommandError::Clock)
+    }
+
+    /// Whether the call comes from the primary's replication stream or from a file that is being
+    /// loaded, rather than from a client.
+    pub(crate) fn is_replayed(&self) -> bool {
+        let replayed = raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING;
+        // SAFETY: the context is that of the running callback.
+        let flags = unsafe { api!(RedisModule_GetContextFlags(self.ctx)) }.unwrap_or(0);
+        u32::try_from(flags).is_ok_and(|flags| flags & replayed != 0)
+    }
+
+    /// Where what this call changes is told to replicas, the append-only file and watching clients.
+    pub(crate) fn replication(&self) -> Result<Replication<'_>, CommandError> {
+        Ok(Replication {
+            ctx: self.ctx,
+            key: self.key_name()?,
+            session: PhantomData,
+        })
+    }
+}
+
+/// Tells replicas, the append-only file and watching clients what a call changed at its key.
+#[derive(Clone, Copy)]
+pub(crate) struct Replication<'s> {
+    ctx: *mut raw::RedisModuleCtx,
+    key: *mut raw::RedisModuleString,
+    /// Context and string are the call's.
+    session: PhantomData<&'s ()>,
+}
+
+impl Replication<'_> {
+    /// A limiter was created at the key.
+    pub(crate) fn create(self, genesis: &Genesis) {
+        self.send(&message::encode_create(genesis));
+    }
+
+    /// The limiter at the key was changed.
+    pub(crate) fn effect(self, effect: &Effect) {
+        let mut bytes = Vec::with_capacity(message::USUAL_BYTES);
+        message::encode_effect(effect, &mut bytes);
+        self.send(&bytes);
+    }
+
+    /// The call itself is what others have to do, too.
+    pub(crate) fn same_call(self) {
+        // SAFETY: the context is that of the running callback.
+        unsafe { api!(RedisModule_ReplicateVerbatim(self.ctx)) };
+        self.signal_modified();
+    }
+
+    /// Sends a message.
+    fn send(self, message: &[u8]) {
+        let (bytes, len) = (message.as_ptr().cast::<c_char>(), message.len());
+        // SAFETY: the context is that of the running callback; the format takes a string of the
+        // server's and a buffer with its length, which the server copies.
+        let sent = unsafe {
+            api!(RedisModule_Replicate(
+                self.ctx,
+                EFFECT_COMMAND.as_ptr(),
+                c"sb".as_ptr(),
+                self.key,
+                bytes,
+                len
+            ))
+        };
+        debug_assert_eq!(sent, Some(0), "the format fits the arguments");
+        self.signal_modified();
+    }
+
+    /// Tells the server that the key was changed, for WATCH and client-side caching.
+    fn signal_modified(self) {
+        // SAFETY: context and string are those of the running callback.
+        unsafe { api!(RedisModule_SignalModifiedKey(self.ctx, self.key)) };
+    }
+}
+
+impl<'a> Arguments<'a> {
+    /// How many there are.
+    pub(crate) fn len(self) -> usize {
+        self.strings.len().saturating_sub(1)
+    }
+
+    /// The argument at `position`.
+    ///
+    /// # Errors
+    /// [`CommandError::Arity`] if there are fewer.
+    pub(crate) fn require(self, position: usize) -> Result<&'a [u8], CommandError> {
+        self.get(position).ok_or(CommandError::Arity)
+    }
+
+    /// The argument at `position`, if there are as many.
+    pub(crate) fn get(self, position: usize) -> Option<&'a [u8]> {
+        let string = self.strings.get(position)?;
+        let mut len = 0;
+        // SAFETY: the string is the server's and lives as long as the call.
+        let bytes = unsafe { api!(RedisModule_StringPtrLen(*string, &raw mut len)) }?;
+        if bytes.is_null() {
+            return None;
+        }
+        // SAFETY: the server says that there are `len` bytes, which nobody changes during the call.
+        Some(unsafe { std::slice::from_raw_parts(bytes.cast(), len) })
+    }
+
+    /// The arguments from `position` on.
+    pub(crate) fn from(self, position: usize) -> impl Iterator<Item = &'a [u8]> {
+        (position..=self.len()).map_while(move |position| self.get(position))
+    }
+}
