@@ -47,7 +47,7 @@ fn fold_once(text: &str) -> String {
 
 /// Whether a character is left out: zero-width and other default-ignorable ones as NFKC_Casefold has it, and
 /// white space, which hands and clipboards put into an email.
-fn is_removed(c: char) -> bool {
+pub(super) fn is_removed(c: char) -> bool {
     IGNORABLE.contains(c) || WHITE_SPACE.contains(c)
 }
 

@@ -45,7 +45,9 @@ enum Form<'a> {
 impl<'a> CanonicalEmail<'a> {
     /// The canonical form of any bytes.
     ///
-    /// More than [`MAX_NORMALISED_BYTES`], or invalid UTF-8, is left as it is. Otherwise:
+    /// Invalid UTF-8 is left as it is, and so is more than [`MAX_NORMALISED_BYTES`], but for white space and
+    /// invisible characters at its ends: an application that trims what it is given would find the same account
+    /// behind any amount of such padding, and each amount would be a fresh identity here. Otherwise:
     ///
     /// 1. The whole is folded: NFKC_Casefold (The Unicode Standard, section 3.13), which ignores case,
     ///    compatibility forms and default-ignorable characters, and all White_Space left out. For ASCII that is:
@@ -58,12 +60,17 @@ impl<'a> CanonicalEmail<'a> {
     /// Emptiness is for the caller to judge, by `raw`: white space alone is accepted here, and is one identity.
     #[must_use]
     pub fn of(raw: &'a [u8], plus_tags: PlusTags) -> CanonicalEmail<'a> {
-        if raw.len() > MAX_NORMALISED_BYTES {
-            return CanonicalEmail(Form::AsReceived(raw));
-        }
         let Ok(text) = str::from_utf8(raw) else {
             return CanonicalEmail(Form::AsReceived(raw));
         };
+        let text = if text.len() > MAX_NORMALISED_BYTES {
+            text.trim_matches(casefold::is_removed)
+        } else {
+            text
+        };
+        if text.len() > MAX_NORMALISED_BYTES {
+            return CanonicalEmail(Form::AsReceived(text.as_bytes()));
+        }
         CanonicalEmail(match ascii(text, plus_tags) {
             Some(short) => Form::Ascii(short),
             None => Form::Unicode(unicode(text, plus_tags)),

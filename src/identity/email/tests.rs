@@ -195,6 +195,21 @@ fn what_is_not_normalised_is_left_and_never_mistaken() {
 }
 
 #[test]
+fn padding_to_any_length_makes_no_fresh_identity() {
+    for padding in [" ", "\t", "\u{3000}", "\u{200b}", "\u{ad}"] {
+        for count in [1, 320, 100_000] {
+            let padding = padding.repeat(count);
+            assert_eq!(keep(&format!("victim@x.org{padding}")), "victim@x.org");
+            assert_eq!(keep(&format!("{padding}victim@x.org")), "victim@x.org");
+            let long = "v".repeat(321);
+            let padded = format!("{padding}{long}{padding}");
+            let canonical = CanonicalEmail::of(padded.as_bytes(), PlusTags::Keep);
+            assert_eq!(canonical.as_bytes(), long.as_bytes());
+        }
+    }
+}
+
+#[test]
 fn a_long_canonical_form_is_never_mistaken_for_received_bytes() {
     let raw = "\u{fdfa}".repeat(106);
     let grown = CanonicalEmail::of(raw.as_bytes(), PlusTags::Keep);
