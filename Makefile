@@ -1,0 +1,31 @@
+# What to type. The work is cargo's; .ci/deps brings what is missing, .ci/serve starts the server of `make run`.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build deps
+
+# As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+# Redis wants an absolute path, wherever cargo was told to build.
+TARGET := $(if $(filter /%,$(CARGO_TARGET_DIR)),,$(CURDIR)/)$(or $(CARGO_TARGET_DIR),target)
+MODULE := $(TARGET)/release/libauthlimit.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+
+run: build ## start a Redis with the module: on port 6379, the next free one, or PORT=n
+	@.ci/serve "$(MODULE)" $(PORT)
+
+# The integration tests load the library that people will load, not the unoptimised one of the test build.
+test: ## check format and lints, then run the unit, property and integration tests
+	@.ci/deps test
+	cargo fmt --all --check
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo build --release --locked
+	AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked
+
+build: deps ## build the module, target/release/libauthlimit.so
+	cargo build --release --locked
+
+deps: ## install what is missing (Debian, Ubuntu), or say what to install
+	@.ci/deps
