@@ -16,7 +16,9 @@ pub mod policy;
 mod commands;
 mod redis;
 
-use crate::commands::{ApplyEffect, Check, Info, Peek, Refund, Reset, SetPolicy};
+use crate::commands::{
+    Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, Unlock,
+};
 use crate::redis::command::{Register, register};
 
 /// The commands, in the order of the manual.
@@ -27,6 +29,9 @@ const COMMANDS: &[Register] = &[
     register::<Refund<'_>>,
     register::<SetPolicy>,
     register::<Info>,
+    register::<Unlock<'_>>,
+    register::<Allow>,
+    register::<Deny>,
     register::<ApplyEffect<'_>>,
 ];
 
@@ -34,8 +39,11 @@ const COMMANDS: &[Register] = &[
 #[allow(missing_docs, reason = "the macro's functions have none")]
 mod module {
     use crate::COMMANDS;
+    use crate::policy::Capacity;
     use crate::redis::alloc::ServerAllocator;
-    use crate::redis::config::{AUTOCREATE, DEFAULT_POLICY, DEFAULT_POLICY_WORDS};
+    use crate::redis::config::{
+        AUTOCREATE, CAPACITY, DEFAULT_CAPACITY, DEFAULT_POLICY, DEFAULT_POLICY_WORDS,
+    };
     use crate::redis::native_type::LIMITER_TYPE;
     use crate::redis::start;
     use redis_module::configuration::ConfigurationFlags;
@@ -54,7 +62,15 @@ mod module {
         init: init,
         commands: [],
         configurations: [
-            i64: [],
+            i64: [[
+                "capacity",
+                &CAPACITY,
+                DEFAULT_CAPACITY,
+                1,
+                Capacity::MAX as i64,
+                ConfigurationFlags::DEFAULT,
+                None
+            ]],
             string: [[
                 "default-policy",
                 &DEFAULT_POLICY,

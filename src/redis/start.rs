@@ -1,5 +1,6 @@
 //! What is done once, when the module is loaded.
 
+use crate::policy::Capacity;
 use crate::redis::command::{Register, RegisterError};
 use crate::redis::config;
 use crate::redis::guard;
@@ -11,7 +12,7 @@ use std::ffi::c_int;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 enum ArgumentError {
     /// Not the name of a config.
-    #[error("module argument {0} is no config: there are default-policy and autocreate")]
+    #[error("module argument {0} is no config: there are default-policy, autocreate and capacity")]
     Unknown(usize),
     /// A name without a value.
     #[error("module argument {0} has no value after it")]
@@ -19,6 +20,9 @@ enum ArgumentError {
     /// The default policy is none.
     #[error("module argument default-policy: {0}")]
     DefaultPolicy(String),
+    /// No number of identities.
+    #[error("module argument capacity must be a whole number from 1 to 1000000000")]
+    Capacity,
     /// Neither yes nor no.
     #[error("module argument autocreate must be yes or no")]
     Autocreate,
@@ -66,18 +70,21 @@ fn set_module_options(ctx: &Context) {
 fn check_arguments(arguments: &[RedisString]) -> Result<(), ArgumentError> {
     let mut numbered = arguments.iter().map(RedisString::as_slice).zip(1..);
     while let Some((name, position)) = numbered.next() {
-        let known = [b"default-policy".as_slice(), b"autocreate"].contains(&name);
-        if !known {
-            return Err(ArgumentError::Unknown(position));
-        }
-        let (value, _) = numbered.next().ok_or(ArgumentError::NoValue(position))?;
-        if name == b"autocreate" {
-            if ![b"yes".as_slice(), b"no"].contains(&value) {
-                return Err(ArgumentError::Autocreate);
+        let value = numbered.next().map(|(value, _)| value);
+        let value = || value.ok_or(ArgumentError::NoValue(position));
+        match name {
+            b"default-policy" => {
+                config::check_policy(value()?)
+                    .map_err(|error| ArgumentError::DefaultPolicy(error.to_string()))?;
             }
-        } else {
-            config::check_policy(value)
-                .map_err(|error| ArgumentError::DefaultPolicy(error.to_string()))?;
+            b"autocreate" => match value()? {
+                b"yes" | b"no" => {}
+                _ => return Err(ArgumentError::Autocreate),
+            },
+            b"capacity" => {
+                Capacity::parse(value()?).map_err(|_| ArgumentError::Capacity)?;
+            }
+            _ => return Err(ArgumentError::Unknown(position)),
         }
     }
     Ok(())
