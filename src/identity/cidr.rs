@@ -269,7 +269,7 @@ mod tests {
             (b"2001:db8::/129", PrefixLength),
             (b"::ffff:10.0.0.0/129", PrefixLength),
             (b"10.1.2.3/8", HostBits),
-            (b"1.2.3.4/31", HostBits),
+            (b"1.2.3.5/31", HostBits),
             (b"1.2.3.4/0", HostBits),
             (b"2001:db8::1/64", HostBits),
             (b"::1/0", HostBits),

@@ -284,7 +284,7 @@ mod tests {
             (v4, 11, 1, NotCanonical),
             (v4, 26, 1, NotCanonical),
             (v6, 2, 129, NotCanonical),
-            (v6, 2, 31, NotCanonical),
+            (v6, 2, 28, NotCanonical),
             (v6, 11, 1, NotCanonical),
             (email, 2, 1, NotCanonical),
             (email, 19, 1, NotCanonical),

@@ -116,7 +116,7 @@ pub(crate) struct Standing<'a> {
     used: u32,
     /// How many more there are once the attempt is counted.
     units: u32,
-    lock: Option<&'a LockState>,
+    lock: Option<LockState>,
     now: Timestamp,
 }
 
@@ -150,7 +150,7 @@ impl<'a> Standing<'a> {
             first,
             used: u32::try_from(len.saturating_sub(first)).unwrap_or(u32::MAX),
             units,
-            lock: ledger.lock_state(place, ids),
+            lock: ledger.lock_state(place, ids).copied(),
             now,
         })
     }
@@ -189,7 +189,15 @@ impl<'a> Standing<'a> {
     /// trips.
     pub(crate) fn trip(&self) -> Option<LockState> {
         let lock = self.rule.lock().filter(|_| !self.has_room())?;
-        locks::trip(lock, self.lock, self.now)
+        locks::trip(lock, self.lock.as_ref(), self.now)
+    }
+
+    /// The same standing once the rule has shut the identity.
+    fn shut_by(self, state: LockState) -> Self {
+        Self {
+            lock: Some(state),
+            ..self
+        }
     }
 
     /// The figures when `used` stamps are in the window and an attempt of `units` is waiting.
@@ -283,7 +291,7 @@ pub(crate) fn judge(
         let Some(standing) = Standing::of(policy, ledger, index, party, ids, now) else {
             continue;
         };
-        let before = standing.before();
+        let mut before = standing.before();
         let figures = match purpose {
             Purpose::Count => standing.after(),
             Purpose::Look => before,
@@ -291,9 +299,12 @@ pub(crate) fn judge(
         let refuses = before.retry_after > Millis::ZERO;
         if refuses {
             refusing.insert(index);
-            if standing.trip().is_some() {
-                tripping.insert(index);
-            }
+        }
+        if purpose == Purpose::Count
+            && let Some(state) = standing.trip()
+        {
+            tripping.insert(index);
+            before = standing.shut_by(state).before();
         }
         match rule.enforcement() {
             Enforcement::Enforced if refuses => {
