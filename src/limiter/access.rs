@@ -109,7 +109,7 @@ impl Listed {
 /// No more entries fit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "the limiter's allow and deny lists are full: they have a million entries that have not expired"
+    "the limiter's allow and deny lists are full: they have 100000 entries that have not expired"
 )]
 pub struct ListFull;
 
@@ -126,8 +126,8 @@ pub struct AccessLists {
 }
 
 impl AccessLists {
-    /// How many entries both lists may have together.
-    pub const MAX_ENTRIES: usize = 1_000_000;
+    /// How many entries both lists may have together: few enough for a copy of them all to take milliseconds.
+    pub const MAX_ENTRIES: usize = 100_000;
 
     /// Puts an entry on a list; one that is there already gets the new expiry. Returns whether it was not there
     /// at `now`. If the lists are full, an expired entry makes way.
