@@ -80,7 +80,7 @@ mod module {
             ]],
             bool: [["autocreate", &AUTOCREATE, true, ConfigurationFlags::DEFAULT, None]],
             enum: [],
-            module_args_as_configuration: true,
+            module_args_as_configuration: false,
         ]
     }
 }

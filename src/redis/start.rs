@@ -7,6 +7,7 @@ use crate::redis::guard;
 use crate::redis::log::{self, Level};
 use redis_module::{Context, RedisString, Status, raw};
 use std::ffi::c_int;
+use std::sync::atomic::Ordering;
 
 /// Why the module cannot be loaded with these arguments.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -43,9 +44,12 @@ enum StartError {
 pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Register]) -> Status {
     guard::install_panic_hook();
     set_module_options(ctx);
-    let checked = check_arguments(arguments).map_err(StartError::from);
-    let prepared =
-        checked.and_then(|()| Ok(commands.iter().try_for_each(|register| register(ctx))?));
+    let words: Vec<&[u8]> = arguments.iter().map(RedisString::as_slice).collect();
+    let parsed = ModuleArguments::parse(&words).map_err(StartError::from);
+    let prepared = parsed.and_then(|arguments| {
+        arguments.apply();
+        Ok(commands.iter().try_for_each(|register| register(ctx))?)
+    });
     match prepared {
         Ok(()) => Status::Ok,
         Err(error) => {
@@ -65,27 +69,105 @@ fn set_module_options(ctx: &Context) {
     unsafe { api!(RedisModule_SetModuleOptions(ctx.ctx, options)) };
 }
 
-/// Checks the words after the library's path. The redis-module crate applies them, but passes over
-/// what it does not know, and a limiter with another policy than was asked for is no protection.
-fn check_arguments(arguments: &[RedisString]) -> Result<(), ArgumentError> {
-    let mut numbered = arguments.iter().map(RedisString::as_slice).zip(1..);
-    while let Some((name, position)) = numbered.next() {
-        let value = numbered.next().map(|(value, _)| value);
-        let value = || value.ok_or(ArgumentError::NoValue(position));
+/// The words after the library's path: config names, each followed by its value.
+///
+/// The redis-module crate could apply them, but it passes over what it does not know, and a limiter
+/// with another policy than was asked for is no protection.
+#[derive(Default)]
+struct ModuleArguments {
+    default_policy: Option<String>,
+    autocreate: Option<bool>,
+    capacity: Option<Capacity>,
+}
+
+impl ModuleArguments {
+    /// The names there are.
+    const NAMES: [&'static [u8]; 3] = [b"default-policy", b"autocreate", b"capacity"];
+
+    /// Parses the words. A value is all words up to the next name: `CONFIG REWRITE` writes a policy
+    /// of several words without the quotes that it was given in.
+    fn parse(words: &[&[u8]]) -> Result<Self, ArgumentError> {
+        let mut parsed = Self::default();
+        let mut rest = words;
+        while let Some((name, after)) = rest.split_first() {
+            let position = words.len().saturating_sub(after.len());
+            if !Self::NAMES.contains(name) {
+                return Err(ArgumentError::Unknown(position));
+            }
+            let is_name = |word: &&[u8]| Self::NAMES.contains(word);
+            let len = after.iter().position(is_name).unwrap_or(after.len());
+            let (value, next) = after.split_at_checked(len).unwrap_or((after, &[]));
+            if value.is_empty() {
+                return Err(ArgumentError::NoValue(position));
+            }
+            parsed.set(name, &value.join(&b' '))?;
+            rest = next;
+        }
+        Ok(parsed)
+    }
+
+    /// Takes one value.
+    fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), ArgumentError> {
         match name {
             b"default-policy" => {
-                config::check_policy(value()?)
+                let words = config::check_policy(value)
                     .map_err(|error| ArgumentError::DefaultPolicy(error.to_string()))?;
+                self.default_policy = Some(words.to_owned());
             }
-            b"autocreate" => match value()? {
-                b"yes" | b"no" => {}
-                _ => return Err(ArgumentError::Autocreate),
-            },
-            b"capacity" => {
-                Capacity::parse(value()?).map_err(|_| ArgumentError::Capacity)?;
+            b"autocreate" => {
+                self.autocreate = Some(match value {
+                    b"yes" => true,
+                    b"no" => false,
+                    _ => return Err(ArgumentError::Autocreate),
+                });
             }
-            _ => return Err(ArgumentError::Unknown(position)),
+            _ => {
+                let capacity = Capacity::parse(value).map_err(|_| ArgumentError::Capacity)?;
+                self.capacity = Some(capacity);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the configs these values, but those that have been set otherwise by now: a line for a
+    /// config in `redis.conf` wins over an argument.
+    fn apply(self) {
+        if let Some(words) = self.default_policy {
+            config::DEFAULT_POLICY.set_unless_changed(words);
+        }
+        let changed = !config::AUTOCREATE.load(Ordering::Relaxed);
+        if let Some(autocreate) = self.autocreate.filter(|_| !changed) {
+            config::AUTOCREATE.store(autocreate, Ordering::Relaxed);
+        }
+        let changed = config::CAPACITY.load(Ordering::Relaxed) != config::DEFAULT_CAPACITY;
+        if let Some(capacity) = self.capacity.filter(|_| !changed) {
+            config::CAPACITY.store(i64::from(capacity.get()), Ordering::Relaxed);
         }
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_all_words_up_to_the_next_name() {
+        let words: [&[u8]; 5] = [b"default-policy", b"PAIR", b"3/1h", b"autocreate", b"no"];
+        let parsed = ModuleArguments::parse(&words).unwrap();
+        assert_eq!(parsed.default_policy.as_deref(), Some("PAIR 3/1h"));
+        assert_eq!(parsed.autocreate, Some(false));
+    }
+
+    #[test]
+    fn errors_name_the_word_at_fault() {
+        let unknown: [&[u8]; 3] = [b"capacity", b"5", b"polcy"];
+        let parsed = ModuleArguments::parse(&unknown);
+        assert_eq!(parsed.err(), Some(ArgumentError::Capacity));
+        let unknown: [&[u8]; 1] = [b"polcy"];
+        let parsed = ModuleArguments::parse(&unknown);
+        assert_eq!(parsed.err(), Some(ArgumentError::Unknown(1)));
+        let no_value: [&[u8]; 3] = [b"autocreate", b"yes", b"capacity"];
+        let parsed = ModuleArguments::parse(&no_value);
+        assert_eq!(parsed.err(), Some(ArgumentError::NoValue(3)));
+    }
 }

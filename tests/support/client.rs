@@ -1,0 +1,97 @@
+//! Commands with any bytes in them, and their replies as a test wants to see them.
+
+use redis::{Connection, ConnectionLike, Value};
+
+/// The reply to CHECK and PEEK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Whether the attempt may go ahead.
+    pub(crate) allowed: bool,
+    /// The binding rule's limit.
+    pub(crate) limit: i64,
+    /// How many more attempts the binding rule admits now.
+    pub(crate) remaining: i64,
+    /// How long until another attempt would be admitted.
+    pub(crate) retry_after_ms: i64,
+    /// How long until the quota is whole again.
+    pub(crate) reset_ms: i64,
+    /// The binding rule, in the policy's words.
+    pub(crate) rule: String,
+}
+
+/// Sends a command, of any bytes, and returns the reply, or the server's error line as it came (`ERR ...`).
+///
+/// Panics if the connection breaks or the reply is not proper protocol (an error line with stray bytes in it, for
+/// one), for then the server did worse than refuse.
+#[track_caller]
+pub(crate) fn command<A: AsRef<[u8]>>(
+    client: &mut Connection,
+    words: &[A],
+) -> Result<Value, String> {
+    let mut packed = redis::Cmd::new();
+    for word in words {
+        packed.arg(word.as_ref());
+    }
+    match client.req_command(&packed) {
+        Ok(Value::ServerError(error)) => match error.details() {
+            Some(details) => Err(format!("{} {details}", error.code())),
+            None => Err(error.code().to_owned()),
+        },
+        Ok(reply) => Ok(reply),
+        Err(error) => panic!("{}: {error}", shown(words)),
+    }
+}
+
+/// Sends a command that answers with a verdict, and panics on any other answer.
+#[track_caller]
+pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut Connection, words: &[A]) -> Verdict {
+    let reply = command(client, words);
+    match reply.as_ref().map(|value| match value {
+        Value::Array(fields) => fields.as_slice(),
+        _ => &[],
+    }) {
+        Ok(
+            [
+                Value::Int(allowed @ (0 | 1)),
+                Value::Int(limit),
+                Value::Int(remaining),
+                Value::Int(retry_after_ms),
+                Value::Int(reset_ms),
+                Value::BulkString(rule),
+            ],
+        ) => Verdict {
+            allowed: *allowed == 1,
+            limit: *limit,
+            remaining: *remaining,
+            retry_after_ms: *retry_after_ms,
+            reset_ms: *reset_ms,
+            rule: String::from_utf8(rule.clone()).expect("a rule is text"),
+        },
+        _ => panic!("{}: not a verdict: {reply:?}", shown(words)),
+    }
+}
+
+/// Returns the digest of a key's whole value, which is equal where the values are.
+#[track_caller]
+pub(crate) fn digest(client: &mut Connection, key: &str) -> String {
+    match command(client, &["DEBUG", "DIGEST-VALUE", key]) {
+        Ok(Value::Array(values)) if values.len() == 1 => {
+            redis::from_redis_value(values[0].clone()).expect("text")
+        }
+        other => panic!("DEBUG DIGEST-VALUE {key}: {other:?}"),
+    }
+}
+
+/// Shows a command in a failure message, each word cut to what a person can read.
+fn shown<A: AsRef<[u8]>>(words: &[A]) -> String {
+    let word = |word: &A| {
+        word.as_ref()
+            .iter()
+            .take(60)
+            .copied()
+            .collect::<Vec<u8>>()
+            .escape_ascii()
+            .to_string()
+    };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
+}

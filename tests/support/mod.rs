@@ -1,0 +1,70 @@
+//! What every test of a real server uses: servers that start and end with the test, and clients to talk to them.
+//!
+//! A test file begins with one sentence that says which concern it checks, the one lint that a test cannot live
+//! with, and this module:
+//!
+//! ```ignore
+//! //! Attempts are admitted up to the limit and no further.
+//! #![allow(clippy::arithmetic_side_effects, reason = "a test that overflows has failed, as it should")]
+//!
+//! mod support;
+//!
+//! use support::{Server, verdict};
+//!
+//! #[test]
+//! fn the_first_attempt_is_admitted() {
+//!     let server = Server::start();
+//!     let mut client = server.connect();
+//!     let verdict = verdict(&mut client, &["AUTHLIMIT.CHECK", "login", "203.0.113.7", "alice@example.com"]);
+//!     assert!(verdict.allowed, "{verdict:?}");
+//! }
+//! ```
+//!
+//! `clippy.toml` lets a `#[test]` function unwrap, expect, index and panic; a helper function beside it may too if the
+//! file's `allow` names `clippy::unwrap_used`, `expect_used`, `indexing_slicing` or `panic` as well.
+//!
+//! Three things come from the environment: `AUTHLIMIT_MODULE`, the module to load (otherwise the one that cargo built
+//! together with the running test); `AUTHLIMIT_REDIS_SERVER`, the server to load it into (otherwise `redis-server`);
+//! and `TMPDIR`, where the servers' folders go. `make test` gives the release build.
+
+#![allow(
+    dead_code,
+    reason = "every test file compiles this module, and none uses all of it"
+)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test helper stops the test at the first surprise"
+)]
+
+mod client;
+mod port;
+mod server;
+mod workload;
+
+use std::time::{Duration, Instant};
+
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use {
+    client::{Verdict, command, digest, verdict},
+    server::{Builder, Save, Server, module_path, wait_for_replica},
+    workload::{Random, Snapshot, secrets, snapshot, workload},
+};
+
+/// How long anything may take before a test calls it stuck; far beyond what is ever needed, on a slow machine too.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Waits until something is so, and panics with its description if it is not within the deadline.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !so() {
+        assert!(
+            started.elapsed() < DEADLINE,
+            "waited {DEADLINE:?} in vain: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
