@@ -39,14 +39,9 @@ const COMMANDS: &[Register] = &[
 #[allow(missing_docs, reason = "the macro's functions have none")]
 mod module {
     use crate::COMMANDS;
-    use crate::policy::Capacity;
     use crate::redis::alloc::ServerAllocator;
-    use crate::redis::config::{
-        AUTOCREATE, CAPACITY, DEFAULT_CAPACITY, DEFAULT_POLICY, DEFAULT_POLICY_WORDS,
-    };
     use crate::redis::native_type::LIMITER_TYPE;
     use crate::redis::start;
-    use redis_module::configuration::ConfigurationFlags;
     use redis_module::{Context, RedisString, Status, redis_module};
 
     /// Prepares the server and registers the commands.
@@ -61,26 +56,5 @@ mod module {
         data_types: [LIMITER_TYPE],
         init: init,
         commands: [],
-        configurations: [
-            i64: [[
-                "capacity",
-                &CAPACITY,
-                DEFAULT_CAPACITY,
-                1,
-                Capacity::MAX as i64,
-                ConfigurationFlags::DEFAULT,
-                None
-            ]],
-            string: [[
-                "default-policy",
-                &DEFAULT_POLICY,
-                DEFAULT_POLICY_WORDS,
-                ConfigurationFlags::DEFAULT,
-                None
-            ]],
-            bool: [["autocreate", &AUTOCREATE, true, ConfigurationFlags::DEFAULT, None]],
-            enum: [],
-            module_args_as_configuration: false,
-        ]
     }
 }

@@ -9,6 +9,8 @@
 
 mod support;
 
+use authlimit::policy::{ModifierWord, Subject};
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
@@ -20,13 +22,15 @@ const IP: &str = "203.0.113.7";
 const EMAIL: &str = "alice@example.com";
 
 /// The commands that a client may send.
-const COMMANDS: [&str; 6] = ["CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO"];
+const COMMANDS: [&str; 9] = [
+    "CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "ALLOW", "DENY",
+];
 
 /// The commands that take an address and an email.
 const ATTEMPTS: [&str; 4] = ["CHECK", "PEEK", "RESET", "REFUND"];
 
 /// What one of the presets is short for, in the order of the manual.
-const PRESETS: [(&str, &str); 4] = [
+const PRESETS: [(&str, &str); 5] = [
     ("signin", "IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m"),
     ("signup", "IP 10/1h EMAIL 3/1h PLUS-TAGS strip"),
     (
@@ -34,12 +38,13 @@ const PRESETS: [(&str, &str); 4] = [
         "IP 10/15m EMAIL 3/15m EMAIL 10/24h PLUS-TAGS strip",
     ),
     ("otp", "IP 30/15m EMAIL 5/15m EMAIL 20/24h"),
+    ("pci", "EMAIL 10/30m LOCK 30m"),
 ];
 
 const BAD_IP: &str = "ERR the ip is not one bare IPv4 or IPv6 address: cut off a port, brackets, spaces and all \
                       other addresses of a list first";
 const EMPTY_IP: &str = "ERR the ip is empty: pass the address of the client";
-const EMPTY_EMAIL: &str = "ERR email is empty, and the limiter's policy has a rule that needs it";
+const EMPTY_EMAIL: &str = "ERR the email is empty, and a rule of the limiter's policy needs it";
 const COST_TOO_HIGH: &str =
     "ERR COST is above a limit of the policy, so no such attempt could ever be admitted";
 const BAD_COST: &str = "ERR argument 5: COST must be a whole number from 1 to 100000";
@@ -425,7 +430,17 @@ fn info_is_a_list_of_names_and_values_in_resp2() {
     let server = Server::start();
     let info = info_tells_all(&mut server.connect());
     let names: Vec<_> = elements(&info).iter().step_by(2).map(text).collect();
-    assert_eq!(names, ["policy", "rules", "subjects", "bytes"]);
+    assert_eq!(
+        names,
+        [
+            "policy",
+            "rules",
+            "subjects",
+            "allow_entries",
+            "deny_entries",
+            "bytes"
+        ]
+    );
 }
 
 #[test]
@@ -433,13 +448,13 @@ fn info_is_a_map_in_resp3() {
     let server = Server::start();
     let info = info_tells_all(&mut server.connect_resp3());
     assert!(
-        matches!(&info, Value::Map(pairs) if pairs.len() == 4),
+        matches!(&info, Value::Map(pairs) if pairs.len() == 6),
         "{info:?}"
     );
-    for list in ["rules", "subjects"] {
+    for (list, fields) in [("rules", 5), ("subjects", 3)] {
         for row in elements(&entry(&info, list)) {
             assert!(
-                matches!(&row, Value::Map(pairs) if pairs.len() == 3),
+                matches!(&row, Value::Map(pairs) if pairs.len() == fields),
                 "{row:?}"
             );
         }
@@ -723,12 +738,23 @@ fn an_option_that_is_none_is_an_error_that_names_its_place() {
             )
             .unwrap_err()
         };
-        let first = "ERR argument 4 is not an option of this command; it takes COST n";
-        let third = "ERR argument 6 is not an option of this command; it takes COST n, once";
-        assert_eq!(error("RULES"), first, "{name}");
-        assert_eq!(error("RULES x"), first, "{name}");
-        assert_eq!(error("COST 1 COST 1"), third, "{name}");
-        assert_eq!(error("COST 1 x"), third, "{name}");
+        let takes = match name {
+            "PEEK" => "COST n, DEVICE id and RULES",
+            _ => "COST n and DEVICE id",
+        };
+        let none = |position| {
+            format!("ERR argument {position} is not an option of this command; it takes {takes}")
+        };
+        assert_eq!(error("x"), none(4), "{name}");
+        assert_eq!(error("RULE x"), none(4), "{name}");
+        assert_eq!(error("COST 1 x"), none(6), "{name}");
+        assert_eq!(
+            error("COST 1 COST 1"),
+            "ERR argument 6 repeats an option",
+            "{name}"
+        );
+        let no_device = "ERR argument 5: DEVICE must be followed by the device's id";
+        assert_eq!(error("DEVICE"), no_device, "{name}");
         assert_eq!(error("COST"), BAD_COST, "{name}");
     }
     assert!(!exists(&mut client, "login"));
@@ -743,7 +769,6 @@ fn too_few_or_too_many_arguments_are_an_error_in_redis_s_words() {
         ("PEEK", 0..=2),
         ("REFUND", 0..=2),
         ("RESET", 0..=2),
-        ("RESET", 4..=5),
         ("POLICY", 0..=0),
         ("INFO", 0..=0),
         ("INFO", 2..=3),
@@ -823,13 +848,16 @@ fn command_info_tells_arity_flags_and_the_key() {
     let server = Server::start();
     let mut client = server.connect();
     let secretive = ["skip_monitor", "skip_slowlog"];
-    let expected: [(&str, i64, &[&str], bool); 7] = [
+    let expected: [(&str, i64, &[&str], bool); 10] = [
         ("CHECK", -4, &["write", "denyoom", "fast"], true),
         ("PEEK", -4, &["readonly", "fast"], true),
-        ("RESET", 4, &["write", "fast"], true),
+        ("RESET", -4, &["write", "fast"], true),
         ("REFUND", -4, &["write", "fast"], true),
         ("POLICY", -2, &["write", "denyoom"], false),
         ("INFO", 2, &["readonly"], false),
+        ("UNLOCK", -4, &["write"], true),
+        ("ALLOW", -3, &["write", "denyoom"], true),
+        ("DENY", -3, &["write", "denyoom"], true),
         ("EFFECT", 3, &["write", "fast", "noscript"], true),
     ];
     for (name, arity, flags, secret) in expected {
@@ -887,16 +915,26 @@ fn command_getkeys_finds_the_one_key() {
 fn command_docs_tells_what_each_command_does_and_every_argument() {
     let server = Server::start();
     let mut client = server.connect_resp3();
-    let arguments: [(&str, &[&str]); 6] = [
-        ("CHECK", &["key", "ip", "email", "COST"]),
-        ("PEEK", &["key", "ip", "email", "COST"]),
-        ("RESET", &["key", "ip", "email"]),
-        ("REFUND", &["key", "ip", "email", "COST"]),
+    let arguments: [(&str, &[&str]); 9] = [
+        ("CHECK", &["key", "ip", "email", "COST", "DEVICE"]),
+        ("PEEK", &["key", "ip", "email", "COST", "DEVICE", "RULES"]),
+        ("RESET", &["key", "ip", "email", "DEVICE"]),
+        ("REFUND", &["key", "ip", "email", "COST", "DEVICE"]),
         (
             "POLICY",
-            &["key", "rule", "PRESET", "IPV6-PREFIX", "PLUS-TAGS"],
+            &[
+                "key",
+                "rule",
+                "PRESET",
+                "CAPACITY",
+                "IPV6-PREFIX",
+                "PLUS-TAGS",
+            ],
         ),
         ("INFO", &["key"]),
+        ("UNLOCK", &["key", "IP", "EMAIL"]),
+        ("ALLOW", &["key", "action"]),
+        ("DENY", &["key", "action"]),
     ];
     assert_eq!(arguments.map(|(name, _)| name), COMMANDS);
     for (name, wanted) in arguments {
@@ -926,8 +964,12 @@ fn command_docs_tells_the_words_of_a_policy() {
     let mut client = server.connect_resp3();
     let reply = send(&mut client, "COMMAND DOCS authlimit.policy").unwrap();
     let docs = format!("{:?}", entry(&reply, "AUTHLIMIT.POLICY"));
-    let words = ["IP", "EMAIL", "PAIR", "keep", "strip"]
+    let subjects = Subject::EVERY.map(Subject::word);
+    let modifiers = ModifierWord::EVERY.map(ModifierWord::word);
+    let words = ["keep", "strip"]
         .into_iter()
+        .chain(subjects)
+        .chain(modifiers)
         .chain(PRESETS.map(|(name, _)| name));
     for word in words {
         // As the reply's debug form spells a string.

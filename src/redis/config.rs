@@ -40,16 +40,6 @@ impl DefaultPolicy {
     }
 }
 
-impl DefaultPolicy {
-    /// Sets the words of a policy, unless something else than the beginning has been set.
-    pub(crate) fn set_unless_changed(&self, words: String) {
-        let mut present = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *present == DEFAULT_POLICY_WORDS {
-            *present = words;
-        }
-    }
-}
-
 impl ConfigurationValue<RedisString> for DefaultPolicy {
     fn get(&self, _: &ConfigurationContext) -> RedisString {
         let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,9 +5,12 @@ use crate::redis::command::{Register, RegisterError};
 use crate::redis::config;
 use crate::redis::guard;
 use crate::redis::log::{self, Level};
+use redis_module::configuration::{
+    ConfigurationFlags, register_bool_configuration, register_i64_configuration,
+    register_string_configuration,
+};
 use redis_module::{Context, RedisString, Status, raw};
 use std::ffi::c_int;
-use std::sync::atomic::Ordering;
 
 /// Why the module cannot be loaded with these arguments.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -35,6 +38,9 @@ enum StartError {
     /// An argument is wrong.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
+    /// The server has said which, and why.
+    #[error("a line for one of its configs is wrong")]
+    Configs,
     /// A command is refused.
     #[error(transparent)]
     Register(#[from] RegisterError),
@@ -45,17 +51,62 @@ pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Regi
     guard::install_panic_hook();
     set_module_options(ctx);
     let words: Vec<&[u8]> = arguments.iter().map(RedisString::as_slice).collect();
-    let parsed = ModuleArguments::parse(&words).map_err(StartError::from);
-    let prepared = parsed.and_then(|arguments| {
-        arguments.apply();
-        Ok(commands.iter().try_for_each(|register| register(ctx))?)
-    });
-    match prepared {
+    match try_prepare(ctx, &words, commands) {
         Ok(()) => Status::Ok,
         Err(error) => {
             log::write(Level::Warning, &format!("authlimit: {error}"));
             Status::Err
         }
+    }
+}
+
+/// Registers configs and commands.
+fn try_prepare(ctx: &Context, words: &[&[u8]], commands: &[Register]) -> Result<(), StartError> {
+    register_configs(ctx, &ModuleArguments::parse(words)?)?;
+    commands.iter().try_for_each(|register| register(ctx))?;
+    Ok(())
+}
+
+/// Registers the configs. A module argument is what a config is to begin with, so that a line for
+/// the config in `redis.conf` wins over it.
+fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), StartError> {
+    let flags = || ConfigurationFlags::DEFAULT;
+    let policy = arguments.default_policy.as_deref();
+    let policy = policy.unwrap_or(config::DEFAULT_POLICY_WORDS);
+    register_string_configuration(
+        ctx,
+        "default-policy",
+        &config::DEFAULT_POLICY,
+        policy,
+        flags(),
+        None,
+    );
+    let autocreate = arguments.autocreate.unwrap_or(true);
+    register_bool_configuration(
+        ctx,
+        "autocreate",
+        &config::AUTOCREATE,
+        autocreate,
+        flags(),
+        None,
+    );
+    let capacity = arguments.capacity.map(|c| i64::from(c.get()));
+    register_i64_configuration(
+        ctx,
+        "capacity",
+        &config::CAPACITY,
+        capacity.unwrap_or(config::DEFAULT_CAPACITY),
+        1,
+        i64::from(Capacity::MAX),
+        flags(),
+        None,
+    );
+    // SAFETY: the context is that of the running load.
+    let loaded = unsafe { api!(RedisModule_LoadConfigs(ctx.ctx)) };
+    if loaded == Some(0) {
+        Ok(())
+    } else {
+        Err(StartError::Configs)
     }
 }
 
@@ -71,9 +122,9 @@ fn set_module_options(ctx: &Context) {
 
 /// The words after the library's path: config names, each followed by its value.
 ///
-/// The redis-module crate could apply them, but it passes over what it does not know, and a limiter
-/// with another policy than was asked for is no protection.
-#[derive(Default)]
+/// The redis-module crate's macro could apply them, but it passes over what it does not know, and a
+/// limiter with another policy than was asked for is no protection.
+#[derive(Default, Debug)]
 struct ModuleArguments {
     default_policy: Option<String>,
     autocreate: Option<bool>,
@@ -84,8 +135,8 @@ impl ModuleArguments {
     /// The names there are.
     const NAMES: [&'static [u8]; 3] = [b"default-policy", b"autocreate", b"capacity"];
 
-    /// Parses the words. A value is all words up to the next name: `CONFIG REWRITE` writes a policy
-    /// of several words without the quotes that it was given in.
+    /// Parses the words. A policy is all words up to the next name: `CONFIG REWRITE` writes one of
+    /// several words without the quotes that it was given in.
     fn parse(words: &[&[u8]]) -> Result<Self, ArgumentError> {
         let mut parsed = Self::default();
         let mut rest = words;
@@ -94,8 +145,11 @@ impl ModuleArguments {
             if !Self::NAMES.contains(name) {
                 return Err(ArgumentError::Unknown(position));
             }
-            let is_name = |word: &&[u8]| Self::NAMES.contains(word);
-            let len = after.iter().position(is_name).unwrap_or(after.len());
+            let ends = |word: &&[u8]| Self::NAMES.contains(word);
+            let len = match *name {
+                b"default-policy" => after.iter().position(ends).unwrap_or(after.len()),
+                _ => after.len().min(1),
+            };
             let (value, next) = after.split_at_checked(len).unwrap_or((after, &[]));
             if value.is_empty() {
                 return Err(ArgumentError::NoValue(position));
@@ -128,22 +182,6 @@ impl ModuleArguments {
         }
         Ok(())
     }
-
-    /// Gives the configs these values, but those that have been set otherwise by now: a line for a
-    /// config in `redis.conf` wins over an argument.
-    fn apply(self) {
-        if let Some(words) = self.default_policy {
-            config::DEFAULT_POLICY.set_unless_changed(words);
-        }
-        let changed = !config::AUTOCREATE.load(Ordering::Relaxed);
-        if let Some(autocreate) = self.autocreate.filter(|_| !changed) {
-            config::AUTOCREATE.store(autocreate, Ordering::Relaxed);
-        }
-        let changed = config::CAPACITY.load(Ordering::Relaxed) != config::DEFAULT_CAPACITY;
-        if let Some(capacity) = self.capacity.filter(|_| !changed) {
-            config::CAPACITY.store(i64::from(capacity.get()), Ordering::Relaxed);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -162,10 +200,10 @@ mod tests {
     fn errors_name_the_word_at_fault() {
         let unknown: [&[u8]; 3] = [b"capacity", b"5", b"polcy"];
         let parsed = ModuleArguments::parse(&unknown);
+        assert_eq!(parsed.err(), Some(ArgumentError::Unknown(3)));
+        let too_small: [&[u8]; 2] = [b"capacity", b"0"];
+        let parsed = ModuleArguments::parse(&too_small);
         assert_eq!(parsed.err(), Some(ArgumentError::Capacity));
-        let unknown: [&[u8]; 1] = [b"polcy"];
-        let parsed = ModuleArguments::parse(&unknown);
-        assert_eq!(parsed.err(), Some(ArgumentError::Unknown(1)));
         let no_value: [&[u8]; 3] = [b"autocreate", b"yes", b"capacity"];
         let parsed = ModuleArguments::parse(&no_value);
         assert_eq!(parsed.err(), Some(ArgumentError::NoValue(3)));
