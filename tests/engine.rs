@@ -11,10 +11,10 @@
 
 mod model;
 
-use authlimit::limiter::{CHUNK_BYTES, ChunkError, Cost, Limiter, Stamp, Timestamp, Verdict};
-use authlimit::policy::{Millis, Policy, Subject};
+use authlimit::limiter::{CHUNK_BYTES, ChunkError, Cost, Limiter, Part, Stamp, Timestamp, Verdict};
+use authlimit::policy::{Capacity, Millis, Policy};
 use model::steps::{
-    Answer, EMAILS, EPOCHS, IPS, Step, all_requests, any_case, any_command, any_policy,
+    Answer, EMAILS, EPOCHS, IPS, SUBJECTS, Step, all_requests, any_case, any_command, any_policy,
     any_request, any_set_back, any_wait, attempt, policy, secret, time,
 };
 use model::{Model, Request};
@@ -25,6 +25,11 @@ use std::collections::HashMap;
 
 /// In our days.
 const NOW: u64 = 1_700_000_000_000;
+
+/// Room for more identities than any test has.
+fn roomy() -> Capacity {
+    Capacity::nearest(u32::MAX)
+}
 
 /// `cases` random cases, or as many as `PROPTEST_CASES` says.
 fn cases(cases: u32) -> ProptestConfig {
@@ -42,7 +47,12 @@ fn cases(cases: u32) -> ProptestConfig {
 
 /// A request of cost 1.
 fn request(ip: &'static str, email: &'static str) -> Request {
-    Request { ip, email, cost: 1 }
+    Request {
+        ip,
+        email,
+        cost: 1,
+        device: None,
+    }
 }
 
 /// A limiter with the policy of these words.
@@ -53,7 +63,7 @@ fn limiter(words: &str) -> Limiter {
 /// The verdict on an attempt that is counted if it is admitted.
 fn check(limiter: &mut Limiter, request: Request, clock: u64) -> Verdict {
     let attempt = attempt(limiter, &request).unwrap();
-    limiter.check(&attempt, time(clock), |_| {})
+    limiter.check(&attempt, time(clock), roomy(), |_| {})
 }
 
 /// How many attempts a success forgives.
@@ -79,10 +89,10 @@ fn longest_window(policy: &Policy) -> u64 {
 
 /// A limiter of what `original` stores.
 fn restored(original: &Limiter) -> Limiter {
-    let mut copy = Limiter::from_genesis(original.genesis());
-    for (subject, chunk) in original.chunks() {
+    let mut copy = Limiter::from_genesis(original.genesis()).unwrap();
+    for (part, chunk) in original.chunks() {
         assert!(chunk.len() <= CHUNK_BYTES);
-        copy.load_chunk(subject, &chunk).unwrap();
+        copy.load_chunk(part, &chunk).unwrap();
     }
     copy
 }
@@ -99,8 +109,8 @@ fn the_tests_identities_have_tags_of_their_own() {
             let Some(attempt) = attempt(&limiter, &request) else {
                 continue;
             };
-            let who = (attempt.address, request.email);
-            assert_eq!(*seen.entry(attempt.tag).or_insert(who), who);
+            let who = (attempt.party.address, request.email);
+            assert_eq!(*seen.entry(attempt.party.tag).or_insert(who), who);
         }
         assert!(seen.len() >= 3 * (EMAILS.len() - 1));
     }
@@ -217,7 +227,7 @@ proptest! {
         restores in vec(any::<Index>(), 4),
     ) {
         let mut primary = Limiter::new(policy.clone(), secret());
-        let mut replica = Limiter::from_genesis(primary.genesis());
+        let mut replica = Limiter::from_genesis(primary.genesis()).unwrap();
         let mut model = Model::new(policy);
         let mut clock = epoch;
         let restores: Vec<usize> = restores.iter().map(|index| index.index(steps.len())).collect();
@@ -248,12 +258,14 @@ fn only_what_still_counts_is_stored() {
     for (ip, at) in [(IPS[0], 0), (IPS[2], 1), (IPS[3], 1_000)] {
         assert!(check(&mut limiter, request(ip, EMAILS[0]), NOW + at).allowed);
     }
-    let stored = |subject| {
-        let chunks = limiter.chunks().filter(move |(of, _)| *of == subject);
+    let stored = |table| {
+        let chunks = limiter
+            .chunks()
+            .filter(move |(of, _)| *of == Part::Logs(table));
         let stamps = chunks.flat_map(|(_, chunk)| records(&chunk));
         stamps.map(|(_, stamps)| stamps.len()).sum::<usize>()
     };
-    assert_eq!((stored(Subject::Ip), stored(Subject::Email)), (2, 3));
+    assert_eq!((stored(0), stored(1)), (2, 3));
 }
 
 // Adversaries.
@@ -273,7 +285,7 @@ proptest! {
     fn no_timing_gets_more_than_the_limit_into_a_window(
         limit in prop_oneof![1..6_usize, 1..60_usize],
         window in prop_oneof![1..20_u64, 1..100_000_u64],
-        subject in select(Subject::EVERY.to_vec()),
+        subject in select(SUBJECTS.to_vec()),
         bursts in vec((any::<Index>(), -2..3_i64, 1..80_usize), 30),
         jitter in vec(any::<Index>(), 60),
     ) {
@@ -306,7 +318,7 @@ proptest! {
 fn a_spent_quota_is_back_at_exactly_one_window() {
     for limit in [1, 2, 3, 5, 10, 100] {
         for window in [1, 2, 10, 999, 60_000, 2_592_000_000] {
-            for subject in Subject::EVERY {
+            for subject in SUBJECTS {
                 let mut limiter = limiter(&format!("{} {limit}/{window}ms", subject.word()));
                 let mut verdicts_at = |at: u64| {
                     let verdicts =
@@ -401,7 +413,7 @@ fn a_success_forgives_exactly_its_own_attempts() {
     assert_eq!(reset(&mut limiter, own, NOW), 0);
     assert_eq!(reset(&mut limiter, other_email, NOW), 1);
     assert_eq!(reset(&mut limiter, other_address, NOW), 1);
-    let empty = Limiter::from_genesis(limiter.genesis());
+    let empty = Limiter::from_genesis(limiter.genesis()).unwrap();
     assert_eq!(limiter.digest(), empty.digest());
 }
 
@@ -474,14 +486,22 @@ fn records(mut chunk: &[u8]) -> Vec<(u64, Vec<Stamp>)> {
     records
 }
 
+/// The table whose logs a chunk has.
+fn table_of(part: Part) -> u8 {
+    match part {
+        Part::Logs(table) => table,
+        other => panic!("{other:?} has no logs"),
+    }
+}
+
 /// That the logs of `limiter` are in order, end by its newest time, and each belong to one identity.
 fn assert_sane(limiter: &Limiter) {
     let newest = limiter.genesis().newest;
-    let mut logs: HashMap<(Subject, u64), Vec<Timestamp>> = HashMap::new();
-    for (subject, chunk) in limiter.chunks() {
+    let mut logs: HashMap<(u8, u64), Vec<Timestamp>> = HashMap::new();
+    for (part, chunk) in limiter.chunks() {
         for (id, stamps) in records(&chunk) {
             assert!(!stamps.is_empty());
-            logs.entry((subject, id))
+            logs.entry((table_of(part), id))
                 .or_default()
                 .extend(stamps.iter().map(|stamp| stamp.at()));
         }
@@ -489,11 +509,8 @@ fn assert_sane(limiter: &Limiter) {
     for times in logs.values() {
         assert!(times.is_sorted() && *times.last().unwrap() <= newest);
     }
-    for usage in limiter.usage() {
-        let identities = logs
-            .keys()
-            .filter(|(subject, _)| *subject == usage.subject)
-            .count();
+    for (index, usage) in (0..).zip(limiter.usage()) {
+        let identities = logs.keys().filter(|(table, _)| *table == index).count();
         assert!(usage.identities >= identities);
     }
 }
@@ -505,21 +522,21 @@ fn limiter_of(attempts: &[(Request, u64)]) -> Limiter {
     for (request, gap) in attempts {
         clock += gap;
         if let Some(attempt) = attempt(&limiter, request) {
-            limiter.check(&attempt, time(clock), |_| {});
+            limiter.check(&attempt, time(clock), roomy(), |_| {});
         }
     }
     limiter
 }
 
 /// That `bytes` load or are refused, and that a limiter which loaded them works as one that never was damaged.
-fn load(original: &Limiter, subject: Subject, bytes: &[u8]) -> Result<(), ChunkError> {
-    let mut limiter = Limiter::from_genesis(original.genesis());
-    limiter.load_chunk(subject, bytes)?;
+fn load(original: &Limiter, part: Part, bytes: &[u8]) -> Result<(), ChunkError> {
+    let mut limiter = Limiter::from_genesis(original.genesis()).unwrap();
+    limiter.load_chunk(part, bytes)?;
     assert_sane(&limiter);
     assert_eq!(restored(&limiter).digest(), limiter.digest());
     for request in all_requests() {
         if let Some(attempt) = attempt(&limiter, &request) {
-            limiter.check(&attempt, time(NOW + 1_000), |_| {});
+            limiter.check(&attempt, time(NOW + 1_000), roomy(), |_| {});
             limiter.reset(&attempt, time(NOW + 2_000), |_| {});
         }
     }
@@ -538,12 +555,12 @@ proptest! {
         damages in vec(vec(any_damage(), 1..6), 8),
     ) {
         let limiter = limiter_of(&attempts);
-        for (subject, chunk) in limiter.chunks() {
-            load(&limiter, subject, &chunk).unwrap();
+        for (part, chunk) in limiter.chunks() {
+            load(&limiter, part, &chunk).unwrap();
             for damage in &damages {
                 let mut bytes = chunk.clone();
                 damage.iter().for_each(|damage| damage.apply(&mut bytes));
-                let _ = load(&limiter, subject, &bytes);
+                let _ = load(&limiter, part, &bytes);
             }
         }
     }
@@ -551,22 +568,22 @@ proptest! {
     /// So do random bytes.
     #[test]
     fn random_bytes_load_in_order_or_are_refused(bytes in vec(any::<u8>(), 0..200)) {
-        let _ = load(&limiter_of(&[]), Subject::Ip, &bytes);
+        let _ = load(&limiter_of(&[]), Part::Logs(0), &bytes);
     }
 
     /// A chunk that ends early is refused, except between two records.
     #[test]
     fn a_chunk_cut_within_a_record_is_refused(attempts in vec((any_request(), 0..100_u64), 1..30)) {
         let limiter = limiter_of(&attempts);
-        for (subject, chunk) in limiter.chunks() {
+        for (part, chunk) in limiter.chunks() {
             let mut ends = vec![0];
             for (_, stamps) in records(&chunk) {
                 ends.push(ends[ends.len() - 1] + 12 + 8 * stamps.len());
             }
             for end in 0..=chunk.len() {
                 let expected = if ends.contains(&end) { Ok(()) } else { Err(ChunkError::Truncated) };
-                let mut empty = Limiter::from_genesis(limiter.genesis());
-                prop_assert_eq!(empty.load_chunk(subject, &chunk[..end]), expected);
+                let mut empty = Limiter::from_genesis(limiter.genesis()).unwrap();
+                prop_assert_eq!(empty.load_chunk(part, &chunk[..end]), expected);
             }
         }
     }
@@ -577,7 +594,7 @@ proptest! {
 fn forged_chunks_are_refused_for_their_own_reason() {
     let limiter = limiter_of(&[(request(IPS[0], EMAILS[0]), 0)]);
     let stamp = |at: u64| at << 22;
-    let forged = |chunk: Vec<u8>| load(&limiter, Subject::Ip, &chunk);
+    let forged = |chunk: Vec<u8>| load(&limiter, Part::Logs(0), &chunk);
     assert_eq!(forged(record(1, &[stamp(NOW)])), Ok(()));
     assert_eq!(forged(record(1, &[])), Err(ChunkError::EmptyLog));
     assert_eq!(forged(record(1, &[7])), Err(ChunkError::NoTime));
@@ -599,8 +616,8 @@ fn forged_chunks_are_refused_for_their_own_reason() {
     claims_too_many[8..12].fill(0xff);
     assert_eq!(forged(claims_too_many), Err(ChunkError::Truncated));
     let mut no_pairs = limiter_without_pairs();
-    let foreign = no_pairs.load_chunk(Subject::Pair, &record(1, &[stamp(NOW)]));
-    assert_eq!(foreign, Err(ChunkError::ForeignSubject));
+    let foreign = no_pairs.load_chunk(Part::Logs(2), &record(1, &[stamp(NOW)]));
+    assert_eq!(foreign, Err(ChunkError::ForeignTable));
 }
 
 /// A limiter whose policy has no PAIR.

@@ -10,7 +10,7 @@
 pub(crate) mod steps;
 
 use authlimit::identity::PlusTags;
-use authlimit::limiter::{RuleTotals, Verdict};
+use authlimit::limiter::{Binding, RuleTotals, Verdict};
 use authlimit::policy::{Millis, Options, Policy, Rule, Subject};
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv6Addr};
@@ -24,6 +24,7 @@ pub(crate) struct Request {
     pub(crate) ip: &'static str,
     pub(crate) email: &'static str,
     pub(crate) cost: u32,
+    pub(crate) device: Option<&'static str>,
 }
 
 /// Who makes an attempt, and on whom; an address or email that is not given is one of its own.
@@ -87,7 +88,9 @@ impl Model {
         let who = self.who(request)?;
         let now = self.read_clock(clock);
         if let Some(refused) = self.refusal(&who, request.cost, now) {
-            self.totals[refused.rule].refused += 1;
+            for (index, figures) in self.all_figures(&who, request.cost, now) {
+                self.totals[index].refused += u64::from(figures.wait > 0);
+            }
             return Some(refused);
         }
         self.count(&who, request.cost, now);
@@ -167,7 +170,9 @@ impl Model {
     /// Who a request is about; `None` if it is an error: an empty field that a rule needs, or a cost that some
     /// rule could never admit.
     fn who(&self, request: &Request) -> Option<Who> {
-        let Request { ip, email, cost } = *request;
+        let Request {
+            ip, email, cost, ..
+        } = *request;
         let subjects = || self.policy.rules().iter().map(Rule::subject);
         let lacks_address = ip.is_empty() && subjects().any(Subject::needs_address);
         let lacks_email = email.is_empty() && subjects().any(Subject::needs_email);
@@ -254,7 +259,7 @@ impl Model {
             remaining: figures.remaining,
             retry_after: Millis::new(figures.wait),
             reset: Millis::new(figures.reset),
-            rule: index,
+            binding: Binding::Rule(index),
         }
     }
 
@@ -315,6 +320,7 @@ impl Who {
             Subject::Ip => self.address == other.address,
             Subject::Email => self.email == other.email,
             Subject::Pair => self.address == other.address && self.email == other.email,
+            _ => unimplemented!(),
         }
     }
 

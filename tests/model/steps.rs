@@ -2,8 +2,8 @@
 
 use super::{Model, Request};
 use authlimit::identity::Secret;
-use authlimit::limiter::{Attempt, Cost, Effect, Limiter, Timestamp, Verdict};
-use authlimit::policy::{Policy, Subject};
+use authlimit::limiter::{Attempt, Cost, Effect, Limiter, Received, Timestamp, Verdict};
+use authlimit::policy::{Capacity, Policy, Subject};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -28,6 +28,9 @@ pub(crate) const EMAILS: [&str; 7] = [
     "victim+tag@x.org",
     "",
 ];
+
+/// The subjects.
+pub(crate) const SUBJECTS: [Subject; 3] = [Subject::Ip, Subject::Email, Subject::Pair];
 
 /// Short and long windows, two of them equal in length and not in words.
 const WINDOWS: [&str; 10] = [
@@ -84,7 +87,15 @@ pub(crate) fn time(millis: u64) -> Timestamp {
 pub(crate) fn attempt(limiter: &Limiter, request: &Request) -> Option<Attempt> {
     let cost = Cost::new(request.cost).expect("the tests' costs are costs");
     let (ip, email) = (request.ip.as_bytes(), request.email.as_bytes());
-    limiter.attempt(ip, email, cost).ok()
+    let device = request.device.map(str::as_bytes);
+    limiter
+        .attempt(&Received {
+            ip,
+            email,
+            device,
+            cost,
+        })
+        .ok()
 }
 
 /// Every request of cost 1 that can be made of the tests' addresses and emails.
@@ -92,12 +103,17 @@ pub(crate) fn all_requests() -> impl Iterator<Item = Request> {
     let pairs = IPS
         .into_iter()
         .flat_map(|ip| EMAILS.map(|email| (ip, email)));
-    pairs.map(|(ip, email)| Request { ip, email, cost: 1 })
+    pairs.map(|(ip, email)| Request {
+        ip,
+        email,
+        cost: 1,
+        device: None,
+    })
 }
 
 /// A rule in words.
 fn any_rule() -> impl Strategy<Value = String> {
-    let subject = select(Subject::EVERY.to_vec());
+    let subject = select(SUBJECTS.to_vec());
     let limit = prop_oneof![2 => 1..9_u32, 1 => 1..31_u32];
     (subject, limit, select(WINDOWS.to_vec()))
         .prop_map(|(subject, limit, window)| format!("{} {limit}/{window}", subject.word()))
@@ -141,7 +157,12 @@ pub(crate) fn any_request() -> impl Strategy<Value = Request> {
         1 => Just(""),
     ];
     let cost = prop_oneof![30 => Just(1), 4 => 2..5_u32, 1 => 1..32_u32];
-    (ip, email, cost).prop_map(|(ip, email, cost)| Request { ip, email, cost })
+    (ip, email, cost).prop_map(|(ip, email, cost)| Request {
+        ip,
+        email,
+        cost,
+        device: None,
+    })
 }
 
 /// A command that asks or forgives.
@@ -213,8 +234,9 @@ impl Step {
     ) -> Answer {
         let clock = time(clock);
         let answer = match self {
-            Self::Check(request) => attempt(limiter, request)
-                .map(|attempt| Answer::Verdict(limiter.check(&attempt, clock, emit))),
+            Self::Check(request) => attempt(limiter, request).map(|attempt| {
+                Answer::Verdict(limiter.check(&attempt, clock, Capacity::nearest(u32::MAX), emit))
+            }),
             Self::Peek(request) => attempt(limiter, request)
                 .map(|attempt| Answer::Verdict(limiter.peek(&attempt, clock))),
             Self::Reset(request) => attempt(limiter, request)
