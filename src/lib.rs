@@ -16,7 +16,9 @@ pub mod policy;
 mod commands;
 mod redis;
 
-use crate::commands::{ApplyEffect, Check, Info, Peek, Refund, Reset, SetPolicy};
+use crate::commands::{
+    Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, Unlock,
+};
 use crate::redis::command::{Register, register};
 
 /// The commands, in the order of the manual.
@@ -27,6 +29,9 @@ const COMMANDS: &[Register] = &[
     register::<Refund<'_>>,
     register::<SetPolicy>,
     register::<Info>,
+    register::<Unlock<'_>>,
+    register::<Allow>,
+    register::<Deny>,
     register::<ApplyEffect<'_>>,
 ];
 
@@ -35,10 +40,8 @@ const COMMANDS: &[Register] = &[
 mod module {
     use crate::COMMANDS;
     use crate::redis::alloc::ServerAllocator;
-    use crate::redis::config::{AUTOCREATE, DEFAULT_POLICY, DEFAULT_POLICY_WORDS};
     use crate::redis::native_type::LIMITER_TYPE;
     use crate::redis::start;
-    use redis_module::configuration::ConfigurationFlags;
     use redis_module::{Context, RedisString, Status, redis_module};
 
     /// Prepares the server and registers the commands.
@@ -53,18 +56,5 @@ mod module {
         data_types: [LIMITER_TYPE],
         init: init,
         commands: [],
-        configurations: [
-            i64: [],
-            string: [[
-                "default-policy",
-                &DEFAULT_POLICY,
-                DEFAULT_POLICY_WORDS,
-                ConfigurationFlags::DEFAULT,
-                None
-            ]],
-            bool: [["autocreate", &AUTOCREATE, true, ConfigurationFlags::DEFAULT, None]],
-            enum: [],
-            module_args_as_configuration: true,
-        ]
     }
 }

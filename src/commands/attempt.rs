@@ -1,64 +1,96 @@
-//! The arguments that CHECK, PEEK, RESET and REFUND share: `key ip email`, and for some `COST n`.
+//! The arguments that CHECK, PEEK, RESET and REFUND share: `key ip email`, and options after them.
 
-use crate::limiter::{Attempt, AttemptError, Cost, Limiter};
+use crate::limiter::{Attempt, AttemptError, Cost, Limiter, Received};
 use crate::redis::error::CommandError;
 use crate::redis::session::Arguments;
 
 /// Where the first option stands.
 const FIRST_OPTION: usize = 4;
 
-/// Address and email as received, and the cost.
+/// An option that one of these commands takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum AttemptOption {
+    /// `COST n`: as how many attempts it counts.
+    Cost,
+    /// `DEVICE id`: the device that the application has authenticated.
+    Device,
+    /// `RULES`: tell how each rule stands.
+    Rules,
+}
+
+impl AttemptOption {
+    /// Every option.
+    const EVERY: [Self; 3] = [Self::Cost, Self::Device, Self::Rules];
+
+    /// The option's word.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Cost => "COST",
+            Self::Device => "DEVICE",
+            Self::Rules => "RULES",
+        }
+    }
+}
+
+/// An attempt as received, and what else was asked for.
 pub(super) struct AttemptArguments<'a> {
-    ip: &'a [u8],
-    email: &'a [u8],
-    cost: Cost,
+    received: Received<'a>,
+    /// Whether `RULES` was given.
+    pub(super) wants_rules: bool,
 }
 
 impl<'a> AttemptArguments<'a> {
-    /// Parses `key ip email`.
-    pub(super) fn parse(arguments: Arguments<'a>) -> Result<Self, CommandError> {
-        if arguments.len() >= FIRST_OPTION {
-            return Err(CommandError::Arity);
-        }
-        Self::parse_required(arguments)
-    }
-
-    /// Parses `key ip email [COST n]`.
-    pub(super) fn parse_with_cost(arguments: Arguments<'a>) -> Result<Self, CommandError> {
-        let mut parsed = Self::parse_required(arguments)?;
-        let Some(word) = arguments.get(FIRST_OPTION) else {
-            return Ok(parsed);
+    /// Parses `key ip email` and any of `options`, in any order and each at most once. `expected`
+    /// tells of them in an error.
+    pub(super) fn parse(
+        arguments: Arguments<'a>,
+        options: &[AttemptOption],
+        expected: &'static str,
+    ) -> Result<Self, CommandError> {
+        let mut parsed = Self {
+            received: Received {
+                ip: arguments.require(2)?,
+                email: arguments.require(3)?,
+                device: None,
+                cost: Cost::ONE,
+            },
+            wants_rules: false,
         };
-        if !word.eq_ignore_ascii_case(b"COST") {
-            return Err(CommandError::UnknownOption {
-                position: FIRST_OPTION,
-                expected: "COST n",
-            });
-        }
-        let position = FIRST_OPTION.saturating_add(1);
-        let cost = arguments.get(position).and_then(parse_cost);
-        parsed.cost = cost.ok_or(CommandError::Cost { position })?;
-        if arguments.len() > position {
-            return Err(CommandError::UnknownOption {
-                position: position.saturating_add(1),
-                expected: "COST n, once",
-            });
+        let mut seen = Vec::new();
+        let mut position = FIRST_OPTION;
+        while let Some(word) = arguments.get(position) {
+            let option = AttemptOption::EVERY
+                .into_iter()
+                .filter(|option| options.contains(option))
+                .find(|option| word.eq_ignore_ascii_case(option.word().as_bytes()))
+                .ok_or(CommandError::UnknownOption { position, expected })?;
+            if seen.contains(&option) {
+                return Err(CommandError::RepeatedOption { position });
+            }
+            seen.push(option);
+            position = position.saturating_add(1);
+            match option {
+                AttemptOption::Cost => {
+                    let cost = arguments.get(position).and_then(parse_cost);
+                    parsed.received.cost = cost.ok_or(CommandError::Cost { position })?;
+                }
+                AttemptOption::Device => {
+                    let device = arguments.get(position);
+                    parsed.received.device = Some(device.ok_or(CommandError::Device { position })?);
+                }
+                AttemptOption::Rules => {
+                    parsed.wants_rules = true;
+                    continue;
+                }
+            }
+            position = position.saturating_add(1);
         }
         Ok(parsed)
     }
 
     /// Makes the attempt, as `limiter` tells addresses and emails apart.
     pub(super) fn attempt(&self, limiter: &Limiter) -> Result<Attempt, AttemptError> {
-        limiter.attempt(self.ip, self.email, self.cost)
-    }
-
-    /// Parses the arguments that there must be.
-    fn parse_required(arguments: Arguments<'a>) -> Result<Self, CommandError> {
-        Ok(Self {
-            ip: arguments.require(2)?,
-            email: arguments.require(3)?,
-            cost: Cost::ONE,
-        })
+        limiter.attempt(&self.received)
     }
 }
 

@@ -1,12 +1,14 @@
 //! `AUTHLIMIT.CHECK`
 
-use crate::commands::attempt::AttemptArguments;
+use crate::commands::attempt::{AttemptArguments, AttemptOption};
+use crate::limiter::Limiter;
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
+use crate::redis::key::WritableLimiterKey;
 use crate::redis::session::Session;
 
-/// `AUTHLIMIT.CHECK key ip email [COST n]`: may this attempt go ahead? Counts it if so.
+/// `AUTHLIMIT.CHECK key ip email [COST n] [DEVICE id]`: may this attempt go ahead? Counts it if so.
 ///
 /// An attempt is admitted if every rule of the limiter's policy admits it, and is then counted once
 /// (`COST n`: n times) for every subject; a refused one is counted nowhere. Ask before verifying the
@@ -16,9 +18,13 @@ use crate::redis::session::Session;
 /// `ip` is one bare address, `email` whatever the user typed; both are canonicalised here. A limiter
 /// that is not there is created with `authlimit.default-policy`.
 ///
+/// `DEVICE id` says that the application has authenticated the device, say by a signed cookie from an
+/// earlier success: the attempt is then counted on the device instead of by the `EMAIL` and
+/// `IPS-PER-EMAIL` rules, which strangers can fill. It takes a `DEVICE` rule in the policy.
+///
 /// Replies six elements: allowed (1 or 0), and of the binding rule its limit, how many are
-/// remaining, retry_after_ms, reset_ms, and its words. The binding rule is the refusing one with the
-/// longest wait, else the one with the least remaining.
+/// remaining, retry_after_ms, reset_ms, and its words (`ALLOW` or `DENY` for the lists). The binding
+/// rule is the refusing one with the longest wait, else the one with the least remaining.
 pub(crate) struct Check<'a>(AttemptArguments<'a>);
 
 impl Command for Check<'_> {
@@ -29,11 +35,24 @@ impl Command for Check<'_> {
         summary: c"Decides whether this attempt by this address on this email may go ahead, and counts it if so",
         complexity: c"O(R) for R rules in the policy",
         access: KeyAccess::Update,
-        arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::COST],
+        arguments: &[
+            Argument::KEY,
+            Argument::IP,
+            Argument::EMAIL,
+            Argument::COST,
+            Argument::DEVICE,
+        ],
     };
 
     fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        Check(AttemptArguments::parse_with_cost(session.arguments())?).apply(session)
+        let options = [AttemptOption::Cost, AttemptOption::Device];
+        let expected = "COST n and DEVICE id";
+        Check(AttemptArguments::parse(
+            session.arguments(),
+            &options,
+            expected,
+        )?)
+        .apply(session)
     }
 }
 
@@ -43,17 +62,31 @@ impl Check<'_> {
         let clock = session.clock()?;
         let replication = session.replication()?;
         let mut key = session.open_writable_key()?;
-        if key.limiter_mut().is_none() {
-            let limiter = config::default_limiter(config::random_secret()?)?;
-            // An attempt in error must not leave a limiter behind.
-            self.0.attempt(&limiter)?;
-            replication.create(&limiter.genesis());
-            key.put(limiter);
-        }
+        // An attempt in error must not leave a limiter behind.
+        create_if_missing(session, &mut key, |limiter| {
+            Ok(self.0.attempt(limiter).map(drop)?)
+        })?;
         let limiter = key.limiter_mut().ok_or(CommandError::Internal)?;
         let attempt = self.0.attempt(limiter)?;
-        let verdict = limiter.check(&attempt, clock, |effect| replication.effect(effect));
+        let verdict = limiter.check(&attempt, clock, config::capacity(), |effect| {
+            replication.effect(effect);
+        });
         session.reply_verdict(limiter, &verdict);
         Ok(())
     }
+}
+
+/// Puts a limiter with the default policy at a key that has none, if `admits` has no objection.
+pub(super) fn create_if_missing(
+    session: &Session<'_>,
+    key: &mut WritableLimiterKey<'_>,
+    admits: impl FnOnce(&Limiter) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    if key.limiter_mut().is_none() {
+        let limiter = config::default_limiter(config::random_secret()?)?;
+        admits(&limiter)?;
+        session.replication()?.create(&limiter.genesis());
+        key.put(limiter);
+    }
+    Ok(())
 }

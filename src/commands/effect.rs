@@ -41,11 +41,14 @@ impl ApplyEffect<'_> {
     fn apply(self, session: &Session<'_>) -> Result<(), CommandError> {
         let mut key = session.open_writable_key()?;
         match self.0 {
-            Message::Create(genesis) => key.put(Limiter::from_genesis(genesis)),
-            Message::Chunk(subject, chunk) => key
+            Message::Create(genesis) => {
+                let limiter = Limiter::from_genesis(genesis);
+                key.put(limiter.map_err(|_| CommandError::BadEffect)?);
+            }
+            Message::Chunk(part, chunk) => key
                 .limiter_mut()
                 .ok_or(CommandError::EffectWithoutLimiter)?
-                .load_chunk(subject, chunk)
+                .load_chunk(part, chunk)
                 .map_err(|_| CommandError::BadEffect)?,
             Message::Effect(effect) => key
                 .limiter_mut()

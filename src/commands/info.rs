@@ -1,6 +1,6 @@
 //! `AUTHLIMIT.INFO`
 
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, List, Timestamp};
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::error::CommandError;
 use crate::redis::session::Session;
@@ -10,11 +10,13 @@ use crate::redis::session::Session;
 /// Replies a map (in RESP2 an array of names and values in turn):
 ///
 /// - `policy`: in the words that `AUTHLIMIT.POLICY` takes;
-/// - `rules`: for each rule a map of `rule` (its words), `allowed` and `refused`, the attempts that
-///   this server has decided since it started or loaded the limiter; `refused` is counted for the
-///   binding rule;
-/// - `subjects`: for each subject a map of `subject`, `identities` (held, expired ones that were not
-///   reclaimed yet among them) and `bytes`;
+/// - `rules`: for each rule a map of `rule` (its words), `allowed` (attempts that it admitted and that
+///   were counted), `refused` (attempts that it refused), `shadow_refused` (that it would have refused,
+///   were it not in shadow) and `locks` (how often it has shut an identity), all of this server since
+///   it started or loaded the limiter;
+/// - `subjects`: for each subject a map of `subject` (a rule with `COUNT-DENIED` has a log of its own),
+///   `identities` (held, expired ones that were not reclaimed yet among them) and `bytes`;
+/// - `allow_entries`, `deny_entries`: how many networks and emails are on the lists;
 /// - `bytes`: the memory of the whole limiter.
 pub(crate) struct Info;
 
@@ -34,38 +36,56 @@ impl Command for Info {
             return Err(CommandError::Arity);
         }
         let key = session.open_key()?;
-        reply(session, key.limiter().ok_or(CommandError::NoLimiter)?);
+        let limiter = key.limiter().ok_or(CommandError::NoLimiter)?;
+        reply(session, limiter, session.clock()?);
         Ok(())
     }
 }
 
 /// Replies what there is to tell of `limiter`.
-fn reply(session: &Session<'_>, limiter: &Limiter) {
-    session.reply_map(4);
+fn reply(session: &Session<'_>, limiter: &Limiter, clock: Timestamp) {
+    session.reply_map(6);
     session.reply_text("policy");
     session.reply_text(&limiter.policy().to_string());
     session.reply_text("rules");
     session.reply_array(limiter.policy().rules().len());
     for (rule, totals) in limiter.policy().rules().iter().zip(limiter.totals()) {
-        session.reply_map(3);
+        session.reply_map(5);
         session.reply_text("rule");
         session.reply_text(rule.words());
-        session.reply_text("allowed");
-        session.reply_integer(totals.allowed);
-        session.reply_text("refused");
-        session.reply_integer(totals.refused);
+        reply_number(session, "allowed", totals.allowed);
+        reply_number(session, "refused", totals.refused);
+        reply_number(session, "shadow_refused", totals.shadow_refused);
+        reply_number(session, "locks", totals.locks);
     }
     session.reply_text("subjects");
     session.reply_array(limiter.usage().count());
     for usage in limiter.usage() {
         session.reply_map(3);
         session.reply_text("subject");
-        session.reply_text(usage.subject.word());
-        session.reply_text("identities");
-        session.reply_integer(usage.identities as u64);
-        session.reply_text("bytes");
-        session.reply_integer(usage.bytes as u64);
+        match usage.series.denied {
+            None => session.reply_text(usage.series.subject.word()),
+            Some(_) => {
+                session.reply_text(&format!("{} COUNT-DENIED", usage.series.subject.word()));
+            }
+        }
+        reply_number(session, "identities", usage.identities as u64);
+        reply_number(session, "bytes", usage.bytes as u64);
     }
-    session.reply_text("bytes");
-    session.reply_integer(limiter.bytes() as u64);
+    let (lists, now) = limiter.lists(clock);
+    let entries = |list| {
+        lists
+            .cidrs(list, now)
+            .count()
+            .saturating_add(lists.emails(list, now))
+    };
+    reply_number(session, "allow_entries", entries(List::Allow) as u64);
+    reply_number(session, "deny_entries", entries(List::Deny) as u64);
+    reply_number(session, "bytes", limiter.bytes() as u64);
+}
+
+/// Replies a name and its number.
+fn reply_number(session: &Session<'_>, name: &str, number: u64) {
+    session.reply_text(name);
+    session.reply_integer(number);
 }

@@ -1,6 +1,7 @@
 //! The commands, one file each: a struct that the arguments are parsed into, and what it does. The
 //! struct's documentation is the command's manual.
 
+mod access;
 mod attempt;
 mod check;
 mod effect;
@@ -9,7 +10,9 @@ mod peek;
 mod policy;
 mod refund;
 mod reset;
+mod unlock;
 
+pub(crate) use access::{Allow, Deny};
 pub(crate) use check::Check;
 pub(crate) use effect::ApplyEffect;
 pub(crate) use info::Info;
@@ -17,3 +20,4 @@ pub(crate) use peek::Peek;
 pub(crate) use policy::SetPolicy;
 pub(crate) use refund::Refund;
 pub(crate) use reset::Reset;
+pub(crate) use unlock::Unlock;

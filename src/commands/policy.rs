@@ -7,17 +7,35 @@ use crate::redis::config;
 use crate::redis::error::CommandError;
 use crate::redis::session::Session;
 
-/// `AUTHLIMIT.POLICY key [rule ...] [PRESET name] [IPV6-PREFIX n] [PLUS-TAGS keep|strip]`: gives the
-/// limiter a policy, or creates it with one.
+/// `AUTHLIMIT.POLICY key [rule ...] [PRESET name] [CAPACITY n] [IPV6-PREFIX n] [PLUS-TAGS keep|strip]`:
+/// gives the limiter a policy, or creates it with one.
 ///
 /// A rule is a subject and `limit/window`: `PAIR 5/15m` admits five attempts by an address on an
-/// email in any 15 minutes. Subjects are `IP`, `EMAIL` and `PAIR`, limits 1 to 100000, windows 1 ms
-/// to 30 d in `ms`, `s`, `m`, `h` or `d`; a subject may have several rules. What is not said is at
+/// email in any 15 minutes. Limits are 1 to 100000 (1000 for the two that count identities), windows
+/// 1 ms to 30 d in `ms`, `s`, `m`, `h` or `d`; a subject may have several rules. The subjects:
+///
+/// - `IP`, `EMAIL`, `PAIR`: the attempts by an address, on an email, by this address on this email;
+/// - `EMAILS-PER-IP`, `IPS-PER-EMAIL`: how many different emails an address tries, and how many
+///   different addresses try an email;
+/// - `ALL`: all attempts on this limiter;
+/// - `DEVICE`: the attempts by a device that the application has authenticated (`DEVICE id`), to which
+///   `EMAIL` and `IPS-PER-EMAIL` then do not apply.
+///
+/// After `limit/window` may stand, in any order:
+///
+/// - `LOCK d`: once the rule refuses, it shuts for `d`; `LOCK d..max` doubles that at each further
+///   trip, up to `max`. Refusals meanwhile do not make it longer, it trips again only after it has
+///   admitted something, and strikes are forgotten after as long a quiet as the last lock lasted;
+/// - `SHADOW`: the rule counts and reports, and never refuses;
+/// - `COUNT-DENIED`: the rule counts attempts that other rules refused, too.
+///
+/// `CAPACITY` is how many identities a subject holds (`authlimit.capacity` if not said): when it is
+/// full, the least dangerous of a small sample makes room, never a locked one. What is not said is at
 /// its default: the command replaces the whole policy.
 ///
 /// Counts are kept for the subjects that stay: a limit lowered below what is used refuses at once.
 /// Another `IPV6-PREFIX` or `PLUS-TAGS` makes other identities of the addresses and emails that it
-/// concerns, and those begin anew.
+/// concerns, and those begin anew; so does a rule that gains or loses `COUNT-DENIED`.
 ///
 /// Replies `OK`. Without rules it is an error: `AUTHLIMIT.INFO` tells the policy.
 pub(crate) struct SetPolicy(Policy);
@@ -40,6 +58,11 @@ impl Command for SetPolicy {
                 token: Some(c"PRESET"),
                 count: ArgumentCount::Optional,
                 ..Argument::text(c"preset", ArgumentKind::OneOf(PRESETS))
+            },
+            Argument {
+                token: Some(c"CAPACITY"),
+                count: ArgumentCount::Optional,
+                ..Argument::text(c"identities", ArgumentKind::Integer)
             },
             Argument {
                 token: Some(c"IPV6-PREFIX"),
@@ -71,9 +94,26 @@ const RULE: &[Argument] = &[
             Argument::token(c"ip", c"IP"),
             Argument::token(c"email", c"EMAIL"),
             Argument::token(c"pair", c"PAIR"),
+            Argument::token(c"emails-per-ip", c"EMAILS-PER-IP"),
+            Argument::token(c"ips-per-email", c"IPS-PER-EMAIL"),
+            Argument::token(c"all", c"ALL"),
+            Argument::token(c"device", c"DEVICE"),
         ]),
     ),
     Argument::text(c"limit/window", ArgumentKind::Text),
+    Argument {
+        token: Some(c"LOCK"),
+        count: ArgumentCount::Optional,
+        ..Argument::text(c"d..max", ArgumentKind::Text)
+    },
+    Argument {
+        count: ArgumentCount::Optional,
+        ..Argument::token(c"shadow", c"SHADOW")
+    },
+    Argument {
+        count: ArgumentCount::Optional,
+        ..Argument::token(c"count-denied", c"COUNT-DENIED")
+    },
 ];
 
 /// The presets there are.
@@ -82,6 +122,7 @@ const PRESETS: &[Argument] = &[
     Argument::token(c"signup", c"signup"),
     Argument::token(c"reset", c"reset"),
     Argument::token(c"otp", c"otp"),
+    Argument::token(c"pci", c"pci"),
 ];
 
 /// What may be done with plus-tags.

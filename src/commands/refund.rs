@@ -1,15 +1,16 @@
 //! `AUTHLIMIT.REFUND`
 
-use crate::commands::attempt::AttemptArguments;
+use crate::commands::attempt::{AttemptArguments, AttemptOption};
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
 use crate::redis::session::Session;
 
-/// `AUTHLIMIT.REFUND key ip email [COST n]`: takes back the newest attempt by this address on this
+/// `AUTHLIMIT.REFUND key ip email [COST n] [DEVICE id]`: takes back the newest attempt by this address on this
 /// email, after the endpoint failed for a reason that is not the user's.
 ///
-/// Give the `COST` that was given to `AUTHLIMIT.CHECK`, and the email as it was spelled there.
+/// Give the `COST` and `DEVICE` that were given to `AUTHLIMIT.CHECK`, and the email as it was spelled
+/// there. `EMAILS-PER-IP` and `IPS-PER-EMAIL` keep what they have: an earlier attempt may be why.
 ///
 /// Replies 1 if there was such an attempt, else 0.
 pub(crate) struct Refund<'a>(AttemptArguments<'a>);
@@ -22,11 +23,24 @@ impl Command for Refund<'_> {
         summary: c"Takes back the newest attempt by this address on this email",
         complexity: c"O(N) for N attempts in the logs of the address, the email and the pair",
         access: KeyAccess::Update,
-        arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::COST],
+        arguments: &[
+            Argument::KEY,
+            Argument::IP,
+            Argument::EMAIL,
+            Argument::COST,
+            Argument::DEVICE,
+        ],
     };
 
     fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        Refund(AttemptArguments::parse_with_cost(session.arguments())?).apply(session)
+        let options = [AttemptOption::Cost, AttemptOption::Device];
+        let expected = "COST n and DEVICE id";
+        Refund(AttemptArguments::parse(
+            session.arguments(),
+            &options,
+            expected,
+        )?)
+        .apply(session)
     }
 }
 

@@ -1,17 +1,18 @@
 //! `AUTHLIMIT.RESET`
 
-use crate::commands::attempt::AttemptArguments;
+use crate::commands::attempt::{AttemptArguments, AttemptOption};
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
 use crate::redis::session::Session;
 
-/// `AUTHLIMIT.RESET key ip email`: forgives, after a success, what this address has spent on this
+/// `AUTHLIMIT.RESET key ip email [DEVICE id]`: forgives, after a success, what this address has spent on this
 /// email.
 ///
 /// Exactly the attempts by this address on this email are forgiven, for every subject: nobody gets
-/// back what they spent on somebody else's account by logging in to their own. Forgiveness goes by
-/// the email exactly as spelled, so give it as it was given to `AUTHLIMIT.CHECK`.
+/// back what they spent on somebody else's account by logging in to their own. With the last of a
+/// pair's attempts goes its lock. Forgiveness goes by the email exactly as spelled, so give it, and
+/// the `DEVICE`, as they were given to `AUTHLIMIT.CHECK`.
 ///
 /// Replies how many attempts were forgiven.
 pub(crate) struct Reset<'a>(AttemptArguments<'a>);
@@ -20,15 +21,27 @@ impl Command for Reset<'_> {
     const SPEC: Spec = Spec {
         name: c"AUTHLIMIT.RESET",
         flags: c"write fast no-monitor no-slowlog",
-        arity: 4,
+        arity: -4,
         summary: c"Forgives, after a success, the attempts by this address on this email",
         complexity: c"O(N) for N attempts in the logs of the address, the email and the pair",
         access: KeyAccess::Update,
-        arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL],
+        arguments: &[
+            Argument::KEY,
+            Argument::IP,
+            Argument::EMAIL,
+            Argument::DEVICE,
+        ],
     };
 
     fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        Reset(AttemptArguments::parse(session.arguments())?).apply(session)
+        let options = [AttemptOption::Device];
+        let expected = "DEVICE id";
+        Reset(AttemptArguments::parse(
+            session.arguments(),
+            &options,
+            expected,
+        )?)
+        .apply(session)
     }
 }
 

@@ -53,7 +53,7 @@ impl Default for Ipv6Prefix {
     }
 }
 
-/// The IPv6 addresses that share a prefix, as the first of them. Only [`Address::parse`] makes one, so its host
+/// The IPv6 addresses that share a prefix, as the first of them. Only [`ClientIp::address`] makes one, so its host
 /// bits are always zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ipv6Block(u128);
@@ -88,12 +88,18 @@ pub enum AddressError {
     NotOneAddress,
 }
 
-impl Address {
+/// The full address of a client, in the one form that stands for it: IPv4 wherever an IPv6 form holds an IPv4
+/// address, nothing masked away. Never stored: an allow or deny list is looked up with it, and what is counted
+/// goes by the [`Address`] made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientIp(IpAddr);
+
+impl ClientIp {
     /// Reads exactly one address, in any spelling that `std::net` takes: IPv4 as four decimal numbers without
     /// leading zeros (RFC 6943, section 3.1.1, says what else comes of them), IPv6 as in RFC 4291, section 2.2.
     ///
     /// An IPv4-mapped address (`::ffff:0:0/96`, RFC 4291, section 2.5.5.2) and a NAT64 one (`64:ff9b::/96`, RFC
-    /// 6052) are the IPv4 address they hold. Other IPv6 addresses are cut to `prefix`.
+    /// 6052) are the IPv4 address they hold.
     ///
     /// An IPv6 address may carry a zone id (RFC 4007, section 11): all that follows the first `%`, one or more of
     /// the characters `A-Z a-z 0-9 - . _ ~` that RFC 6874 allows. It names an interface of the receiving machine
@@ -104,7 +110,7 @@ impl Address {
     ///
     /// [`AddressError::Empty`] for no text, [`AddressError::NotOneAddress`] for anything else that is not one bare
     /// address: one with a port, brackets or spaces, a list, a host name.
-    pub fn parse(text: &[u8], prefix: Ipv6Prefix) -> Result<Address, AddressError> {
+    pub fn parse(text: &[u8]) -> Result<ClientIp, AddressError> {
         if text.is_empty() {
             return Err(AddressError::Empty);
         }
@@ -112,20 +118,46 @@ impl Address {
             return Err(AddressError::NotOneAddress);
         }
         let text = str::from_utf8(text).map_err(|_| AddressError::NotOneAddress)?;
-        match parse_bits(text) {
-            Some(IpAddr::V4(address)) => Ok(Address::V4(address)),
-            Some(IpAddr::V6(address)) => Ok(Address::of_v6(address, prefix)),
-            None => Err(AddressError::NotOneAddress),
-        }
+        parse_bits(text)
+            .map(ClientIp::of)
+            .ok_or(AddressError::NotOneAddress)
     }
 
-    /// The IPv4 address that an IPv6 address stands for, or else the block that it is in.
-    fn of_v6(address: Ipv6Addr, prefix: Ipv6Prefix) -> Address {
-        // Before the mask is put on: it would make all IPv4 clients behind a translator one identity.
-        match address.to_ipv4_mapped().or_else(|| nat64(address)) {
-            Some(inner) => Address::V4(inner),
-            None => Address::V6(Ipv6Block(address.to_bits() & prefix.mask())),
+    /// The address that stands for `ip`: the IPv4 address that an IPv6 form holds, or else itself.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> ClientIp {
+        let inner = match ip {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => address.to_ipv4_mapped().or_else(|| nat64(address)),
+        };
+        ClientIp(inner.map_or(ip, IpAddr::V4))
+    }
+
+    /// The address itself; an IPv6 one is never IPv4-mapped nor of NAT64.
+    #[must_use]
+    pub fn get(self) -> IpAddr {
+        self.0
+    }
+
+    /// What a limiter that groups IPv6 addresses by `prefix` tells this address apart as.
+    #[must_use]
+    pub fn address(self, prefix: Ipv6Prefix) -> Address {
+        match self.0 {
+            IpAddr::V4(address) => Address::V4(address),
+            IpAddr::V6(address) => Address::V6(Ipv6Block(address.to_bits() & prefix.mask())),
         }
+    }
+}
+
+impl Address {
+    /// Reads exactly one address as [`ClientIp::parse`] does, and cuts an IPv6 one to `prefix`. An IPv4 address
+    /// is never cut, in whatever form it comes: that would make all IPv4 clients behind a translator one identity.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] for anything that is not one bare address.
+    pub fn parse(text: &[u8], prefix: Ipv6Prefix) -> Result<Address, AddressError> {
+        ClientIp::parse(text).map(|ip| ip.address(prefix))
     }
 }
 
@@ -309,6 +341,23 @@ mod tests {
     }
 
     #[test]
+    fn a_full_address_keeps_all_its_bits_and_has_one_form() {
+        let cases = [
+            ("1.2.3.4", "1.2.3.4"),
+            ("::ffff:1.2.3.4%eth0", "1.2.3.4"),
+            ("64:ff9b::1.2.3.4", "1.2.3.4"),
+            ("2001:DB8::1:2:3:4", "2001:db8::1:2:3:4"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("::1.2.3.4", "::102:304"),
+        ];
+        for (text, canonical) in cases {
+            let ip = ClientIp::parse(text.as_bytes()).unwrap();
+            assert_eq!(ip.get(), canonical.parse::<IpAddr>().unwrap(), "{text}");
+            assert_eq!(Ok(ip.address(Ipv6Prefix::DEFAULT)), parse(text), "{text}");
+        }
+    }
+
+    #[test]
     fn messages_are_plain_ascii() {
         for error in [AddressError::Empty, AddressError::NotOneAddress] {
             let message = error.to_string();
@@ -339,9 +388,8 @@ mod tests {
         fn host_bits_never_count(bits: u128, other: u128, prefix in 32u8..=128) {
             let prefix = Ipv6Prefix::new(prefix).unwrap();
             let sibling = (bits & prefix.mask()) | (other & !prefix.mask());
-            let one = Address::of_v6(Ipv6Addr::from_bits(bits | 1 << 127), prefix);
-            let two = Address::of_v6(Ipv6Addr::from_bits(sibling | 1 << 127), prefix);
-            prop_assert_eq!(one, two);
+            let block = |bits: u128| ClientIp::of(Ipv6Addr::from_bits(bits | 1 << 127).into()).address(prefix);
+            prop_assert_eq!(block(bits), block(sibling));
         }
 
         #[test]

@@ -19,6 +19,7 @@ enum Kind {
     Email = 2,
     Pair = 3,
     Tag = 4,
+    Device = 5,
 }
 
 /// The family of an address, as hashed.
@@ -130,6 +131,14 @@ impl Secret {
         let mut hasher = self.hasher(Kind::Pair);
         hasher.write(&address.0.to_le_bytes());
         hasher.write(&email.0.to_le_bytes());
+        Id(hasher.finish())
+    }
+
+    /// The id of a device, by what the application calls it: the very bytes.
+    #[must_use]
+    pub fn device_id(&self, device: &[u8]) -> Id {
+        let mut hasher = self.hasher(Kind::Device);
+        write_sized(&mut hasher, device);
         Id(hasher.finish())
     }
 

@@ -4,9 +4,10 @@
 //! An *identity* is one subject's one instance: this IPv4 address, this IPv6 /64, this mailbox, this address on
 //! this mailbox. The steps are always these, in this order:
 //!
-//! 1. [`Address::parse`] turns the text of an ip into bits: an IPv6 form of an IPv4 address becomes that IPv4
-//!    address, a zone id is dropped, and other IPv6 addresses are grouped by their [`Ipv6Prefix`]. Anything that
-//!    is not exactly one address is an [`AddressError`].
+//! 1. [`ClientIp::parse`] turns the text of an ip into bits: an IPv6 form of an IPv4 address becomes that IPv4
+//!    address, and a zone id is dropped. Anything that is not exactly one address is an [`AddressError`]. This full
+//!    address is only compared with the networks of the allow and deny lists ([`Cidr`]); what is counted goes by
+//!    the [`Address`] made of it, in which IPv6 addresses are grouped by their [`Ipv6Prefix`].
 //! 2. [`CanonicalEmail::of`] brings the many spellings of one email to one: case, compatibility forms, invisible
 //!    characters, white space, the two forms of an international domain, and a plus-tag where [`PlusTags`] says
 //!    so. It takes any bytes and has no error, so that no odd spelling gets an answer an application might fail
@@ -28,10 +29,12 @@
 
 mod address;
 mod casefold;
+mod cidr;
 mod domain;
 mod email;
 mod id;
 
-pub use address::{Address, AddressError, Ipv6Block, Ipv6Prefix};
+pub use address::{Address, AddressError, ClientIp, Ipv6Block, Ipv6Prefix};
+pub use cidr::{Cidr, CidrError};
 pub use email::{CanonicalEmail, MAX_NORMALISED_BYTES, PlusTags};
 pub use id::{Id, Secret, Tag};

@@ -1,6 +1,6 @@
-//! A table as portable bytes, and back.
+//! What a limiter has counted as portable bytes, and back.
 //!
-//! A chunk is a run of records, all numbers little-endian and of fixed width:
+//! A chunk is a run of records of one [`Part`], all numbers little-endian and of fixed width. A log:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -8,15 +8,28 @@
 //! | 4 | n, the number of stamps, at least 1 |
 //! | 8 n | the stamps, oldest first |
 //!
-//! A log too long for one chunk goes on in the next, in a record with the same id. Only what still
-//! counts at the ledger's newest time is written.
+//! A log too long for one chunk goes on in the next, in a record with the same id. A lock:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | the identity's id |
+//! | 1 | which of the table's rules with `LOCK` it is, from 0 |
+//! | 1 | 1 if the rule has admitted something since, else 0 |
+//! | 8 | until when it is shut, in milliseconds since the Unix epoch |
+//! | 8 | how long the lock is, in milliseconds |
+//!
+//! A list entry is laid out in `access_chunk`. Only what still counts at the ledger's newest time is
+//! written.
 
 use crate::identity::Id;
-use crate::limiter::ledger::{Ledger, SubjectTable};
+use crate::limiter::access::AccessLists;
+use crate::limiter::access_chunk::{self, AccessChunkError};
+use crate::limiter::ledger::{Ledger, LogTable};
+use crate::limiter::locks::LockState;
 use crate::limiter::log::Log;
 use crate::limiter::stamp::Stamp;
 use crate::limiter::time::Timestamp;
-use crate::policy::Subject;
+use crate::policy::{Millis, Window};
 
 /// About how many bytes a chunk has; none has more.
 pub const CHUNK_BYTES: usize = 64 * 1024;
@@ -24,15 +37,18 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of a stamp.
 const STAMP: usize = 8;
 
-/// Bytes of a record before its stamps.
+/// Bytes of a lock's record.
+const LOCK_RECORD: usize = 26;
+
+/// Bytes of a log's record before its stamps.
 const RECORD_HEAD: usize = 12;
 
 /// Why a chunk was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ChunkError {
-    /// The policy has no rule for the subject.
-    #[error("a chunk is of a subject that the limiter's policy does not have")]
-    ForeignSubject,
+    /// The policy needs no such table.
+    #[error("a chunk is of a table that the limiter's policy does not need")]
+    ForeignTable,
     /// The bytes end within a record.
     #[error("a chunk ends in the middle of a record")]
     Truncated,
@@ -51,18 +67,53 @@ pub enum ChunkError {
     /// The ids are not what hashing makes.
     #[error("the identities of a chunk are not keyed hashes")]
     Skewed,
+    /// A lock of a rule that has none, or without end.
+    #[error("a chunk has a lock that no rule of the policy makes")]
+    ForeignLock,
+    /// List entries that are none.
+    #[error(transparent)]
+    Access(#[from] AccessChunkError),
 }
 
-/// The chunks of all tables of a limiter, one at a time, so that saving needs little memory.
-pub struct Chunks<'a> {
-    newest: Timestamp,
-    tables: std::slice::Iter<'a, SubjectTable>,
-    current: Option<Records<'a>>,
+/// What the records of a chunk are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// Logs of the table with this index.
+    Logs(u8),
+    /// Locks of the table with this index.
+    Locks(u8),
+    /// Entries of the lists.
+    Access,
 }
 
-/// The records of one table that were not written yet.
+/// The chunks of a limiter, one at a time, so that saving needs little memory.
+pub struct Chunks<'a>(Box<dyn Iterator<Item = (Part, Vec<u8>)> + 'a>);
+
+impl<'a> Chunks<'a> {
+    /// The chunks of `ledger` and `access`.
+    pub(crate) fn new(ledger: &'a Ledger, access: &'a AccessLists) -> Self {
+        let newest = ledger.newest;
+        let tables = (0..=u8::MAX).zip(&ledger.tables);
+        let of_tables = tables.flat_map(move |(index, table)| {
+            let logs = Records::of(table, newest).map(move |chunk| (Part::Logs(index), chunk));
+            let locks = lock_chunks(table, newest).map(move |chunk| (Part::Locks(index), chunk));
+            logs.chain(locks)
+        });
+        let entries = live_entries(access, newest).map(|chunk| (Part::Access, chunk));
+        Self(Box::new(of_tables.chain(entries)))
+    }
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = (Part, Vec<u8>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+/// The live logs of one table that were not written yet.
 struct Records<'a> {
-    subject: Subject,
     logs: Box<dyn Iterator<Item = Remainder<'a>> + 'a>,
     /// What did not fit the last chunk.
     pending: Option<Remainder<'a>>,
@@ -75,46 +126,51 @@ struct Remainder<'a> {
     first: usize,
 }
 
-impl<'a> Chunks<'a> {
-    /// The chunks of `ledger`.
-    pub(crate) fn new(ledger: &'a Ledger) -> Self {
-        Self {
-            newest: ledger.newest,
-            tables: ledger.tables.iter(),
-            current: None,
-        }
-    }
-
-    /// The live records of `table`.
-    fn records(&self, table: &'a SubjectTable) -> Records<'a> {
-        let cutoff = table.cutoff(self.newest);
-        let logs = table.table.iter().filter_map(move |(id, log)| {
+impl<'a> Records<'a> {
+    /// The records of `table`.
+    fn of(table: &'a LogTable, newest: Timestamp) -> Self {
+        let cutoff = table.cutoff(newest);
+        let logs = table.logs.iter().filter_map(move |(id, log)| {
             let first = log.first_after(cutoff);
             (first < log.len()).then_some(Remainder { id, log, first })
         });
-        Records {
-            subject: table.subject,
+        Self {
             logs: Box::new(logs),
             pending: None,
         }
     }
 }
 
-impl Iterator for Chunks<'_> {
-    type Item = (Subject, Vec<u8>);
+impl Iterator for Records<'_> {
+    type Item = Vec<u8>;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(records) = &mut self.current {
-                let chunk = records.chunk();
-                if !chunk.is_empty() {
-                    return Some((records.subject, chunk));
-                }
-            }
-            let table = self.tables.next()?;
-            self.current = Some(self.records(table));
-        }
+    fn next(&mut self) -> Option<Vec<u8>> {
+        Some(self.chunk()).filter(|chunk| !chunk.is_empty())
     }
+}
+
+/// The list entries that have not ended, as chunks.
+pub(crate) fn live_entries(
+    access: &AccessLists,
+    newest: Timestamp,
+) -> impl Iterator<Item = Vec<u8>> {
+    let live = access.iter().filter(move |listing| listing.is_live(newest));
+    access_chunk::encode_entries(live, CHUNK_BYTES)
+}
+
+/// The live locks of a table.
+fn lock_chunks(table: &LogTable, newest: Timestamp) -> impl Iterator<Item = Vec<u8>> {
+    let mut locks = table.live_locks(newest);
+    std::iter::from_fn(move || {
+        let mut bytes = Vec::new();
+        for (id, rule, state) in locks.by_ref().take(CHUNK_BYTES / LOCK_RECORD) {
+            bytes.extend(id.raw().to_le_bytes());
+            bytes.extend([rule, u8::from(state.armed)]);
+            bytes.extend(state.until.as_millis().to_le_bytes());
+            bytes.extend(state.length.get().to_le_bytes());
+        }
+        Some(bytes).filter(|bytes| !bytes.is_empty())
+    })
 }
 
 impl Records<'_> {
@@ -147,19 +203,15 @@ impl Records<'_> {
 }
 
 impl Ledger {
-    /// Adds the identities of a chunk to the table of `subject`.
+    /// Adds the logs of a chunk to table number `table`.
     ///
     /// # Errors
     /// [`ChunkError`] for bytes that no limiter has written. The table may then hold a part of
     /// them; the limiter must be thrown away.
-    pub(crate) fn load_chunk(&mut self, subject: Subject, chunk: &[u8]) -> Result<(), ChunkError> {
+    pub(crate) fn load_logs(&mut self, table: usize, chunk: &[u8]) -> Result<(), ChunkError> {
         let newest = self.newest;
-        let table = self
-            .tables
-            .iter_mut()
-            .find(|table| table.subject == subject)
-            .map(|table| &mut table.table)
-            .ok_or(ChunkError::ForeignSubject)?;
+        let table = self.tables.get_mut(table);
+        let table = &mut table.ok_or(ChunkError::ForeignTable)?.logs;
         let mut rest = chunk;
         while !rest.is_empty() {
             let (id, after_id) = rest.split_first_chunk().ok_or(ChunkError::Truncated)?;
@@ -193,6 +245,41 @@ impl Ledger {
         }
         Ok(())
     }
+
+    /// Adds the locks of a chunk to table number `table`.
+    ///
+    /// # Errors
+    /// As [`Ledger::load_logs`].
+    pub(crate) fn load_locks(&mut self, table: usize, chunk: &[u8]) -> Result<(), ChunkError> {
+        let table = self.tables.get_mut(table).ok_or(ChunkError::ForeignTable)?;
+        let (records, rest) = chunk.as_chunks::<LOCK_RECORD>();
+        if !rest.is_empty() {
+            return Err(ChunkError::Truncated);
+        }
+        for record in records {
+            let (id, rule, state) = read_lock(record).ok_or(ChunkError::ForeignLock)?;
+            if rule >= table.needs.locks {
+                return Err(ChunkError::ForeignLock);
+            }
+            table.locks.put(id, rule, state, |_, _| false);
+        }
+        Ok(())
+    }
+}
+
+/// The lock that a record tells of.
+fn read_lock(record: &[u8; LOCK_RECORD]) -> Option<(Id, u8, LockState)> {
+    let (id, rest) = record.split_first_chunk()?;
+    let ([rule, armed], rest) = rest.split_first_chunk()?;
+    let (until, length) = rest.split_first_chunk()?;
+    let length = Millis::new(u64::from_le_bytes(length.try_into().ok()?));
+    let state = LockState {
+        until: Timestamp::from_millis(u64::from_le_bytes(*until))?,
+        length,
+        armed: *armed == 1,
+    };
+    let plausible = *armed <= 1 && (Millis::new(1)..=Window::MAX).contains(&length);
+    plausible.then_some((Id::from_raw(u64::from_le_bytes(*id)), *rule, state))
 }
 
 /// The stamps of a record.

@@ -1,55 +1,118 @@
-//! All logs of a limiter, one table per subject of its policy, and the ledger's own time.
+//! All logs of a limiter, one table per series of its policy, and the ledger's own time.
 
-use crate::identity::{Id, Secret};
-use crate::limiter::attempt::Attempt;
+use crate::identity::{Id, Secret, Tag};
+use crate::limiter::attempt::Party;
+use crate::limiter::locks::{self, LockState, Locks};
 use crate::limiter::log::Log;
+use crate::limiter::series::{self, Needs, Place};
 use crate::limiter::stamp::Stamp;
 use crate::limiter::table::Table;
 use crate::limiter::time::{Cutoff, Timestamp};
-use crate::policy::{Millis, Policy, Subject};
+use crate::policy::{Enforcement, MAX_RULES, Millis, Policy, Subject};
 
 /// A clock that is behind the newest attempt by no more than this is waited for: so far apart are
 /// the clocks of a primary and the replica that takes over from it. One that is further behind was
 /// set back, and the ledger's time goes on from where it was.
 const CLOCK_TOLERANCE: Millis = Millis::new(1_000);
 
-/// One subject's identities.
+/// One series' identities.
 #[derive(Clone, Debug)]
-pub(crate) struct SubjectTable {
-    pub(crate) subject: Subject,
-    /// The longest window of the subject's rules: what is older is of no use to any of them.
-    pub(crate) retention: Millis,
+pub(crate) struct LogTable {
+    pub(crate) needs: Needs,
     /// What an earlier policy with shorter windows had let go, and must not come back when a later
     /// one looks further into the past. Without it, what counts would depend on what happens not to
     /// have been reclaimed yet, which differs between a primary and its replica.
     pub(crate) floor: Cutoff,
-    pub(crate) table: Table,
+    pub(crate) logs: Table,
+    pub(crate) locks: Locks,
 }
 
-impl SubjectTable {
-    /// An empty table for `subject`.
-    pub(crate) fn new(subject: Subject, retention: Millis, floor: Cutoff) -> Self {
+impl LogTable {
+    /// An empty table.
+    fn new(needs: Needs) -> Self {
         Self {
-            subject,
-            retention,
-            floor,
-            table: Table::default(),
+            needs,
+            floor: Cutoff::NEVER,
+            logs: Table::default(),
+            locks: Locks::default(),
         }
     }
 
-    /// What is of no use to any rule of the subject at `now`.
+    /// What is of no use to any rule of the series at `now`.
     pub(crate) fn cutoff(&self, now: Timestamp) -> Cutoff {
-        self.floor.max(Cutoff::of(now, self.retention))
+        self.floor.max(Cutoff::of(now, self.needs.retention))
+    }
+
+    /// What tells attempts of one identity apart: for most subjects who tried what as spelled, which
+    /// forgiveness goes by; for one that counts different emails or addresses, the other party.
+    pub(crate) fn tag(&self, party: &Party) -> Tag {
+        match self.needs.series.subject {
+            Subject::EmailsPerIp => tag_of(party.email),
+            Subject::IpsPerEmail => tag_of(party.address),
+            Subject::Ip | Subject::Email | Subject::Pair | Subject::All | Subject::Device => {
+                party.tag
+            }
+        }
+    }
+
+    /// Counts an attempt on `id` at `at`.
+    fn record(&mut self, party: &Party, id: Id, at: Timestamp) {
+        let stamp = Stamp::new(at, self.tag(party));
+        let longest = self.needs.longest;
+        let cutoff = self.cutoff(at);
+        if self.needs.series.subject.is_distinct_count() {
+            self.logs.record(id, cutoff, |log| {
+                log.remove(stamp.tag(), 0, usize::MAX);
+                log.push(stamp, 1);
+                log.keep_newest(longest);
+            });
+        } else {
+            let units = (party.cost.get() as usize).min(longest);
+            self.logs.record(id, cutoff, |log| {
+                log.push(stamp, units);
+                log.keep_newest(longest);
+            });
+        }
+    }
+
+    /// Whether some attempt on `id` still counts at `now`.
+    pub(crate) fn is_live(&self, id: Id, now: Timestamp) -> bool {
+        let cutoff = self.cutoff(now);
+        self.logs.get(id).is_some_and(|log| !log.is_expired(cutoff))
+    }
+
+    /// The locks that something may still depend on at `now`.
+    pub(crate) fn live_locks(&self, now: Timestamp) -> impl Iterator<Item = (Id, u8, &LockState)> {
+        self.locks
+            .iter()
+            .filter(move |(id, _, state)| !locks::is_over(state, now, self.is_live(*id, now)))
     }
 }
 
-/// An attempt's identity in each table, in the tables' order.
-pub(crate) type Identities = [Id; Subject::EVERY.len()];
+/// The tag that stands for a party in the other party's log.
+fn tag_of(id: Id) -> Tag {
+    Tag::from_raw((id.raw() & u64::from(u32::MAX)) as u32)
+}
+
+/// Which identity an attempt is on in each table; none in a table that it does not concern.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identities([Option<Id>; MAX_RULES]);
+
+impl Identities {
+    /// The identity in table number `table`.
+    pub(crate) fn get(&self, table: usize) -> Option<Id> {
+        self.0.get(table).copied().flatten()
+    }
+}
 
 /// The tables and the time they have reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
-    pub(crate) tables: Vec<SubjectTable>,
+    pub(crate) tables: Vec<LogTable>,
+    /// Where each rule of the policy finds what it goes by.
+    pub(crate) places: Vec<Place>,
+    /// Whether an enforced rule for devices takes the place of those for the email.
+    devices_stand_in: bool,
     /// The time of the newest effect. No stamp is newer.
     pub(crate) newest: Timestamp,
     /// How far the ledger's time is ahead of the server's clock, since that was set back.
@@ -69,6 +132,8 @@ impl Ledger {
     pub(crate) fn new(policy: &Policy) -> Self {
         let mut ledger = Self {
             tables: Vec::new(),
+            places: Vec::new(),
+            devices_stand_in: false,
             newest: Timestamp::MIN,
             lead: Millis::ZERO,
         };
@@ -91,60 +156,68 @@ impl Ledger {
         }
     }
 
-    /// The identity of `attempt` in each table.
-    pub(crate) fn identities(&self, attempt: &Attempt, secret: &Secret) -> Identities {
-        let mut ids = [Attempt::ABSENT; Subject::EVERY.len()];
+    /// Which identity `party` is in each table. An attempt by a device that the application has
+    /// authenticated is counted on the device instead of on what strangers can fill from outside:
+    /// the email and its addresses (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+    /// Not so where the rules for devices are all in shadow: those change nothing.
+    pub(crate) fn identities(&self, party: &Party, secret: &Secret) -> Identities {
+        let mut ids = [None; MAX_RULES];
         for (id, table) in ids.iter_mut().zip(&self.tables) {
-            *id = match table.subject {
-                Subject::Ip => attempt.address,
-                Subject::Email => attempt.email,
-                Subject::Pair => secret.pair_id(attempt.address, attempt.email),
+            let by_device = party.device.is_some() && self.devices_stand_in;
+            let on_email = (!by_device).then_some(party.email);
+            *id = match table.needs.series.subject {
+                Subject::Ip | Subject::EmailsPerIp => Some(party.address),
+                Subject::Email | Subject::IpsPerEmail => on_email,
+                Subject::Pair => Some(secret.pair_id(party.address, party.email)),
+                Subject::All => Some(Party::ABSENT),
+                Subject::Device => party.device,
             };
         }
-        ids
+        Identities(ids)
     }
 
-    /// The table of `subject` with its log for this attempt.
-    pub(crate) fn find(
-        &self,
-        subject: Subject,
+    /// Counts an attempt at `at` in the tables that `counts_in` names and that it concerns.
+    pub(crate) fn record(
+        &mut self,
+        party: &Party,
         ids: &Identities,
-    ) -> Option<(&SubjectTable, Option<&Log>)> {
-        self.tables
-            .iter()
-            .zip(ids)
-            .find(|(table, _)| table.subject == subject)
-            .map(|(table, id)| (table, table.table.get(*id)))
-    }
-
-    /// Counts `attempt` at `at` for every subject.
-    pub(crate) fn record(&mut self, attempt: &Attempt, ids: &Identities, at: Timestamp) {
+        at: Timestamp,
+        counts_in: impl Fn(usize) -> bool,
+    ) {
         let at = self.advance(at);
-        let stamp = Stamp::new(at, attempt.tag);
-        for (table, id) in self.tables.iter_mut().zip(ids) {
-            let cutoff = table.cutoff(at);
-            table
-                .table
-                .record(*id, stamp, attempt.cost.get() as usize, cutoff);
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            if let Some(id) = ids.get(index).filter(|_| counts_in(index)) {
+                table.record(party, id, at);
+            }
         }
     }
 
-    /// Forgives the newest `at_most` attempts with the tag of `attempt` that still count at `at`,
-    /// for every subject; returns how many that were in the subject that remembers most of them.
-    /// If there were none, the ledger is unchanged, its time included.
+    /// Forgives the newest `at_most` attempts like `party`'s that still count at `at`, in the tables
+    /// that `goes_for` names; returns how many that were in the one that remembers most of them. If
+    /// there were none, the ledger is unchanged, its time included.
     pub(crate) fn forgive(
         &mut self,
-        attempt: &Attempt,
+        party: &Party,
         ids: &Identities,
         at_most: usize,
         at: Timestamp,
+        goes_for: impl Fn(Subject) -> bool,
     ) -> usize {
         let at = at.max(self.newest);
         let mut forgiven = 0;
-        for (table, id) in self.tables.iter_mut().zip(ids) {
-            let cutoff = table.cutoff(at);
-            let removed = table.table.forgive(*id, attempt.tag, at_most, cutoff);
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            let subject = table.needs.series.subject;
+            let Some(id) = ids.get(index).filter(|_| goes_for(subject)) else {
+                continue;
+            };
+            let (tag, cutoff) = (table.tag(party), table.cutoff(at));
+            let removed = table.logs.forgive(id, tag, at_most, cutoff);
             forgiven = forgiven.max(removed);
+            // With the last of a pair's attempts goes its lock. The lock of an address or an email
+            // is not its to lift: others may have brought it about.
+            if removed > 0 && subject == Subject::Pair && !table.is_live(id, at) {
+                table.locks.remove(id);
+            }
         }
         if forgiven > 0 {
             self.advance(at);
@@ -152,7 +225,20 @@ impl Ledger {
         forgiven
     }
 
-    /// Changes over to `policy` at `at`: subjects that stay keep their counts.
+    /// Remembers that a rule has shut an identity.
+    pub(crate) fn lock(&mut self, table: usize, rule: u8, id: Id, state: LockState, at: Timestamp) {
+        let at = self.advance(at);
+        let Some(table) = self.tables.get_mut(table) else {
+            return;
+        };
+        let mut locks = std::mem::take(&mut table.locks);
+        locks.put(id, rule, state, |id, state| {
+            locks::is_over(state, at, table.is_live(id, at))
+        });
+        table.locks = locks;
+    }
+
+    /// Changes over to `policy` at `at`: series that stay keep their counts.
     pub(crate) fn change_policy(&mut self, policy: &Policy, at: Timestamp) {
         let at = self.advance(at);
         for table in &mut self.tables {
@@ -161,25 +247,47 @@ impl Ledger {
         self.adopt(policy);
     }
 
-    /// Arranges the tables for the subjects of `policy`.
+    /// Arranges the tables for `policy`.
     fn adopt(&mut self, policy: &Policy) {
+        let (needs, places) = series::plan(policy);
         let mut old = std::mem::take(&mut self.tables);
-        for subject in policy.subjects() {
-            let retention = policy.longest_window(subject).unwrap_or(Millis::ZERO);
-            let kept = old.iter().position(|table| table.subject == subject);
-            let table = match kept {
-                Some(index) => SubjectTable {
-                    retention,
-                    ..old.swap_remove(index)
-                },
-                None => SubjectTable::new(subject, retention, Cutoff::NEVER),
-            };
-            self.tables.push(table);
+        let table_for = |needs: Needs| {
+            let kept = old.iter().position(|t| t.needs.series == needs.series);
+            match kept.map(|index| old.swap_remove(index)) {
+                Some(mut table) => {
+                    table.needs = needs;
+                    table.locks.truncate(needs.locks);
+                    table
+                }
+                None => LogTable::new(needs),
+            }
+        };
+        self.tables = needs.into_iter().map(table_for).collect();
+        self.places = places;
+        self.devices_stand_in = policy.rules().iter().any(|rule| {
+            rule.subject() == Subject::Device && rule.enforcement() == Enforcement::Enforced
+        });
+    }
+
+    /// The log that the rule at `place` goes by.
+    pub(crate) fn log(&self, place: Place, ids: &Identities) -> Option<&Log> {
+        self.tables
+            .get(place.table)?
+            .logs
+            .get(ids.get(place.table)?)
+    }
+
+    /// What the rule at `place` remembers of having shut the identity.
+    pub(crate) fn lock_state(&self, place: Place, ids: &Identities) -> Option<&LockState> {
+        let table = self.tables.get(place.table)?;
+        if table.locks.is_empty() {
+            return None;
         }
+        table.locks.get(ids.get(place.table)?, place.lock?)
     }
 
     /// Moves the ledger's time on to `at`, and returns what it is then: never less than it was.
-    fn advance(&mut self, at: Timestamp) -> Timestamp {
+    pub(crate) fn advance(&mut self, at: Timestamp) -> Timestamp {
         self.newest = self.newest.max(at);
         self.newest
     }

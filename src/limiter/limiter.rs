@@ -1,26 +1,30 @@
-//! A limiter: its policy, its secret, its ledger, and what can be asked of it.
+//! A limiter: its policy, its secret, its ledger and lists, and what can be asked of it.
 
-use crate::identity::{Address, AddressError, CanonicalEmail, Secret};
-use crate::limiter::attempt::{Attempt, Cost};
-use crate::limiter::chunk::{ChunkError, Chunks};
-use crate::limiter::effect::{Effect, Genesis, TableGenesis};
-use crate::limiter::judge::{Purpose, Verdict, judge};
-use crate::limiter::ledger::{Ledger, SubjectTable};
-use crate::limiter::time::{Cutoff, Timestamp};
-use crate::policy::{Policy, Rule, Subject};
-use siphasher::sip128::{Hasher128, SipHasher13};
-use std::hash::Hasher;
+use crate::identity::{AddressError, CanonicalEmail, ClientIp, Id, Secret};
+use crate::limiter::access::{AccessLists, Entry, List, ListFull, Listing};
+use crate::limiter::attempt::{Attempt, Cost, Party};
+use crate::limiter::effect::Effect;
+use crate::limiter::judge::{Binding, Verdict};
+use crate::limiter::ledger::Ledger;
+use crate::limiter::locks::LockState;
+use crate::limiter::time::Timestamp;
+use crate::policy::{Enforcement, Millis, Policy, Rule, Subject};
+
+/// How many list entries that have ended are removed whenever one is added.
+const LIST_RECLAIM_STEP: usize = 4;
 
 /// The value of one limiter key.
 ///
-/// The methods that decide (`check`, `reset`, ...) carry out what they decided and return it as
-/// [`Effect`]s to replicate; [`Limiter::apply`] carries out effects that another server decided.
+/// The methods that decide (`check`, `reset`, ...) carry out what they decided and hand it to `emit`
+/// as [`Effect`]s to replicate; [`Limiter::apply`] carries out effects that another server decided.
+/// What holds time is the server's clock, `clock`.
 #[derive(Clone, Debug)]
 pub struct Limiter {
-    policy: Policy,
-    secret: Secret,
-    ledger: Ledger,
-    totals: Vec<RuleTotals>,
+    pub(super) policy: Policy,
+    pub(super) secret: Secret,
+    pub(super) ledger: Ledger,
+    pub(super) access: AccessLists,
+    pub(super) totals: Vec<RuleTotals>,
 }
 
 /// How often this server has decided by a rule. Kept in memory only.
@@ -28,19 +32,27 @@ pub struct Limiter {
 pub struct RuleTotals {
     /// Attempts that the rule admitted and that were counted.
     pub allowed: u64,
-    /// Attempts refused with this as the binding rule.
+    /// Attempts that the rule refused.
     pub refused: u64,
+    /// Attempts that the rule, being in shadow, would have refused.
+    pub shadow_refused: u64,
+    /// How often it has shut an identity.
+    pub locks: u64,
 }
 
-/// What one subject takes.
+/// How one rule stands to one attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SubjectUsage {
-    /// The subject.
-    pub subject: Subject,
-    /// Identities held, expired ones that were not reclaimed yet among them.
-    pub identities: usize,
-    /// Bytes of memory they take.
-    pub bytes: usize,
+pub struct RuleStanding<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// How many attempts are left.
+    pub remaining: u32,
+    /// How long until the rule would admit the attempt; zero if it does.
+    pub retry_after: Millis,
+    /// How long until the quota is whole again if nobody tries.
+    pub reset: Millis,
+    /// How much longer the rule's lock is shut; zero if it is not.
+    pub locked_for: Millis,
 }
 
 /// Why an attempt cannot be judged.
@@ -50,11 +62,30 @@ pub enum AttemptError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// No email, and a rule needs it.
-    #[error("email is empty, and the limiter's policy has a rule that needs it")]
+    #[error("the email is empty, and a rule of the limiter's policy needs it")]
     EmptyEmail,
     /// A cost that some rule could never admit.
     #[error("COST is above a limit of the policy, so no such attempt could ever be admitted")]
     UnreachableCost,
+    /// A device without a rule for devices.
+    #[error("the limiter's policy has no DEVICE rule, so an attempt cannot be by a device")]
+    NoDeviceRule,
+    /// A device without a name.
+    #[error("the device's id is empty; leave DEVICE out for an attempt without one")]
+    EmptyDevice,
+}
+
+/// An attempt as a command receives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The address, as text.
+    pub ip: &'a [u8],
+    /// The email, as the user typed it.
+    pub email: &'a [u8],
+    /// The id of the device that the application has authenticated, if it has.
+    pub device: Option<&'a [u8]>,
+    /// How many attempts it counts as.
+    pub cost: Cost,
 }
 
 impl Limiter {
@@ -64,6 +95,7 @@ impl Limiter {
         Self {
             totals: vec![RuleTotals::default(); policy.rules().len()],
             ledger: Ledger::new(&policy),
+            access: AccessLists::default(),
             policy,
             secret,
         }
@@ -75,135 +107,139 @@ impl Limiter {
         &self.policy
     }
 
-    /// The words of the rule that `verdict` was given by.
+    /// What `verdict` was given by, in the policy's words, or `ALLOW` or `DENY` for the lists.
     #[must_use]
-    pub fn rule_words(&self, verdict: &Verdict) -> &str {
-        self.policy
-            .rules()
-            .get(verdict.rule)
-            .map_or("", Rule::words)
+    pub fn binding_words(&self, verdict: &Verdict) -> &str {
+        match verdict.binding {
+            Binding::Rule(rule) => self.policy.rules().get(rule).map_or("", Rule::words),
+            Binding::Allow => List::Allow.word(),
+            Binding::Deny => List::Deny.word(),
+        }
     }
 
-    /// Makes an attempt of an address and an email as received.
+    /// Makes an attempt of what was received.
     ///
     /// # Errors
-    /// [`AttemptError`] if the address is none, if one of them is empty and a rule needs it, or if
-    /// some rule could never admit `cost`.
-    pub fn attempt(&self, ip: &[u8], email: &[u8], cost: Cost) -> Result<Attempt, AttemptError> {
-        let options = self.policy.options();
-        let address = if ip.is_empty() && !self.policy.needs_address() {
-            Attempt::ABSENT
+    /// [`AttemptError`] if the address is none, if the address or the email is empty and a rule
+    /// needs it, if some rule could never admit the cost, or if there is a device and no rule for it.
+    pub fn attempt(&self, received: &Received<'_>) -> Result<Attempt, AttemptError> {
+        let ip = if received.ip.is_empty() && !self.policy.needs_address() {
+            None
         } else {
-            let address = Address::parse(ip, options.ipv6_prefix)?;
-            self.secret.address_id(&address)
+            Some(ClientIp::parse(received.ip)?)
         };
-        let email_id = if !email.is_empty() {
-            let canonical = CanonicalEmail::of(email, options.plus_tags);
-            self.secret.email_id(&canonical)
-        } else if self.policy.needs_email() {
-            return Err(AttemptError::EmptyEmail);
-        } else {
-            Attempt::ABSENT
+        let address = ip.map_or(Party::ABSENT, |ip| self.address_id(ip));
+        let email = match received.email {
+            [] if self.policy.needs_email() => return Err(AttemptError::EmptyEmail),
+            [] => Party::ABSENT,
+            email => self.email_id(email),
         };
-        let mut limits = self.policy.rules().iter().map(|rule| rule.limit().get());
-        if limits.any(|limit| cost.get() > limit) {
+        let device = received.device.map(|device| self.device_id(device));
+        if !self.is_reachable(received.cost) {
             return Err(AttemptError::UnreachableCost);
         }
-        Ok(Attempt {
+        let party = Party {
             address,
-            email: email_id,
-            tag: self.secret.tag(address, email),
-            cost,
+            email,
+            device: device.transpose()?,
+            tag: self.secret.tag(address, received.email),
+            cost: received.cost,
+        };
+        Ok(Attempt { ip, party })
+    }
+
+    /// The id of an address under this limiter's policy.
+    #[must_use]
+    pub fn address_id(&self, ip: ClientIp) -> Id {
+        let prefix = self.policy.options().ipv6_prefix;
+        self.secret.address_id(&ip.address(prefix))
+    }
+
+    /// The id of an email under this limiter's policy.
+    #[must_use]
+    pub fn email_id(&self, email: &[u8]) -> Id {
+        let plus_tags = self.policy.options().plus_tags;
+        self.secret.email_id(&CanonicalEmail::of(email, plus_tags))
+    }
+
+    /// The id of a device.
+    fn device_id(&self, device: &[u8]) -> Result<Id, AttemptError> {
+        if !self.policy.has_subject(Subject::Device) {
+            Err(AttemptError::NoDeviceRule)
+        } else if device.is_empty() {
+            Err(AttemptError::EmptyDevice)
+        } else {
+            Ok(self.secret.device_id(device))
+        }
+    }
+
+    /// Whether every enforced rule could admit an attempt of `cost`. One that counts identities
+    /// counts it as one whatever it costs.
+    fn is_reachable(&self, cost: Cost) -> bool {
+        self.policy.rules().iter().all(|rule| {
+            rule.enforcement() == Enforcement::Shadow
+                || rule.subject().is_distinct_count()
+                || cost.get() <= rule.limit().get()
         })
     }
 
-    /// Decides whether `attempt` may go ahead when the server's clock shows `clock`, and counts it
-    /// for every subject if so. Hands what changed to `emit`.
-    pub fn check(
+    /// Adds an entry to a list, for `ttl` or for good; one that is there gets this end. Returns
+    /// whether it is new.
+    ///
+    /// # Errors
+    /// [`ListFull`] if the lists hold as many entries as they may.
+    pub fn list_add(
         &mut self,
-        attempt: &Attempt,
+        list: List,
+        entry: Entry,
+        ttl: Option<Millis>,
         clock: Timestamp,
         mut emit: impl FnMut(&Effect),
-    ) -> Verdict {
+    ) -> Result<bool, ListFull> {
         let at = self.read_clock(clock, &mut emit);
-        let ids = self.ledger.identities(attempt, &self.secret);
-        let verdict = judge(
-            &self.policy,
-            &self.ledger,
-            &ids,
-            attempt.cost,
-            at,
-            Purpose::Count,
-        );
-        if verdict.allowed {
-            self.ledger.record(attempt, &ids, at);
-            for totals in &mut self.totals {
-                totals.allowed = totals.allowed.saturating_add(1);
-            }
-            emit(&Effect::Admit {
-                at,
-                attempt: *attempt,
-            });
-        } else if let Some(totals) = self.totals.get_mut(verdict.rule) {
-            totals.refused = totals.refused.saturating_add(1);
-        }
-        verdict
+        let expires = ttl.map(|ttl| at.plus(ttl));
+        let entry = Listing {
+            list,
+            entry,
+            expires,
+        };
+        let is_new = self.put_on_list(entry, at)?;
+        emit(&Effect::ListAdd { at, entry });
+        Ok(is_new)
     }
 
-    /// What [`Limiter::check`] would decide, with nothing counted and the figures as they are.
+    /// Removes an entry from a list; returns whether it was there.
+    pub fn list_remove(
+        &mut self,
+        list: List,
+        entry: Entry,
+        clock: Timestamp,
+        mut emit: impl FnMut(&Effect),
+    ) -> bool {
+        let at = self.read_clock(clock, &mut emit);
+        let removed = self.access.remove(list, &entry, at);
+        if removed {
+            let expires = None;
+            let entry = Listing {
+                list,
+                entry,
+                expires,
+            };
+            emit(&Effect::ListRemove { entry });
+        }
+        removed
+    }
+
+    /// The lists, and the ledger's time, by which entries end.
     #[must_use]
-    pub fn peek(&self, attempt: &Attempt, clock: Timestamp) -> Verdict {
-        judge(
-            &self.policy,
-            &self.ledger,
-            &self.ledger.identities(attempt, &self.secret),
-            attempt.cost,
-            self.ledger.now(clock).at,
-            Purpose::Look,
-        )
-    }
-
-    /// Forgives all attempts by this address on this email as spelled; returns how many still
-    /// counted, an attempt of cost n as n.
-    pub fn reset(
-        &mut self,
-        attempt: &Attempt,
-        clock: Timestamp,
-        mut emit: impl FnMut(&Effect),
-    ) -> usize {
-        let at = self.read_clock(clock, &mut emit);
-        let forgiven = self.forgive(attempt, usize::MAX, at);
-        if forgiven > 0 {
-            emit(&Effect::Reset {
-                at,
-                attempt: *attempt,
-            });
-        }
-        forgiven
-    }
-
-    /// Takes the newest such attempt back (of the same cost); returns how many units still counted.
-    pub fn refund(
-        &mut self,
-        attempt: &Attempt,
-        clock: Timestamp,
-        mut emit: impl FnMut(&Effect),
-    ) -> usize {
-        let at = self.read_clock(clock, &mut emit);
-        let refunded = self.forgive(attempt, attempt.cost.get() as usize, at);
-        if refunded > 0 {
-            emit(&Effect::Refund {
-                at,
-                attempt: *attempt,
-            });
-        }
-        refunded
+    pub fn lists(&self, clock: Timestamp) -> (&AccessLists, Timestamp) {
+        (&self.access, self.ledger.now(clock).at)
     }
 
     /// Changes over to `policy`. Subjects that both policies have keep their counts, as far as the
     /// identities stay comparable: another `IPV6-PREFIX` makes other identities of IPv6 addresses,
-    /// another `PLUS-TAGS` of emails with a tag. What the old policy's windows had let go stays
-    /// gone.
+    /// another `PLUS-TAGS` of emails with a tag. A rule that gains or loses `COUNT-DENIED` goes by
+    /// another log. What the old policy's windows had let go stays gone.
     pub fn change_policy(
         &mut self,
         policy: Policy,
@@ -214,23 +250,61 @@ impl Limiter {
             return;
         }
         let at = self.read_clock(clock, &mut emit);
-        let effect = Effect::ChangePolicy { at, policy };
-        emit(&effect);
-        self.apply(effect);
+        self.carry_out(Effect::ChangePolicy { at, policy }, &mut emit);
     }
 
     /// Carries out what another server, or this one before a restart, has decided.
     pub fn apply(&mut self, effect: Effect) {
         match effect {
-            Effect::Admit { at, attempt } => {
-                let ids = self.ledger.identities(&attempt, &self.secret);
-                self.ledger.record(&attempt, &ids, at);
+            Effect::Admit { at, party } => {
+                let ids = self.ledger.identities(&party, &self.secret);
+                self.count(&party, &ids, at, |_| true);
             }
-            Effect::Reset { at, attempt } => {
-                self.forgive(&attempt, usize::MAX, at);
+            Effect::CountDenied { at, party, rules } => {
+                let ids = self.ledger.identities(&party, &self.secret);
+                let places = self.ledger.places.clone();
+                let counted = |table| {
+                    let mut goes_by = places.iter().enumerate();
+                    goes_by.any(|(rule, place)| place.table == table && rules.contains(rule))
+                };
+                self.count(&party, &ids, at, counted);
             }
-            Effect::Refund { at, attempt } => {
-                self.forgive(&attempt, attempt.cost.get() as usize, at);
+            Effect::Reset { at, party } => {
+                self.forgive_all(&party, at);
+            }
+            Effect::Refund { at, party } => {
+                self.forgive_newest(&party, at);
+            }
+            Effect::Lock {
+                at,
+                table,
+                rule,
+                id,
+                until,
+                length,
+            } => {
+                let state = LockState {
+                    until,
+                    length,
+                    armed: false,
+                };
+                self.ledger.lock(usize::from(table), rule, id, state, at);
+            }
+            Effect::Evict { table, id } => {
+                if let Some(table) = self.ledger.tables.get_mut(usize::from(table)) {
+                    table.logs.remove(id);
+                }
+            }
+            Effect::Unlock { at, address, email } => {
+                self.clear(address, email, at);
+            }
+            Effect::ListAdd { at, entry } => {
+                // Where the primary found room there is room: only live entries count for that.
+                let _ = self.put_on_list(entry, at);
+            }
+            Effect::ListRemove { entry } => {
+                self.access
+                    .remove(entry.list, &entry.entry, self.ledger.newest);
             }
             Effect::ChangePolicy { at, policy } => {
                 self.ledger.change_policy(&policy, at);
@@ -241,125 +315,43 @@ impl Limiter {
         }
     }
 
-    /// All of this limiter but its identities.
-    #[must_use]
-    pub fn genesis(&self) -> Genesis {
-        let tables = self.ledger.tables.iter().map(|table| TableGenesis {
-            subject: table.subject,
-            floor_millis: table.floor.as_millis(),
-        });
-        Genesis {
-            policy: self.policy.clone(),
-            secret: self.secret.clone(),
-            newest: self.ledger.newest,
-            lead: self.ledger.lead,
-            tables: tables.collect(),
-        }
-    }
-
-    /// A limiter as `genesis` says, its identities still to come by [`Limiter::load_chunk`].
-    #[must_use]
-    pub fn from_genesis(genesis: Genesis) -> Self {
-        let mut limiter = Self::new(genesis.policy, genesis.secret);
-        limiter.ledger.newest = genesis.newest;
-        limiter.ledger.lead = genesis.lead;
-        for table in &mut limiter.ledger.tables {
-            let stored = genesis.tables.iter().find(|t| t.subject == table.subject);
-            table.floor = stored.map_or(Cutoff::NEVER, |t| Cutoff::from_millis(t.floor_millis));
-        }
-        limiter
-    }
-
-    /// The identities as chunks of bytes, each with its subject.
-    #[must_use]
-    pub fn chunks(&self) -> Chunks<'_> {
-        Chunks::new(&self.ledger)
-    }
-
-    /// Adds the identities of a chunk.
-    ///
-    /// # Errors
-    /// [`ChunkError`] for bytes that [`Limiter::chunks`] does not write; the limiter is then
-    /// unusable.
-    pub fn load_chunk(&mut self, subject: Subject, chunk: &[u8]) -> Result<(), ChunkError> {
-        self.ledger.load_chunk(subject, chunk)
-    }
-
     /// How often this server has decided by each rule, in the policy's order.
     #[must_use]
     pub fn totals(&self) -> &[RuleTotals] {
         &self.totals
     }
 
-    /// What each subject takes, in the order of the policy.
-    pub fn usage(&self) -> impl Iterator<Item = SubjectUsage> + '_ {
-        self.ledger.tables.iter().map(|table| SubjectUsage {
-            subject: table.subject,
-            identities: table.table.len(),
-            bytes: table.table.bytes(),
-        })
-    }
-
-    /// Bytes of memory the limiter takes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.usage()
-            .map(|subject| subject.bytes)
-            .fold(size_of::<Self>(), usize::saturating_add)
-    }
-
-    /// A number that two limiters share only if they hold the same: policy, secret, time, and the
-    /// attempts that still count at the ledger's newest time. Expired ones that one of them has
-    /// reclaimed already make no difference, nor does the layout in memory.
-    #[must_use]
-    pub fn digest(&self) -> u128 {
-        let mut hasher = SipHasher13::new();
-        let policy = self.policy.to_string();
-        hasher.write_usize(policy.len());
-        hasher.write(policy.as_bytes());
-        hasher.write(self.secret.as_bytes());
-        hasher.write_u64(self.ledger.newest.as_millis());
-        hasher.write_u64(self.ledger.lead.get());
-        for table in &self.ledger.tables {
-            hasher.write_u64(table.floor.as_millis());
-            hasher.write_u128(self.table_digest(table));
-        }
-        hasher.finish128().as_u128()
-    }
-
-    /// The sum of the digests of a table's identities: the same in any order.
-    fn table_digest(&self, table: &SubjectTable) -> u128 {
-        let cutoff = table.cutoff(self.ledger.newest);
-        let identities = table.table.iter().filter_map(|(id, log)| {
-            let first = log.first_after(cutoff);
-            (first < log.len()).then(|| {
-                let mut hasher = SipHasher13::new();
-                hasher.write_u64(id.raw());
-                for stamp in log.iter_from(first) {
-                    hasher.write_u64(stamp.raw());
-                }
-                hasher.finish128().as_u128()
-            })
-        });
-        identities.fold(0, u128::wrapping_add)
-    }
-
     /// The ledger's time when the server's clock shows `clock`; makes the ledger keep it if the
     /// clock was set back.
-    fn read_clock(&mut self, clock: Timestamp, emit: &mut impl FnMut(&Effect)) -> Timestamp {
+    pub(super) fn read_clock(
+        &mut self,
+        clock: Timestamp,
+        emit: &mut impl FnMut(&Effect),
+    ) -> Timestamp {
         let now = self.ledger.now(clock);
         if let Some(lead) = now.new_lead {
-            let effect = Effect::ClockSetBack { lead };
-            emit(&effect);
-            self.apply(effect);
+            self.carry_out(Effect::ClockSetBack { lead }, emit);
         }
         now.at
     }
 
-    /// Forgives the newest `at_most` attempts like `attempt`; returns how many there were.
-    fn forgive(&mut self, attempt: &Attempt, at_most: usize, at: Timestamp) -> usize {
-        let ids = self.ledger.identities(attempt, &self.secret);
-        self.ledger.forgive(attempt, &ids, at_most, at)
+    /// Replicates an effect and carries it out.
+    pub(super) fn carry_out(&mut self, effect: Effect, emit: &mut impl FnMut(&Effect)) {
+        emit(&effect);
+        self.apply(effect);
+    }
+
+    /// Puts an entry on its list; returns whether it is new.
+    fn put_on_list(&mut self, listing: Listing, at: Timestamp) -> Result<bool, ListFull> {
+        let Listing {
+            list,
+            entry,
+            expires,
+        } = listing;
+        let is_new = self.access.add(list, entry, expires, at)?;
+        let at = self.ledger.advance(at);
+        self.access.reclaim(at, LIST_RECLAIM_STEP);
+        Ok(is_new)
     }
 }
 

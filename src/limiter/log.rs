@@ -157,6 +157,16 @@ impl Log {
         removed
     }
 
+    /// Lets all but the newest `count` stamps go.
+    pub(crate) fn keep_newest(&mut self, count: usize) {
+        self.drop_before(self.len().saturating_sub(count));
+    }
+
+    /// Whether there is a stamp with `tag` at or after index `first`.
+    pub(crate) fn holds(&self, tag: Tag, first: usize) -> bool {
+        self.iter_from(first).any(|stamp| stamp.tag() == tag)
+    }
+
     /// How many bytes it holds beside its slot.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {

@@ -12,17 +12,26 @@
 //! | `stamp` | [`Stamp`]: one counted attempt in 8 bytes |
 //! | `log` | the stamps of one identity, oldest first |
 //! | `segment`, `table` | identities to logs, growing in small steps |
-//! | `ledger` | one table per subject of the policy, and the ledger's own time |
+//! | `locks` | whom rules with `LOCK` have shut, and for how long |
+//! | `series` | which logs a policy needs, and which of them each rule goes by |
+//! | `ledger` | one table per series, and the ledger's own time |
+//! | `access`, `access_chunk` | the lists of those who are never and always refused, and their bytes |
 //! | `judge` | a rule against a log; the binding rule; [`Verdict`] |
 //! | `effect` | [`Effect`]: what is replicated |
-//! | `limiter` | [`Limiter`]: the commands' entry points |
-//! | `chunk` | a table as portable bytes, and back |
+//! | `limiter` | [`Limiter`]: what it is made of, and how effects change it |
+//! | `decide`, `forgive` | what can be asked of it: CHECK and PEEK; RESET, REFUND and UNLOCK |
+//! | `state` | what it holds, for saving, replicas and the curious |
+//! | `chunk` | what was counted as portable bytes, and back |
 
 #![forbid(unsafe_code)]
 
+mod access;
+mod access_chunk;
 mod attempt;
 mod chunk;
+mod decide;
 mod effect;
+mod forgive;
 mod judge;
 mod ledger;
 #[allow(
@@ -30,16 +39,23 @@ mod ledger;
     reason = "the layer is named for the thing it is about"
 )]
 mod limiter;
+mod locks;
 mod log;
 mod segment;
+mod series;
 mod stamp;
+mod state;
 mod table;
 mod time;
 
-pub use attempt::{Attempt, Cost};
-pub use chunk::{CHUNK_BYTES, ChunkError, Chunks};
-pub use effect::{Effect, Genesis, TableGenesis};
-pub use judge::Verdict;
-pub use limiter::{AttemptError, Limiter, RuleTotals, SubjectUsage};
+pub use access::{AccessLists, Entry, List, ListFull, Listed, Listing};
+pub use access_chunk::AccessChunkError;
+pub use attempt::{Attempt, Cost, Party};
+pub use chunk::{CHUNK_BYTES, ChunkError, Chunks, Part};
+pub use effect::{Effect, Genesis, GenesisError, TableGenesis};
+pub use judge::{Binding, RuleSet, Verdict};
+pub use limiter::{AttemptError, Limiter, Received, RuleStanding, RuleTotals};
+pub use series::Series;
 pub use stamp::Stamp;
+pub use state::Usage;
 pub use time::Timestamp;

@@ -129,6 +129,20 @@ impl Segment {
             .map(|slot| (slot.id, &slot.log))
     }
 
+    /// The identities with their logs, from where `id` would be and once round: without the key of
+    /// the ids, a sample that nobody can foresee.
+    pub(crate) fn sample(&self, id: Id) -> impl Iterator<Item = (Id, &Log)> {
+        let (before, after) = self
+            .slots
+            .split_at_checked(self.home(id))
+            .unwrap_or((&[], &self.slots));
+        after
+            .iter()
+            .chain(before)
+            .filter(|slot| !slot.is_vacant())
+            .map(|slot| (slot.id, &slot.log))
+    }
+
     /// Takes everything out.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (Id, Log)> {
         self.slots

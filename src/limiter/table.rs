@@ -16,6 +16,9 @@ use crate::limiter::time::Cutoff;
 /// segment grows instead of the directory.
 const IDENTITIES_PER_DIRECTORY_ENTRY: usize = 64;
 
+/// How many identities are looked at to find one to evict.
+const EVICTION_SAMPLE: usize = 16;
+
 /// What hashing has never produced and a forged file may: a segment this large is a lie.
 const SKEWED_CAPACITY: usize = 8 * Segment::MAX_CAPACITY;
 
@@ -71,18 +74,44 @@ impl Table {
         self.segments.get(self.segment_of(id))?.get(id)
     }
 
-    /// Adds `count` copies of `stamp` to the log of `id`, and lets what `cutoff` has passed go from
-    /// it. The stamp must not be older than any in that log.
-    pub(crate) fn record(&mut self, id: Id, stamp: Stamp, count: usize, cutoff: Cutoff) {
+    /// Lets what `cutoff` has passed go from the log of `id`, and then `change` work on it, which must
+    /// leave something in it. An identity that was not there is added.
+    pub(crate) fn record(&mut self, id: Id, cutoff: Cutoff, change: impl Fn(&mut Log)) {
         let known = self.update(id, |log| {
             log.drop_before(log.first_after(cutoff));
-            log.push(stamp, count);
+            change(log);
         });
         if known.is_none() {
             let mut log = Log::default();
-            log.push(stamp, count);
+            change(&mut log);
             self.insert(id, log, cutoff);
         }
+    }
+
+    /// Removes `id`; returns whether it was there.
+    pub(crate) fn remove(&mut self, id: Id) -> bool {
+        self.update(id, |log| *log = Log::default()).is_some()
+    }
+
+    /// Whom to evict so that `newcomer` can be counted: an expired identity, or else the least
+    /// dangerous of a small sample, which is the one with the fewest attempts and among those the
+    /// one whose last is longest ago. Nobody whom `is_kept` names.
+    pub(crate) fn evictee(
+        &self,
+        newcomer: Id,
+        cutoff: Cutoff,
+        is_kept: impl Fn(Id) -> bool,
+    ) -> Option<Id> {
+        self.segments
+            .get(self.segment_of(newcomer))?
+            .sample(newcomer)
+            .filter(|(id, _)| !is_kept(*id))
+            .take(EVICTION_SAMPLE)
+            .min_by_key(|(_, log)| {
+                let live = log.len().saturating_sub(log.first_after(cutoff));
+                (live, log.newest().map(Stamp::at))
+            })
+            .map(|(id, _)| id)
     }
 
     /// Adds `stamps`, oldest first and none older than those already there, to the log of `id`, as
@@ -298,6 +327,10 @@ mod tests {
         Stamp::new(Timestamp::from_millis(at).unwrap(), Tag::from_raw(tag))
     }
 
+    fn add(table: &mut Table, id: Id, stamp: Stamp, count: usize, cutoff: Cutoff) {
+        table.record(id, cutoff, |log| log.push(stamp, count));
+    }
+
     /// What `bytes`, `len` and the directory say must be what is there.
     fn assert_sums(table: &Table) {
         assert_eq!(table.len, table.iter().count());
@@ -312,7 +345,7 @@ mod tests {
     fn grows_by_segments_and_stays_dense() {
         let mut table = Table::default();
         for n in 0..200_000 {
-            table.record(id(n), stamp(n + 1, 0), 1, Cutoff::NEVER);
+            add(&mut table, id(n), stamp(n + 1, 0), 1, Cutoff::NEVER);
             if n > 2_000 && n % 997 == 0 {
                 let per_identity = table.bytes() as f64 / table.len() as f64;
                 assert!(per_identity < 50.0, "{per_identity} bytes at {n}");
@@ -335,7 +368,7 @@ mod tests {
         let mut table = Table::default();
         for n in 0..300_000_u64 {
             let cutoff = Cutoff::from_millis(n.saturating_sub(1_000));
-            table.record(id(n), stamp(n + 1, 0), 1, cutoff);
+            add(&mut table, id(n), stamp(n + 1, 0), 1, cutoff);
         }
         assert_sums(&table);
         assert!(
@@ -350,7 +383,7 @@ mod tests {
     fn gives_memory_back_when_identities_go() {
         let mut table = Table::default();
         for n in 0..10_000 {
-            table.record(id(n), stamp(1, 7), 3, Cutoff::NEVER);
+            add(&mut table, id(n), stamp(1, 7), 3, Cutoff::NEVER);
         }
         let full = table.bytes();
         for n in 0..10_000 {
@@ -365,13 +398,36 @@ mod tests {
     }
 
     #[test]
+    fn evicts_the_expired_then_the_least_dangerous_and_nobody_who_is_kept() {
+        let mut table = Table::default();
+        for n in 0..10_u64 {
+            add(&mut table, id(n), stamp(n + 1, 0), 3, Cutoff::NEVER);
+        }
+        add(&mut table, id(10), stamp(20, 0), 1, Cutoff::NEVER);
+        let nobody = |_| false;
+        assert_eq!(table.evictee(id(99), Cutoff::NEVER, nobody), Some(id(10)));
+        let kept = |kept| kept == id(10);
+        assert_eq!(table.evictee(id(99), Cutoff::NEVER, kept), Some(id(0)));
+        let expired = Cutoff::from_millis(3);
+        let evictee = table.evictee(id(99), expired, nobody).unwrap();
+        assert!((0..3).any(|n| evictee == id(n)));
+        assert_eq!(table.evictee(id(99), Cutoff::NEVER, |_| true), None);
+    }
+
+    #[test]
     fn forged_ids_are_noticed_and_never_hang_or_explode() {
         let mut table = Table::default();
         for n in 0..20_000_u64 {
             if table.is_skewed() {
                 break;
             }
-            table.record(Id::from_raw(n << 20), stamp(1, 0), 1, Cutoff::NEVER);
+            add(
+                &mut table,
+                Id::from_raw(n << 20),
+                stamp(1, 0),
+                1,
+                Cutoff::NEVER,
+            );
         }
         assert!(table.is_skewed());
         assert_sums(&table);
@@ -395,7 +451,7 @@ mod tests {
                     prop_assert_eq!(removed, before - log.len());
                 } else {
                     map.entry(key).or_default().extend(vec![stamp; usize::from(action)]);
-                    table.record(id(key), stamp, usize::from(action), Cutoff::NEVER);
+                    add(&mut table, id(key), stamp, usize::from(action), Cutoff::NEVER);
                 }
             }
             map.retain(|_, log| !log.is_empty());

@@ -4,24 +4,34 @@
 //! to an equal policy. Upper and lower case are the same in every word.
 //!
 //! ```text
-//! policy  = ( rule | option | PRESET name ) ...      at least one rule, at most MAX_RULES
-//! rule    = subject limit/window                     EMAIL 20/1h
-//! option  = IPV6-PREFIX 32..128 | PLUS-TAGS keep|strip
+//! policy   = ( rule | option | PRESET name ) ...     at least one rule, at most MAX_RULES
+//! rule     = subject limit/window modifier ...       PAIR 5/15m LOCK 15m..24h SHADOW
+//! subject  = IP | EMAIL | PAIR | EMAILS-PER-IP | IPS-PER-EMAIL | ALL | DEVICE
+//! modifier = LOCK time | LOCK first..longest | SHADOW | COUNT-DENIED
+//! option   = CAPACITY n | IPV6-PREFIX 32..128 | PLUS-TAGS keep|strip
 //! ```
 //!
+//! - Modifiers follow their rule's `limit/window` at once, in any order, each at most once. Every modifier may stand
+//!   on every subject's rule ([`ModifierWord`] says what each is for). One after an option or a preset is an error:
+//!   nobody could tell which rule it is for.
 //! - A preset stands for its words ([`Preset::words`]), at the place where it is named; rules and options may
 //!   come before and after it.
 //! - An option given outright wins over a preset's, whichever comes first; of two presets, the later wins.
 //!   The same option given outright twice is an error: one of the two is a mistake, and nobody can tell which.
-//! - Two rules may share a subject (`EMAIL 20/1h EMAIL 50/24h`), even a window; the very same rule twice is an error.
+//! - Two rules may share a subject (`EMAIL 20/1h EMAIL 50/24h`), even a window; the very same rule twice, modifiers
+//!   and all, is an error.
+//! - Rules for `DEVICE` alone are an error: an attempt that carries no device would go by no rule at all.
 //!
-//! To read it: [`subject`](Subject), [`Limit`] and [`Window`] make a [`Rule`]; `parse` turns words into
-//! rules and [`Options`]; [`PolicyError`] is every way in which that can fail.
+//! To read it: [`subject`](Subject), [`Limit`] and [`Window`] make a [`Rule`], with a [`Lock`] and other
+//! [modifiers](ModifierWord) if it has any; `parse` turns words into rules and [`Options`]; [`PolicyError`] is every way in which that can fail.
 
 #![forbid(unsafe_code)]
 
+mod capacity;
 mod error;
 mod limit;
+mod lock;
+mod modifier;
 mod number;
 mod options;
 mod parse;
@@ -32,12 +42,15 @@ mod window;
 
 use std::fmt;
 
+pub use capacity::Capacity;
 pub use error::PolicyError;
 pub use limit::Limit;
+pub use lock::{Lock, LockFault};
+pub use modifier::ModifierWord;
 pub use number::NumberFault;
 pub use options::{OptionWord, Options};
 pub use preset::Preset;
-pub use rule::Rule;
+pub use rule::{Counting, Enforcement, Rule};
 pub use subject::Subject;
 pub use window::{Millis, Unit, Window, WindowFault};
 
@@ -48,7 +61,7 @@ pub const MAX_RULES: usize = 32;
 
 /// What one limiter enforces: its rules, and how it tells identities apart.
 ///
-/// It has at least one rule and at most [`MAX_RULES`], no two of them alike. It prints (`Display`) as the words
+/// It has at least one rule and at most [`MAX_RULES`], no two of them alike, and not all for `DEVICE`. It prints (`Display`) as the words
 /// that [`Policy::parse`] reads back to an equal policy: the rules in their order, then the options that differ
 /// from their default.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -104,6 +117,12 @@ impl Policy {
                 !earlier.any(|other| other.subject() == rule.subject())
             })
             .map(|(_, rule)| rule.subject())
+    }
+
+    /// Whether some rule counts for `subject`.
+    #[must_use]
+    pub fn has_subject(&self, subject: Subject) -> bool {
+        self.rules.iter().any(|rule| rule.subject() == subject)
     }
 
     /// The longest window of the rules for `subject`: how long its attempts have to be kept.

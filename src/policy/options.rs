@@ -1,13 +1,17 @@
-//! Options: how a limiter tells one identity from another.
+//! Options: how a limiter tells one identity from another, and how many it keeps.
 
 use std::fmt;
 
+use super::capacity::Capacity;
 use super::number;
 use crate::identity::{Ipv6Prefix, PlusTags};
 
 /// The options of a policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
+    /// `CAPACITY`: how many identities of each subject are kept, 1 to 1 000 000 000. None unless given: then
+    /// the server's config `authlimit.capacity` holds, as it stands at the time.
+    pub capacity: Option<Capacity>,
     /// `IPV6-PREFIX`: how many leading bits of an IPv6 address make one address, 32 to 128. 64 unless given.
     pub ipv6_prefix: Ipv6Prefix,
     /// `PLUS-TAGS`: whether `me+tag@x.org` is an email of its own or `me@x.org`. Kept unless given.
@@ -18,6 +22,9 @@ impl Options {
     /// Writes a space, the word and the value of each option that differs from its default.
     pub(super) fn write_changed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let default = Self::default();
+        if let Some(capacity) = self.capacity {
+            write!(f, " {} {capacity}", OptionWord::Capacity)?;
+        }
         if self.ipv6_prefix != default.ipv6_prefix {
             let bits = self.ipv6_prefix.bits();
             write!(f, " {} {bits}", OptionWord::Ipv6Prefix)?;
@@ -34,6 +41,7 @@ impl Default for Options {
     /// The options of a policy that gives none.
     fn default() -> Self {
         Self {
+            capacity: None,
             ipv6_prefix: Ipv6Prefix::DEFAULT,
             plus_tags: PlusTags::default(),
         }
@@ -45,6 +53,8 @@ impl Default for Options {
 /// To add an option: a variant and its arms here, and a field in [`Options`] and `GivenOptions` with its arms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OptionWord {
+    /// `CAPACITY n`.
+    Capacity,
     /// `IPV6-PREFIX n`.
     Ipv6Prefix,
     /// `PLUS-TAGS keep|strip`.
@@ -53,12 +63,13 @@ pub enum OptionWord {
 
 impl OptionWord {
     /// Every option, in the order in which a policy prints them.
-    pub const EVERY: [Self; 2] = [Self::Ipv6Prefix, Self::PlusTags];
+    pub const EVERY: [Self; 3] = [Self::Capacity, Self::Ipv6Prefix, Self::PlusTags];
 
     /// The option's word in a policy, in upper case.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Capacity => "CAPACITY",
             Self::Ipv6Prefix => "IPV6-PREFIX",
             Self::PlusTags => "PLUS-TAGS",
         }
@@ -68,6 +79,7 @@ impl OptionWord {
     #[must_use]
     pub const fn expects(self) -> &'static str {
         match self {
+            Self::Capacity => "a whole number from 1 to 1000000000, for example CAPACITY 5000000",
             Self::Ipv6Prefix => "a whole number from 32 to 128, for example IPV6-PREFIX 56",
             Self::PlusTags => "keep or strip, for example PLUS-TAGS strip",
         }
@@ -92,6 +104,7 @@ impl fmt::Display for OptionWord {
 /// The options that some words gave: unlike in [`Options`], one not given is told from one given its default.
 #[derive(Clone, Copy, Default)]
 pub(super) struct GivenOptions {
+    capacity: Option<Capacity>,
     ipv6_prefix: Option<Ipv6Prefix>,
     plus_tags: Option<PlusTags>,
 }
@@ -103,6 +116,7 @@ impl GivenOptions {
     /// Whether `option` was given.
     pub(super) fn has(&self, option: OptionWord) -> bool {
         match option {
+            OptionWord::Capacity => self.capacity.is_some(),
             OptionWord::Ipv6Prefix => self.ipv6_prefix.is_some(),
             OptionWord::PlusTags => self.plus_tags.is_some(),
         }
@@ -111,6 +125,7 @@ impl GivenOptions {
     /// Gives `option` the value that `text` spells.
     pub(super) fn set(&mut self, option: OptionWord, text: &[u8]) -> Result<(), BadValue> {
         match option {
+            OptionWord::Capacity => self.capacity = Some(parse_capacity(text)?),
             OptionWord::Ipv6Prefix => self.ipv6_prefix = Some(parse_ipv6_prefix(text)?),
             OptionWord::PlusTags => self.plus_tags = Some(parse_plus_tags(text)?),
         }
@@ -120,6 +135,7 @@ impl GivenOptions {
     /// These options, and of the others those that are not among these.
     pub(super) fn over(self, others: Self) -> Self {
         Self {
+            capacity: self.capacity.or(others.capacity),
             ipv6_prefix: self.ipv6_prefix.or(others.ipv6_prefix),
             plus_tags: self.plus_tags.or(others.plus_tags),
         }
@@ -129,10 +145,16 @@ impl GivenOptions {
     pub(super) fn or_default(self) -> Options {
         let default = Options::default();
         Options {
+            capacity: self.capacity,
             ipv6_prefix: self.ipv6_prefix.unwrap_or(default.ipv6_prefix),
             plus_tags: self.plus_tags.unwrap_or(default.plus_tags),
         }
     }
+}
+
+/// Reads the value of `CAPACITY`.
+fn parse_capacity(text: &[u8]) -> Result<Capacity, BadValue> {
+    Capacity::parse(text).map_err(|_| BadValue)
 }
 
 /// Reads the value of `IPV6-PREFIX`.
@@ -160,7 +182,7 @@ fn plus_tags_word(tags: PlusTags) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{OptionWord, parse_ipv6_prefix, parse_plus_tags};
+    use super::{OptionWord, parse_capacity, parse_ipv6_prefix, parse_plus_tags};
     use crate::identity::PlusTags;
 
     #[test]
@@ -177,6 +199,17 @@ mod tests {
         }
         assert_eq!(OptionWord::from_word(b"PLUS"), None);
         assert_eq!(OptionWord::from_word(b""), None);
+    }
+
+    #[test]
+    fn capacities_are_1_to_a_billion() {
+        for (text, count) in [("1", 1), ("1000000000", 1_000_000_000)] {
+            let capacity = parse_capacity(text.as_bytes()).ok();
+            assert_eq!(capacity.map(|capacity| capacity.get()), Some(count));
+        }
+        for text in ["", "0", "1000000001", "1e6", "10M"] {
+            assert!(parse_capacity(text.as_bytes()).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use proptest::collection::{hash_set, vec};
 use proptest::prelude::*;
 
-use super::{Limit, Millis, Policy, Preset, Subject, Unit, Window};
+use super::{Capacity, Lock, Millis, ModifierWord, Policy, Preset, Subject, Unit, Window};
 
 /// The words of any window.
 fn window_words() -> impl Strategy<Value = String> {
@@ -13,39 +13,88 @@ fn window_words() -> impl Strategy<Value = String> {
     })
 }
 
+/// The words of any lock, with a space before them.
+fn lock_words() -> impl Strategy<Value = String> {
+    let doubling = (window_words(), window_words()).prop_map(|(one, other)| {
+        let times = format!("{one}..{other}");
+        match Lock::parse(times.as_bytes()) {
+            Ok(_) => format!(" LOCK {times}"),
+            Err(_) => format!(" LOCK {other}..{one}"),
+        }
+    });
+    prop_oneof![
+        window_words().prop_map(|time| format!(" LOCK {time}")),
+        doubling,
+    ]
+}
+
+/// What follows any rule's figures: each modifier or nothing, in the order in which a rule prints them.
+fn modifier_words() -> impl Strategy<Value = Vec<String>> {
+    let lock = prop_oneof![Just(String::new()), lock_words()];
+    let [shadow, denied] = [" SHADOW", " COUNT-DENIED"]
+        .map(|word| proptest::sample::select(vec![String::new(), word.to_owned()]));
+    (lock, shadow, denied).prop_map(|(lock, shadow, denied)| vec![lock, shadow, denied])
+}
+
+/// The words of any rule's subject and figures.
+fn figure_words() -> impl Strategy<Value = String> {
+    proptest::sample::select(&Subject::EVERY)
+        .prop_flat_map(|subject| (Just(subject), 1..=subject.max_limit(), window_words()))
+        .prop_map(|(subject, limit, window)| format!("{} {limit}/{window}", subject.word()))
+}
+
 /// The words of any rule.
 fn rule_words() -> impl Strategy<Value = String> {
-    let subject = proptest::sample::select(&Subject::EVERY);
-    (subject, 1..=Limit::MAX, window_words())
-        .prop_map(|(subject, limit, window)| format!("{} {limit}/{window}", subject.word()))
+    (figure_words(), modifier_words())
+        .prop_map(|(figures, modifiers)| format!("{figures}{}", modifiers.concat()))
 }
 
 /// The words of any policy, as a policy prints them.
 fn policy_words() -> impl Strategy<Value = String> {
-    let rules = hash_set(rule_words(), 1..=super::MAX_RULES);
+    let rules = hash_set(rule_words(), 1..=super::MAX_RULES)
+        .prop_filter("not for DEVICE only", |rules| {
+            rules.iter().any(|rule| !rule.starts_with("DEVICE "))
+        });
+    let capacity = proptest::option::of(1..=Capacity::MAX).prop_map(|capacity| {
+        capacity.map_or_else(String::new, |count| format!(" CAPACITY {count}"))
+    });
     let prefix = (32..=128_u8).prop_map(|bits| match bits {
         64 => String::new(),
         bits => format!(" IPV6-PREFIX {bits}"),
     });
     let tags = proptest::sample::select(&["", " PLUS-TAGS strip"]);
-    (rules, prefix, tags).prop_map(|(rules, prefix, tags)| {
+    (rules, capacity, prefix, tags).prop_map(|(rules, capacity, prefix, tags)| {
         let rules: Vec<_> = rules.into_iter().collect();
-        format!("{}{prefix}{tags}", rules.join(" "))
+        format!("{}{capacity}{prefix}{tags}", rules.join(" "))
     })
 }
 
 /// A word that may well be one of a policy, or nearly.
 fn likely_word() -> impl Strategy<Value = Vec<u8>> {
+    let known = [
+        "IP",
+        "email",
+        "Emails-Per-IP",
+        "DEVICE",
+        "5/15m",
+        "1001/1h",
+        "LOCK",
+        "shadow",
+        "COUNT-DENIED",
+        "15m..24h",
+        "CAPACITY",
+        "IPV6-PREFIX",
+        "PLUS-TAGS",
+        "PRESET",
+        "pci",
+        "strip",
+        "64",
+    ];
     prop_oneof![
-        Just(b"IP".to_vec()),
-        Just(b"email".to_vec()),
-        Just(b"IPV6-PREFIX".to_vec()),
-        Just(b"PLUS-TAGS".to_vec()),
-        Just(b"PRESET".to_vec()),
-        Just(b"otp".to_vec()),
-        Just(b"strip".to_vec()),
-        "[0-9.+-]{0,7}/[0-9.+-]{0,7}(ms|s|m|h|d|w)?".prop_map(String::into_bytes),
-        vec(any::<u8>(), 0..20),
+        4 => proptest::sample::select(known.map(|word| word.as_bytes().to_vec()).to_vec()),
+        1 => "[0-9.+-]{0,7}/[0-9.+-]{0,7}(ms|s|m|h|d|w)?".prop_map(String::into_bytes),
+        1 => "[0-9.+-]{0,7}(ms|s|m|h|d|w)?[.]{0,3}[0-9.+-]{0,7}(ms|s|m|h|d|w)?".prop_map(String::into_bytes),
+        1 => vec(any::<u8>(), 0..20),
     ]
 }
 
@@ -66,6 +115,19 @@ proptest! {
             let again = Policy::from_text(&policy.to_string()).unwrap();
             prop_assert_eq!(again, policy);
         }
+    }
+
+    #[test]
+    fn modifiers_in_any_order_make_the_same_rule(
+        figures in figure_words(),
+        (modifiers, shuffled) in modifier_words()
+            .prop_flat_map(|modifiers| (Just(modifiers.clone()), Just(modifiers).prop_shuffle())),
+    ) {
+        let read = |modifiers: Vec<String>| {
+            let words = format!("ALL 1/1s {figures}{}", modifiers.concat());
+            Policy::from_text(&words.to_lowercase()).unwrap()
+        };
+        prop_assert_eq!(read(shuffled), read(modifiers));
     }
 
     #[test]
@@ -113,9 +175,34 @@ fn a_policy_needs_what_its_rules_need() {
         ("EMAIL 1/1s", false, true),
         ("PAIR 1/1s", true, true),
         ("IP 1/1s EMAIL 1/1s", true, true),
+        ("EMAILS-PER-IP 1/1s", true, true),
+        ("IPS-PER-EMAIL 1/1s", true, true),
+        ("ALL 1/1s DEVICE 1/1s", false, false),
     ] {
         let policy = Policy::from_text(words).unwrap();
         assert_eq!(policy.needs_address(), address, "{words}");
         assert_eq!(policy.needs_email(), email, "{words}");
+    }
+}
+
+#[test]
+fn a_policy_has_the_subjects_of_its_rules() {
+    let policy = Policy::from_text("EMAIL 20/1h DEVICE 5/15m").unwrap();
+    for subject in Subject::EVERY {
+        let expected = matches!(subject, Subject::Email | Subject::Device);
+        assert_eq!(policy.has_subject(subject), expected, "{}", subject.word());
+    }
+}
+
+#[test]
+fn every_modifier_may_stand_on_every_subject() {
+    for subject in Subject::EVERY {
+        let word = subject.word();
+        let words = format!("ALL 1/1s {word} 5/15m LOCK 15m..24h SHADOW COUNT-DENIED");
+        let policy = Policy::from_text(&words).unwrap();
+        let rule = policy.rules().last().unwrap();
+        let modifiers = ModifierWord::EVERY;
+        assert!(modifiers.into_iter().all(|modifier| rule.has(modifier)));
+        assert_eq!(policy.to_string(), words);
     }
 }

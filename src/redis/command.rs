@@ -99,6 +99,13 @@ impl Argument {
         ..Self::text(c"cost", ArgumentKind::Integer)
     };
 
+    /// `DEVICE id`.
+    pub(crate) const DEVICE: Self = Self {
+        token: Some(c"DEVICE"),
+        count: ArgumentCount::Optional,
+        ..Self::text(c"device", ArgumentKind::Text)
+    };
+
     /// An argument that stands there once.
     pub(crate) const fn text(name: &'static CStr, kind: ArgumentKind) -> Self {
         Self {

@@ -2,11 +2,11 @@
 
 use crate::identity::Secret;
 use crate::limiter::Limiter;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Capacity, Policy, PolicyError};
 use crate::redis::error::CommandError;
 use redis_module::configuration::{ConfigurationContext, ConfigurationValue};
 use redis_module::{RedisError, RedisString};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What `authlimit.default-policy` is to begin with.
@@ -17,6 +17,18 @@ pub(crate) static DEFAULT_POLICY: DefaultPolicy = DefaultPolicy(Mutex::new(Strin
 
 /// `authlimit.autocreate`: whether CHECK creates a limiter that is not there.
 pub(crate) static AUTOCREATE: AtomicBool = AtomicBool::new(true);
+
+/// `authlimit.capacity`: how many identities a subject holds where the policy says nothing.
+pub(crate) static CAPACITY: AtomicI64 = AtomicI64::new(DEFAULT_CAPACITY);
+
+/// What `authlimit.capacity` is to begin with: ten million identities.
+pub(crate) const DEFAULT_CAPACITY: i64 = 10_000_000;
+
+/// The present `authlimit.capacity`, which the server keeps within the range of one.
+pub(crate) fn capacity() -> Capacity {
+    let identities = CAPACITY.load(Ordering::Relaxed);
+    Capacity::nearest(u32::try_from(identities).unwrap_or(u32::MAX))
+}
 
 /// A policy as an operator wrote it, so that `CONFIG GET` gives the same words back.
 pub(crate) struct DefaultPolicy(Mutex<String>);

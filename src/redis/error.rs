@@ -1,6 +1,7 @@
 //! Everything a client can be told instead of an answer.
 
-use crate::limiter::AttemptError;
+use crate::identity::{AddressError, CidrError};
+use crate::limiter::{AttemptError, ListFull};
 use crate::policy::PolicyError;
 use std::ffi::CString;
 
@@ -21,6 +22,45 @@ pub(crate) enum CommandError {
         /// The options there are.
         expected: &'static str,
     },
+    /// An option twice.
+    #[error("ERR argument {position} repeats an option")]
+    RepeatedOption {
+        /// Which argument, counting from 1 after the command's name.
+        position: usize,
+    },
+    /// DEVICE without an id.
+    #[error("ERR argument {position}: DEVICE must be followed by the device's id")]
+    Device {
+        /// Which argument, counting from 1 after the command's name.
+        position: usize,
+    },
+    /// Neither address nor email where one is to be named.
+    #[error("ERR argument {position} must be IP or EMAIL, each at most once and followed by one")]
+    Whom {
+        /// Which argument, counting from 1 after the command's name.
+        position: usize,
+    },
+    /// An address that is none.
+    #[error("ERR {0}")]
+    Address(#[from] AddressError),
+    /// An empty email.
+    #[error("ERR the email is empty")]
+    EmptyEmail,
+    /// Something else than ADD, DEL or LIST.
+    #[error("ERR argument 2 must be ADD, DEL or LIST")]
+    ListAction,
+    /// A list entry that is neither a network nor an email.
+    #[error("ERR argument 3 is neither an email, which has an @, nor a network: {0}")]
+    ListEntry(CidrError),
+    /// A time to live that is none.
+    #[error("ERR argument {position}: TTL must be a whole number of seconds from 1 to 315360000")]
+    Ttl {
+        /// Which argument, counting from 1 after the command's name.
+        position: usize,
+    },
+    /// Too many list entries.
+    #[error("ERR {0}")]
+    ListFull(#[from] ListFull),
     /// COST without a proper number.
     #[error("ERR argument {position}: COST must be a whole number from 1 to 100000")]
     Cost {

@@ -5,39 +5,61 @@
 //! | code | message | fields |
 //! |---|---|---|
 //! | 1 | create | a header (see `header`) |
-//! | 2 | chunk | the subject's code (1 byte), a chunk (see `limiter::chunk`) |
-//! | 3 | admit | attempt |
-//! | 4 | reset | attempt |
-//! | 5 | refund | attempt |
-//! | 6 | change policy | time (8 bytes), the policy in its own words |
-//! | 7 | clock set back | lead in milliseconds (8 bytes) |
+//! | 2 | logs | the table's index (1 byte), a chunk (see `limiter::chunk`) |
+//! | 3 | locks | the table's index (1), a chunk |
+//! | 4 | lists | a chunk |
+//! | 5 | admit | attempt |
+//! | 6 | count denied | rules (4, a bit for each), attempt |
+//! | 7 | reset | attempt |
+//! | 8 | refund | attempt |
+//! | 9 | lock | at (8), table (1), rule (1), id (8), until (8), length (8) |
+//! | 10 | evict | table (1), id (8) |
+//! | 11 | unlock | at (8), which (1: 1 address, 2 email, 3 both), the ids (8 each) |
+//! | 12 | list add | at (8), one list entry (see `limiter::access_chunk`) |
+//! | 13 | list remove | one list entry, its end without meaning |
+//! | 14 | change policy | at (8), the policy in its own words |
+//! | 15 | clock set back | lead (8) |
 //!
-//! An attempt is its stamp (8 bytes: time and tag), the address's id (8), the email's id (8), and its
-//! cost (4), which is left out where it is 1.
+//! Times and lengths are in milliseconds. An attempt is its stamp (8 bytes: time and tag), the
+//! address's id (8), the email's id (8), and where there is a device or a cost other than 1, which of
+//! them (1: 1 device, 2 cost, 3 both), the device's id (8) and the cost (4).
 
 use crate::identity::Id;
-use crate::limiter::{Attempt, Cost, Effect, Genesis, Stamp, Timestamp};
-use crate::policy::{Millis, Policy, Subject};
+use crate::limiter::{Cost, Effect, Genesis, Listing, Part, Party, RuleSet, Stamp, Timestamp};
+use crate::policy::{Millis, Policy};
 use crate::redis::header;
 
-/// How many bytes a message mostly has: that of an attempt of cost 1.
+/// How many bytes a message mostly has: that of an attempt of cost 1 without a device.
 pub(crate) const USUAL_BYTES: usize = 25;
 
 const CREATE: u8 = 1;
-const CHUNK: u8 = 2;
-const ADMIT: u8 = 3;
-const RESET: u8 = 4;
-const REFUND: u8 = 5;
-const CHANGE_POLICY: u8 = 6;
-const CLOCK_SET_BACK: u8 = 7;
+const LOGS: u8 = 2;
+const LOCKS: u8 = 3;
+const LISTS: u8 = 4;
+const ADMIT: u8 = 5;
+const COUNT_DENIED: u8 = 6;
+const RESET: u8 = 7;
+const REFUND: u8 = 8;
+const LOCK: u8 = 9;
+const EVICT: u8 = 10;
+const UNLOCK: u8 = 11;
+const LIST_ADD: u8 = 12;
+const LIST_REMOVE: u8 = 13;
+const CHANGE_POLICY: u8 = 14;
+const CLOCK_SET_BACK: u8 = 15;
+
+/// In an attempt: a device follows. In an unlock: an address.
+const FIRST: u8 = 1;
+/// In an attempt: a cost follows. In an unlock: an email.
+const SECOND: u8 = 2;
 
 /// A message as it was read.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Message<'a> {
-    /// Puts a limiter without identities at the key, whatever limiter was there.
+    /// Puts a limiter that has counted nothing at the key, whatever limiter was there.
     Create(Genesis),
-    /// Adds identities to the limiter, as an AOF rewrite does.
-    Chunk(Subject, &'a [u8]),
+    /// Adds what a limiter has counted, as an AOF rewrite does.
+    Chunk(Part, &'a [u8]),
     /// Changes the limiter.
     Effect(Effect),
 }
@@ -50,8 +72,12 @@ pub(crate) fn encode_create(genesis: &Genesis) -> Vec<u8> {
 }
 
 /// The bytes of a chunk message.
-pub(crate) fn encode_chunk(subject: Subject, chunk: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![CHUNK, subject.code()];
+pub(crate) fn encode_chunk(part: Part, chunk: &[u8]) -> Vec<u8> {
+    let mut bytes = match part {
+        Part::Logs(table) => vec![LOGS, table],
+        Part::Locks(table) => vec![LOCKS, table],
+        Part::Access => vec![LISTS],
+    };
     bytes.extend(chunk);
     bytes
 }
@@ -60,12 +86,63 @@ pub(crate) fn encode_chunk(subject: Subject, chunk: &[u8]) -> Vec<u8> {
 pub(crate) fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
     bytes.clear();
     match effect {
-        Effect::Admit { at, attempt } => encode_attempt(ADMIT, *at, attempt, bytes),
-        Effect::Reset { at, attempt } => encode_attempt(RESET, *at, attempt, bytes),
-        Effect::Refund { at, attempt } => encode_attempt(REFUND, *at, attempt, bytes),
+        Effect::Admit { at, party } => {
+            bytes.push(ADMIT);
+            encode_attempt(*at, party, bytes);
+        }
+        Effect::CountDenied { at, party, rules } => {
+            bytes.push(COUNT_DENIED);
+            bytes.extend(rules.bits().to_le_bytes());
+            encode_attempt(*at, party, bytes);
+        }
+        Effect::Reset { at, party } => {
+            bytes.push(RESET);
+            encode_attempt(*at, party, bytes);
+        }
+        Effect::Refund { at, party } => {
+            bytes.push(REFUND);
+            encode_attempt(*at, party, bytes);
+        }
+        Effect::Lock {
+            at,
+            table,
+            rule,
+            id,
+            until,
+            length,
+        } => {
+            bytes.push(LOCK);
+            encode_time(*at, bytes);
+            bytes.extend([*table, *rule]);
+            encode_id(*id, bytes);
+            encode_time(*until, bytes);
+            bytes.extend(length.get().to_le_bytes());
+        }
+        Effect::Evict { table, id } => {
+            bytes.extend([EVICT, *table]);
+            encode_id(*id, bytes);
+        }
+        Effect::Unlock { at, address, email } => {
+            bytes.push(UNLOCK);
+            encode_time(*at, bytes);
+            bytes.push(which(address.is_some(), email.is_some()));
+            address
+                .iter()
+                .chain(email)
+                .for_each(|id| encode_id(*id, bytes));
+        }
+        Effect::ListAdd { at, entry } => {
+            bytes.push(LIST_ADD);
+            encode_time(*at, bytes);
+            bytes.extend(entry.to_bytes());
+        }
+        Effect::ListRemove { entry } => {
+            bytes.push(LIST_REMOVE);
+            bytes.extend(entry.to_bytes());
+        }
         Effect::ChangePolicy { at, policy } => {
             bytes.push(CHANGE_POLICY);
-            bytes.extend(at.as_millis().to_le_bytes());
+            encode_time(*at, bytes);
             bytes.extend(policy.to_string().as_bytes());
         }
         Effect::ClockSetBack { lead } => {
@@ -76,104 +153,264 @@ pub(crate) fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
 }
 
 /// Writes an attempt.
-fn encode_attempt(code: u8, at: Timestamp, attempt: &Attempt, bytes: &mut Vec<u8>) {
-    bytes.push(code);
-    bytes.extend(Stamp::new(at, attempt.tag).raw().to_le_bytes());
-    bytes.extend(attempt.address.raw().to_le_bytes());
-    bytes.extend(attempt.email.raw().to_le_bytes());
-    if attempt.cost != Cost::ONE {
-        bytes.extend(attempt.cost.get().to_le_bytes());
+fn encode_attempt(at: Timestamp, party: &Party, bytes: &mut Vec<u8>) {
+    bytes.extend(Stamp::new(at, party.tag).raw().to_le_bytes());
+    encode_id(party.address, bytes);
+    encode_id(party.email, bytes);
+    let cost = Some(party.cost).filter(|cost| *cost != Cost::ONE);
+    let extras = which(party.device.is_some(), cost.is_some());
+    if extras != 0 {
+        bytes.push(extras);
+        party.device.iter().for_each(|id| encode_id(*id, bytes));
+        bytes.extend(cost.iter().flat_map(|cost| cost.get().to_le_bytes()));
     }
+}
+
+/// The byte that says which of two things follow.
+fn which(first: bool, second: bool) -> u8 {
+    let first = if first { FIRST } else { 0 };
+    let second = if second { SECOND } else { 0 };
+    first | second
+}
+
+/// Writes a time.
+fn encode_time(at: Timestamp, bytes: &mut Vec<u8>) {
+    bytes.extend(at.as_millis().to_le_bytes());
+}
+
+/// Writes an id.
+fn encode_id(id: Id, bytes: &mut Vec<u8>) {
+    bytes.extend(id.raw().to_le_bytes());
 }
 
 /// What a message says; `None` if it is none that this version writes.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Message<'_>> {
-    let (code, fields) = bytes.split_first()?;
-    Some(match *code {
-        CREATE => Message::Create(header::decode(fields).ok()?),
-        CHUNK => {
-            let (subject, chunk) = fields.split_first()?;
-            Message::Chunk(Subject::from_code(*subject)?, chunk)
+    let mut fields = Fields(bytes);
+    let message = match fields.byte()? {
+        CREATE => Message::Create(header::decode(fields.rest()).ok()?),
+        LOGS => Message::Chunk(Part::Logs(fields.byte()?), fields.rest()),
+        LOCKS => Message::Chunk(Part::Locks(fields.byte()?), fields.rest()),
+        LISTS => Message::Chunk(Part::Access, fields.rest()),
+        code => Message::Effect(decode_effect(code, &mut fields)?),
+    };
+    fields.0.is_empty().then_some(message)
+}
+
+/// What an effect's fields say.
+fn decode_effect(code: u8, fields: &mut Fields<'_>) -> Option<Effect> {
+    Some(match code {
+        ADMIT => {
+            let (at, party) = fields.attempt()?;
+            Effect::Admit { at, party }
         }
-        CHANGE_POLICY => {
-            let (at, words) = split_u64(fields)?;
-            Message::Effect(Effect::ChangePolicy {
-                at: Timestamp::from_millis(at)?,
-                policy: Policy::from_text(str::from_utf8(words).ok()?).ok()?,
-            })
+        COUNT_DENIED => {
+            let rules = RuleSet::from_bits(u32::from_le_bytes(fields.take()?));
+            let (at, party) = fields.attempt()?;
+            Effect::CountDenied { at, party, rules }
         }
-        CLOCK_SET_BACK => {
-            let (lead, rest) = split_u64(fields)?;
-            let plausible = rest.is_empty() && lead <= Timestamp::MAX.as_millis();
-            let lead = plausible.then_some(Millis::new(lead))?;
-            Message::Effect(Effect::ClockSetBack { lead })
+        RESET => {
+            let (at, party) = fields.attempt()?;
+            Effect::Reset { at, party }
         }
-        code => {
-            let (at, attempt) = decode_attempt(fields)?;
-            Message::Effect(match code {
-                ADMIT => Effect::Admit { at, attempt },
-                RESET => Effect::Reset { at, attempt },
-                REFUND => Effect::Refund { at, attempt },
-                _ => return None,
-            })
+        REFUND => {
+            let (at, party) = fields.attempt()?;
+            Effect::Refund { at, party }
         }
+        LOCK => Effect::Lock {
+            at: fields.time()?,
+            table: fields.byte()?,
+            rule: fields.byte()?,
+            id: fields.id()?,
+            until: fields.time()?,
+            length: fields.span()?,
+        },
+        EVICT => Effect::Evict {
+            table: fields.byte()?,
+            id: fields.id()?,
+        },
+        UNLOCK => {
+            let at = fields.time()?;
+            let which = fields.which()?;
+            let address = if which & FIRST != 0 {
+                Some(fields.id()?)
+            } else {
+                None
+            };
+            let email = if which & SECOND != 0 {
+                Some(fields.id()?)
+            } else {
+                None
+            };
+            Effect::Unlock { at, address, email }
+        }
+        LIST_ADD => Effect::ListAdd {
+            at: fields.time()?,
+            entry: fields.list_entry()?,
+        },
+        LIST_REMOVE => Effect::ListRemove {
+            entry: fields.list_entry()?,
+        },
+        CHANGE_POLICY => Effect::ChangePolicy {
+            at: fields.time()?,
+            policy: Policy::from_text(str::from_utf8(fields.rest()).ok()?).ok()?,
+        },
+        CLOCK_SET_BACK => Effect::ClockSetBack {
+            lead: fields.span()?,
+        },
+        _ => return None,
     })
 }
 
-/// Reads an attempt, which takes all of `fields`.
-fn decode_attempt(fields: &[u8]) -> Option<(Timestamp, Attempt)> {
-    let (stamp, fields) = split_u64(fields)?;
-    let (address, fields) = split_u64(fields)?;
-    let (email, fields) = split_u64(fields)?;
-    let cost = match fields {
-        [] => Cost::ONE,
-        cost => Cost::new(u32::from_le_bytes(cost.try_into().ok()?))?,
-    };
-    let stamp = Stamp::from_raw(stamp)?;
-    let attempt = Attempt {
-        address: Id::from_raw(address),
-        email: Id::from_raw(email),
-        tag: stamp.tag(),
-        cost,
-    };
-    Some((stamp.at(), attempt))
-}
+/// The bytes of a message that were not read yet.
+struct Fields<'a>(&'a [u8]);
 
-/// The number at the beginning, and what follows it.
-fn split_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    Some((u64::from_le_bytes(*number), rest))
+impl<'a> Fields<'a> {
+    /// The next `N` bytes.
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    /// All that is left.
+    fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
+    /// The next byte.
+    fn byte(&mut self) -> Option<u8> {
+        self.take().map(|[byte]| byte)
+    }
+
+    /// A byte that says which of two things follow; at least one does.
+    fn which(&mut self) -> Option<u8> {
+        self.byte()
+            .filter(|which| (FIRST..=(FIRST | SECOND)).contains(which))
+    }
+
+    /// An id.
+    fn id(&mut self) -> Option<Id> {
+        self.take().map(u64::from_le_bytes).map(Id::from_raw)
+    }
+
+    /// A time.
+    fn time(&mut self) -> Option<Timestamp> {
+        Timestamp::from_millis(u64::from_le_bytes(self.take()?))
+    }
+
+    /// A span of time.
+    fn span(&mut self) -> Option<Millis> {
+        let millis = u64::from_le_bytes(self.take()?);
+        (millis <= Timestamp::MAX.as_millis()).then_some(Millis::new(millis))
+    }
+
+    /// A list entry.
+    fn list_entry(&mut self) -> Option<Listing> {
+        Listing::from_bytes(&self.take()?).ok()
+    }
+
+    /// An attempt, which is all that is left.
+    fn attempt(&mut self) -> Option<(Timestamp, Party)> {
+        let stamp = Stamp::from_raw(u64::from_le_bytes(self.take()?))?;
+        let (address, email) = (self.id()?, self.id()?);
+        let (mut device, mut cost) = (None, Cost::ONE);
+        if !self.0.is_empty() {
+            let which = self.which()?;
+            if which & FIRST != 0 {
+                device = Some(self.id()?);
+            }
+            if which & SECOND != 0 {
+                cost = Cost::new(u32::from_le_bytes(self.take()?))?;
+            }
+        }
+        let party = Party {
+            address,
+            email,
+            device,
+            tag: stamp.tag(),
+            cost,
+        };
+        Some((stamp.at(), party))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Secret, Tag};
+    use crate::identity::{Cidr, Secret, Tag};
+    use crate::limiter::{Entry, Limiter, List};
     use proptest::prelude::*;
 
-    fn effects() -> impl Strategy<Value = Effect> {
-        let at = (1..1_u64 << 42).prop_map(|at| Timestamp::from_millis(at).unwrap());
-        let attempt = (any::<u64>(), any::<u64>(), any::<u32>(), 1..=100_000_u32).prop_map(
-            |(address, email, tag, cost)| Attempt {
-                address: Id::from_raw(address),
-                email: Id::from_raw(email),
+    fn time() -> impl Strategy<Value = Timestamp> {
+        (1..1_u64 << 42).prop_map(|at| Timestamp::from_millis(at).unwrap())
+    }
+
+    fn id() -> impl Strategy<Value = Id> {
+        any::<u64>().prop_map(Id::from_raw)
+    }
+
+    fn party() -> impl Strategy<Value = Party> {
+        let cost = prop_oneof![Just(1), 1..=100_000_u32];
+        (id(), id(), proptest::option::of(id()), any::<u32>(), cost).prop_map(
+            |(address, email, device, tag, cost)| Party {
+                address,
+                email,
+                device,
                 tag: Tag::from_raw(tag),
                 cost: Cost::new(cost).unwrap(),
             },
-        );
-        let policy = Policy::from_text("PAIR 5/15m IPV6-PREFIX 56").unwrap();
-        (at, attempt, 0..5_u8).prop_map(move |(at, attempt, kind)| match kind {
-            0 => Effect::Admit { at, attempt },
-            1 => Effect::Reset { at, attempt },
-            2 => Effect::Refund { at, attempt },
-            3 => Effect::ChangePolicy {
-                at,
-                policy: policy.clone(),
-            },
-            _ => Effect::ClockSetBack {
-                lead: Millis::new(at.as_millis()),
-            },
+        )
+    }
+
+    fn entry() -> impl Strategy<Value = Listing> {
+        let cidr = Entry::Cidr(Cidr::parse(b"10.0.0.0/8").unwrap());
+        let entry = prop_oneof![Just(cidr), id().prop_map(Entry::Email)];
+        let list = prop_oneof![Just(List::Allow), Just(List::Deny)];
+        (list, entry, proptest::option::of(time())).prop_map(|(list, entry, expires)| Listing {
+            list,
+            entry,
+            expires,
         })
+    }
+
+    fn effects() -> impl Strategy<Value = Effect> {
+        let policy = Policy::from_text("PAIR 5/15m LOCK 1m IPV6-PREFIX 56").unwrap();
+        let span = || (0..1_u64 << 42).prop_map(Millis::new);
+        prop_oneof![
+            (time(), party()).prop_map(|(at, party)| Effect::Admit { at, party }),
+            (time(), party(), 1..u32::MAX).prop_map(|(at, party, bits)| {
+                let rules = RuleSet::from_bits(bits);
+                Effect::CountDenied { at, party, rules }
+            }),
+            (time(), party()).prop_map(|(at, party)| Effect::Reset { at, party }),
+            (time(), party()).prop_map(|(at, party)| Effect::Refund { at, party }),
+            (time(), any::<u8>(), any::<u8>(), id(), time(), span()).prop_map(
+                |(at, table, rule, id, until, length)| Effect::Lock {
+                    at,
+                    table,
+                    rule,
+                    id,
+                    until,
+                    length
+                }
+            ),
+            (any::<u8>(), id()).prop_map(|(table, id)| Effect::Evict { table, id }),
+            (time(), id(), proptest::option::of(id())).prop_map(|(at, address, email)| {
+                let address = Some(address);
+                Effect::Unlock { at, address, email }
+            }),
+            (time(), id()).prop_map(|(at, email)| {
+                let (address, email) = (None, Some(email));
+                Effect::Unlock { at, address, email }
+            }),
+            (time(), entry()).prop_map(|(at, entry)| Effect::ListAdd { at, entry }),
+            entry().prop_map(|entry| Effect::ListRemove { entry }),
+            time().prop_map(move |at| Effect::ChangePolicy {
+                at,
+                policy: policy.clone()
+            }),
+            span().prop_map(|lead| Effect::ClockSetBack { lead }),
+        ]
     }
 
     proptest! {
@@ -185,6 +422,19 @@ mod tests {
         }
 
         #[test]
+        fn truncated_and_padded_effects_are_none(effect in effects(), padding: u8) {
+            prop_assume!(!matches!(effect, Effect::ChangePolicy { .. }));
+            let mut bytes = Vec::new();
+            encode_effect(&effect, &mut bytes);
+            for len in 0..bytes.len() {
+                let shorter = decode(&bytes[..len]);
+                prop_assert_ne!(shorter, Some(Message::Effect(effect.clone())));
+            }
+            bytes.push(padding);
+            prop_assert_ne!(decode(&bytes), Some(Message::Effect(effect)));
+        }
+
+        #[test]
         fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = decode(&bytes);
         }
@@ -193,27 +443,31 @@ mod tests {
     #[test]
     fn an_ordinary_attempt_takes_25_bytes() {
         let mut bytes = Vec::new();
-        let attempt = Attempt {
+        let party = Party {
             address: Id::from_raw(0x0807_0605_0403_0201),
             email: Id::from_raw(2),
+            device: None,
             tag: Tag::from_raw(3),
             cost: Cost::ONE,
         };
         let at = Timestamp::from_millis(1).unwrap();
-        encode_effect(&Effect::Admit { at, attempt }, &mut bytes);
-        let mut expected = vec![3, 3, 0, 64, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        encode_effect(&Effect::Admit { at, party }, &mut bytes);
+        let mut expected = vec![5, 3, 0, 64, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         expected.extend(2_u64.to_le_bytes());
         assert_eq!(bytes, expected);
+        assert_eq!(bytes.len(), USUAL_BYTES);
     }
 
     #[test]
     fn creating_and_chunks_come_back_whole() {
         let policy = Policy::from_text("PAIR 5/15m").unwrap();
-        let limiter = crate::limiter::Limiter::new(policy, Secret::from_bytes([1; 16]));
+        let limiter = Limiter::new(policy, Secret::from_bytes([1; 16]));
         let genesis = limiter.genesis();
         let bytes = encode_create(&genesis);
         assert_eq!(decode(&bytes), Some(Message::Create(genesis)));
-        let bytes = encode_chunk(Subject::Pair, b"abc");
-        assert_eq!(decode(&bytes), Some(Message::Chunk(Subject::Pair, b"abc")));
+        for part in [Part::Logs(3), Part::Locks(0), Part::Access] {
+            let bytes = encode_chunk(part, b"abc");
+            assert_eq!(decode(&bytes), Some(Message::Chunk(part, b"abc")));
+        }
     }
 }

@@ -1,11 +1,10 @@
 //! RDB and AOF rewrite.
 //!
 //! A limiter in an RDB file, in encoding version 1, is: the header (a string; see `header`), then
-//! for each chunk the code of its subject (a number) and the chunk (a string; see
-//! `limiter::chunk`), then the number 0.
+//! for each chunk what it is of (a number: 1 logs, 2 locks, 3 lists), for logs and locks the index of
+//! their table (a number), and the chunk (a string; see `limiter::chunk`), then the number 0.
 
-use crate::limiter::{CHUNK_BYTES, ChunkError, Limiter};
-use crate::policy::Subject;
+use crate::limiter::{CHUNK_BYTES, ChunkError, GenesisError, Limiter, Part};
 use crate::redis::header::{self, HeaderError};
 use crate::redis::log::{self, Level};
 use crate::redis::message;
@@ -14,8 +13,11 @@ use crate::redis::session::EFFECT_COMMAND;
 use redis_module::raw;
 use std::ffi::{c_char, c_int};
 
-/// What follows the last chunk in place of a subject.
+/// What follows the last chunk.
 const END: u64 = 0;
+const LOGS: u64 = 1;
+const LOCKS: u64 = 2;
+const LISTS: u64 = 3;
 
 /// Why a limiter cannot be loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -29,9 +31,12 @@ enum LoadError {
     /// The header is wrong.
     #[error(transparent)]
     Header(#[from] HeaderError),
-    /// A number that is no subject's code.
-    #[error("a chunk is of an unknown subject")]
-    UnknownSubject,
+    /// What the header says fits no limiter.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// A chunk of nothing that this version knows.
+    #[error("a chunk is of an unknown kind")]
+    UnknownPart,
     /// A chunk longer than any that is written.
     #[error("a chunk is too long")]
     LongChunk,
@@ -61,29 +66,46 @@ fn try_load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> Result<Lim
         return Err(LoadError::Encoding(encoding_version));
     }
     let header = raw::load_string_buffer(rdb).map_err(|_| LoadError::Short)?;
-    let mut limiter = Limiter::from_genesis(header::decode(header.as_ref())?);
+    let mut limiter = Limiter::from_genesis(header::decode(header.as_ref())?)?;
     loop {
-        let code = raw::load_unsigned(rdb).map_err(|_| LoadError::Short)?;
-        if code == END {
-            return Ok(limiter);
-        }
-        let subject = u8::try_from(code)
-            .ok()
-            .and_then(Subject::from_code)
-            .ok_or(LoadError::UnknownSubject)?;
+        let part = match load_number(rdb)? {
+            END => return Ok(limiter),
+            LOGS => Part::Logs(load_table(rdb)?),
+            LOCKS => Part::Locks(load_table(rdb)?),
+            LISTS => Part::Access,
+            _ => return Err(LoadError::UnknownPart),
+        };
         let chunk = raw::load_string_buffer(rdb).map_err(|_| LoadError::Short)?;
         if chunk.as_ref().len() > CHUNK_BYTES {
             return Err(LoadError::LongChunk);
         }
-        limiter.load_chunk(subject, chunk.as_ref())?;
+        limiter.load_chunk(part, chunk.as_ref())?;
     }
+}
+
+/// Loads a number.
+fn load_number(rdb: *mut raw::RedisModuleIO) -> Result<u64, LoadError> {
+    raw::load_unsigned(rdb).map_err(|_| LoadError::Short)
+}
+
+/// Loads the index of a table.
+fn load_table(rdb: *mut raw::RedisModuleIO) -> Result<u8, LoadError> {
+    u8::try_from(load_number(rdb)?).map_err(|_| LoadError::UnknownPart)
 }
 
 /// Saves a limiter.
 pub(super) fn save(rdb: *mut raw::RedisModuleIO, limiter: &Limiter) {
     raw::save_slice(rdb, &header::encode(&limiter.genesis()));
-    for (subject, chunk) in limiter.chunks() {
-        raw::save_unsigned(rdb, u64::from(subject.code()));
+    for (part, chunk) in limiter.chunks() {
+        let (code, table) = match part {
+            Part::Logs(table) => (LOGS, Some(table)),
+            Part::Locks(table) => (LOCKS, Some(table)),
+            Part::Access => (LISTS, None),
+        };
+        raw::save_unsigned(rdb, code);
+        if let Some(table) = table {
+            raw::save_unsigned(rdb, u64::from(table));
+        }
         raw::save_slice(rdb, &chunk);
     }
     raw::save_unsigned(rdb, END);
@@ -96,8 +118,8 @@ pub(super) fn rewrite(
     limiter: &Limiter,
 ) {
     emit(aof, key, &message::encode_create(&limiter.genesis()));
-    for (subject, chunk) in limiter.chunks() {
-        emit(aof, key, &message::encode_chunk(subject, &chunk));
+    for (part, chunk) in limiter.chunks() {
+        emit(aof, key, &message::encode_chunk(part, &chunk));
     }
 }
 

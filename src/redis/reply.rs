@@ -17,7 +17,7 @@ impl Session<'_> {
         self.reply_integer(u64::from(verdict.remaining));
         self.reply_millis(verdict.retry_after);
         self.reply_millis(verdict.reset);
-        self.reply_text(limiter.rule_words(verdict));
+        self.reply_text(limiter.binding_words(verdict));
     }
 
     /// Replies `OK`.
@@ -34,8 +34,14 @@ impl Session<'_> {
     }
 
     /// Replies a span of time in milliseconds.
-    fn reply_millis(&self, span: Millis) {
+    pub(crate) fn reply_millis(&self, span: Millis) {
         self.reply_integer(span.get());
+    }
+
+    /// Replies -1, in place of a span of time that does not end.
+    pub(crate) fn reply_for_good(&self) {
+        // SAFETY: see above.
+        unsafe { api!(RedisModule_ReplyWithLongLong(self.ctx, -1)) };
     }
 
     /// Replies a string.

@@ -1,9 +1,14 @@
 //! What is done once, when the module is loaded.
 
+use crate::policy::Capacity;
 use crate::redis::command::{Register, RegisterError};
 use crate::redis::config;
 use crate::redis::guard;
 use crate::redis::log::{self, Level};
+use redis_module::configuration::{
+    ConfigurationFlags, register_bool_configuration, register_i64_configuration,
+    register_string_configuration,
+};
 use redis_module::{Context, RedisString, Status, raw};
 use std::ffi::c_int;
 
@@ -11,7 +16,7 @@ use std::ffi::c_int;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 enum ArgumentError {
     /// Not the name of a config.
-    #[error("module argument {0} is no config: there are default-policy and autocreate")]
+    #[error("module argument {0} is no config: there are default-policy, autocreate and capacity")]
     Unknown(usize),
     /// A name without a value.
     #[error("module argument {0} has no value after it")]
@@ -19,6 +24,9 @@ enum ArgumentError {
     /// The default policy is none.
     #[error("module argument default-policy: {0}")]
     DefaultPolicy(String),
+    /// No number of identities.
+    #[error("module argument capacity must be a whole number from 1 to 1000000000")]
+    Capacity,
     /// Neither yes nor no.
     #[error("module argument autocreate must be yes or no")]
     Autocreate,
@@ -30,6 +38,9 @@ enum StartError {
     /// An argument is wrong.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
+    /// The server has said which, and why.
+    #[error("a line for one of its configs is wrong")]
+    Configs,
     /// A command is refused.
     #[error(transparent)]
     Register(#[from] RegisterError),
@@ -39,15 +50,63 @@ enum StartError {
 pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Register]) -> Status {
     guard::install_panic_hook();
     set_module_options(ctx);
-    let checked = check_arguments(arguments).map_err(StartError::from);
-    let prepared =
-        checked.and_then(|()| Ok(commands.iter().try_for_each(|register| register(ctx))?));
-    match prepared {
+    let words: Vec<&[u8]> = arguments.iter().map(RedisString::as_slice).collect();
+    match try_prepare(ctx, &words, commands) {
         Ok(()) => Status::Ok,
         Err(error) => {
             log::write(Level::Warning, &format!("authlimit: {error}"));
             Status::Err
         }
+    }
+}
+
+/// Registers configs and commands.
+fn try_prepare(ctx: &Context, words: &[&[u8]], commands: &[Register]) -> Result<(), StartError> {
+    register_configs(ctx, &ModuleArguments::parse(words)?)?;
+    commands.iter().try_for_each(|register| register(ctx))?;
+    Ok(())
+}
+
+/// Registers the configs. A module argument is what a config is to begin with, so that a line for
+/// the config in `redis.conf` wins over it.
+fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), StartError> {
+    let flags = || ConfigurationFlags::DEFAULT;
+    let policy = arguments.default_policy.as_deref();
+    let policy = policy.unwrap_or(config::DEFAULT_POLICY_WORDS);
+    register_string_configuration(
+        ctx,
+        "default-policy",
+        &config::DEFAULT_POLICY,
+        policy,
+        flags(),
+        None,
+    );
+    let autocreate = arguments.autocreate.unwrap_or(true);
+    register_bool_configuration(
+        ctx,
+        "autocreate",
+        &config::AUTOCREATE,
+        autocreate,
+        flags(),
+        None,
+    );
+    let capacity = arguments.capacity.map(|c| i64::from(c.get()));
+    register_i64_configuration(
+        ctx,
+        "capacity",
+        &config::CAPACITY,
+        capacity.unwrap_or(config::DEFAULT_CAPACITY),
+        1,
+        i64::from(Capacity::MAX),
+        flags(),
+        None,
+    );
+    // SAFETY: the context is that of the running load.
+    let loaded = unsafe { api!(RedisModule_LoadConfigs(ctx.ctx)) };
+    if loaded == Some(0) {
+        Ok(())
+    } else {
+        Err(StartError::Configs)
     }
 }
 
@@ -61,24 +120,92 @@ fn set_module_options(ctx: &Context) {
     unsafe { api!(RedisModule_SetModuleOptions(ctx.ctx, options)) };
 }
 
-/// Checks the words after the library's path. The redis-module crate applies them, but passes over
-/// what it does not know, and a limiter with another policy than was asked for is no protection.
-fn check_arguments(arguments: &[RedisString]) -> Result<(), ArgumentError> {
-    let mut numbered = arguments.iter().map(RedisString::as_slice).zip(1..);
-    while let Some((name, position)) = numbered.next() {
-        let known = [b"default-policy".as_slice(), b"autocreate"].contains(&name);
-        if !known {
-            return Err(ArgumentError::Unknown(position));
-        }
-        let (value, _) = numbered.next().ok_or(ArgumentError::NoValue(position))?;
-        if name == b"autocreate" {
-            if ![b"yes".as_slice(), b"no"].contains(&value) {
-                return Err(ArgumentError::Autocreate);
+/// The words after the library's path: config names, each followed by its value.
+///
+/// The redis-module crate's macro could apply them, but it passes over what it does not know, and a
+/// limiter with another policy than was asked for is no protection.
+#[derive(Default, Debug)]
+struct ModuleArguments {
+    default_policy: Option<String>,
+    autocreate: Option<bool>,
+    capacity: Option<Capacity>,
+}
+
+impl ModuleArguments {
+    /// The names there are.
+    const NAMES: [&'static [u8]; 3] = [b"default-policy", b"autocreate", b"capacity"];
+
+    /// Parses the words. A policy is all words up to the next name: `CONFIG REWRITE` writes one of
+    /// several words without the quotes that it was given in.
+    fn parse(words: &[&[u8]]) -> Result<Self, ArgumentError> {
+        let mut parsed = Self::default();
+        let mut rest = words;
+        while let Some((name, after)) = rest.split_first() {
+            let position = words.len().saturating_sub(after.len());
+            if !Self::NAMES.contains(name) {
+                return Err(ArgumentError::Unknown(position));
             }
-        } else {
-            config::check_policy(value)
-                .map_err(|error| ArgumentError::DefaultPolicy(error.to_string()))?;
+            let ends = |word: &&[u8]| Self::NAMES.contains(word);
+            let len = match *name {
+                b"default-policy" => after.iter().position(ends).unwrap_or(after.len()),
+                _ => after.len().min(1),
+            };
+            let (value, next) = after.split_at_checked(len).unwrap_or((after, &[]));
+            if value.is_empty() {
+                return Err(ArgumentError::NoValue(position));
+            }
+            parsed.set(name, &value.join(&b' '))?;
+            rest = next;
         }
+        Ok(parsed)
     }
-    Ok(())
+
+    /// Takes one value.
+    fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), ArgumentError> {
+        match name {
+            b"default-policy" => {
+                let words = config::check_policy(value)
+                    .map_err(|error| ArgumentError::DefaultPolicy(error.to_string()))?;
+                self.default_policy = Some(words.to_owned());
+            }
+            b"autocreate" => {
+                self.autocreate = Some(match value {
+                    b"yes" => true,
+                    b"no" => false,
+                    _ => return Err(ArgumentError::Autocreate),
+                });
+            }
+            _ => {
+                let capacity = Capacity::parse(value).map_err(|_| ArgumentError::Capacity)?;
+                self.capacity = Some(capacity);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_all_words_up_to_the_next_name() {
+        let words: [&[u8]; 5] = [b"default-policy", b"PAIR", b"3/1h", b"autocreate", b"no"];
+        let parsed = ModuleArguments::parse(&words).unwrap();
+        assert_eq!(parsed.default_policy.as_deref(), Some("PAIR 3/1h"));
+        assert_eq!(parsed.autocreate, Some(false));
+    }
+
+    #[test]
+    fn errors_name_the_word_at_fault() {
+        let unknown: [&[u8]; 3] = [b"capacity", b"5", b"polcy"];
+        let parsed = ModuleArguments::parse(&unknown);
+        assert_eq!(parsed.err(), Some(ArgumentError::Unknown(3)));
+        let too_small: [&[u8]; 2] = [b"capacity", b"0"];
+        let parsed = ModuleArguments::parse(&too_small);
+        assert_eq!(parsed.err(), Some(ArgumentError::Capacity));
+        let no_value: [&[u8]; 3] = [b"autocreate", b"yes", b"capacity"];
+        let parsed = ModuleArguments::parse(&no_value);
+        assert_eq!(parsed.err(), Some(ArgumentError::NoValue(3)));
+    }
 }

@@ -42,6 +42,7 @@
 mod client;
 mod port;
 mod server;
+mod workload;
 
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,7 @@ use std::time::{Duration, Instant};
 pub(crate) use {
     client::{Verdict, command, digest, verdict},
     server::{Builder, Save, Server, module_path, wait_for_replica},
+    workload::{Random, Snapshot, secrets, snapshot, workload},
 };
 
 /// How long anything may take before a test calls it stuck; far beyond what is ever needed, on a slow machine too.

@@ -1,0 +1,237 @@
+//! Which identities a rule with `LOCK` has shut, and how often.
+//!
+//! Locks are rare beside attempts, so they are kept apart from the logs, and a policy without `LOCK`
+//! never looks here.
+
+use crate::identity::Id;
+use crate::limiter::time::Timestamp;
+use crate::policy::{Lock, Millis};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// How many old locks are looked at for reclaiming whenever a new one is made.
+const RECLAIM_STEP: usize = 4;
+
+/// What a rule remembers of an identity that it has shut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LockState {
+    /// When it opens.
+    pub(crate) until: Timestamp,
+    /// How long this lock is: what the next one doubles.
+    pub(crate) length: Millis,
+    /// Whether the rule has admitted something since, without which it does not trip again.
+    pub(crate) armed: bool,
+}
+
+impl LockState {
+    /// How much longer it is shut at `now`.
+    pub(crate) fn left(&self, now: Timestamp) -> Millis {
+        self.until.since(now)
+    }
+
+    /// Whether the next trip at `now` is another strike: after as long a quiet as the lock lasted,
+    /// strikes are forgotten.
+    fn is_remembered(&self, now: Timestamp) -> bool {
+        now < self.until.plus(self.length)
+    }
+}
+
+/// The locks of one table's identities, by identity and by which rule with `LOCK` it is.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Locks(BTreeMap<(Id, u8), LockState>);
+
+/// The state after a trip at `now`, if a rule with `lock` trips when it refuses an identity that it
+/// remembers as `known`: not while it is shut, and not again before it has admitted something.
+pub(crate) fn trip(lock: Lock, known: Option<&LockState>, now: Timestamp) -> Option<LockState> {
+    let length = match known {
+        None => lock.first(),
+        Some(state) if !state.armed || state.left(now) > Millis::ZERO => return None,
+        Some(state) if state.is_remembered(now) => {
+            Millis::new(state.length.get().saturating_mul(2))
+                .max(lock.first())
+                .min(lock.longest())
+        }
+        Some(_) => lock.first(),
+    };
+    Some(LockState {
+        until: now.plus(length),
+        length,
+        armed: false,
+    })
+}
+
+impl Locks {
+    /// Whether nobody is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// About how many bytes they take.
+    pub(crate) fn bytes(&self) -> usize {
+        // A B-tree's nodes are two thirds full on average.
+        let entry = size_of::<((Id, u8), LockState)>();
+        entry.saturating_mul(self.len()).saturating_mul(3) / 2
+    }
+
+    /// Whether some rule remembers `id`.
+    pub(crate) fn has(&self, id: Id) -> bool {
+        let of_id = (Bound::Included((id, 0)), Bound::Included((id, u8::MAX)));
+        self.0.range(of_id).next().is_some()
+    }
+
+    /// What rule number `rule` remembers of `id`.
+    pub(crate) fn get(&self, id: Id, rule: u8) -> Option<&LockState> {
+        self.0.get(&(id, rule))
+    }
+
+    /// What rule number `rule` remembers of `id`, to change.
+    pub(crate) fn get_mut(&mut self, id: Id, rule: u8) -> Option<&mut LockState> {
+        self.0.get_mut(&(id, rule))
+    }
+
+    /// Remembers a lock, and forgets a few of the next ones that `is_dead` says are over.
+    pub(crate) fn put(
+        &mut self,
+        id: Id,
+        rule: u8,
+        state: LockState,
+        is_dead: impl Fn(Id, &LockState) -> bool,
+    ) {
+        let after = (Bound::Excluded((id, rule)), Bound::Unbounded);
+        let dead: Vec<_> = self
+            .0
+            .range(after)
+            .chain(self.0.iter())
+            .take(RECLAIM_STEP)
+            .filter(|((id, _), state)| is_dead(*id, state))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in dead {
+            self.0.remove(&key);
+        }
+        self.0.insert((id, rule), state);
+    }
+
+    /// Forgets all locks of `id`; returns whether there were any.
+    pub(crate) fn remove(&mut self, id: Id) -> bool {
+        let of_id = (Bound::Included((id, 0)), Bound::Included((id, u8::MAX)));
+        let keys: Vec<_> = self.0.range(of_id).map(|(key, _)| *key).collect();
+        for key in &keys {
+            self.0.remove(key);
+        }
+        !keys.is_empty()
+    }
+
+    /// Forgets the locks of all rules from number `rules` on.
+    pub(crate) fn truncate(&mut self, rules: u8) {
+        if self.0.keys().any(|(_, rule)| *rule >= rules) {
+            self.0.retain(|(_, rule), _| *rule < rules);
+        }
+    }
+
+    /// All locks, in the order of ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, u8, &LockState)> {
+        self.0.iter().map(|((id, rule), state)| (*id, *rule, state))
+    }
+}
+
+/// Whether a lock has nothing more to say at `now`: it is open, its strike forgotten, and the rule
+/// would trip as if it never had. An unarmed rule must be remembered while `log_is_live`, the identity's
+/// log holding something that counts, since it may refuse without tripping till then.
+pub(crate) fn is_over(state: &LockState, now: Timestamp, log_is_live: bool) -> bool {
+    !state.is_remembered(now) && (state.armed || !log_is_live)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+
+    use super::*;
+    use crate::policy::Policy;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + millis).unwrap()
+    }
+
+    fn lock(words: &str) -> Lock {
+        let policy = Policy::from_text(&format!("PAIR 5/1s LOCK {words}")).unwrap();
+        policy.rules()[0].lock().unwrap()
+    }
+
+    /// Trips at `now`, and lets the rule admit something once it is open.
+    fn tripped(lock: Lock, known: Option<LockState>, now: Timestamp) -> LockState {
+        let state = trip(lock, known.as_ref(), now).unwrap();
+        LockState {
+            armed: true,
+            ..state
+        }
+    }
+
+    #[test]
+    fn locks_double_up_to_the_longest() {
+        let lock = lock("100ms..350ms");
+        let first = tripped(lock, None, at(0));
+        assert_eq!((first.until, first.length.get()), (at(100), 100));
+        let second = tripped(lock, Some(first), at(150));
+        assert_eq!((second.until, second.length.get()), (at(350), 200));
+        let third = tripped(lock, Some(second), at(400));
+        assert_eq!(third.length.get(), 350);
+        assert_eq!(tripped(lock, Some(third), at(800)).length.get(), 350);
+    }
+
+    #[test]
+    fn a_plain_lock_always_lasts_as_long() {
+        let lock = lock("100ms");
+        let first = tripped(lock, None, at(0));
+        assert_eq!(tripped(lock, Some(first), at(150)).length.get(), 100);
+    }
+
+    #[test]
+    fn a_shut_or_unarmed_rule_does_not_trip() {
+        let lock = lock("100ms..1s");
+        let shut = tripped(lock, None, at(0));
+        assert_eq!(trip(lock, Some(&shut), at(99)), None);
+        let unarmed = trip(lock, None, at(0)).unwrap();
+        assert_eq!(trip(lock, Some(&unarmed), at(5_000)), None);
+    }
+
+    #[test]
+    fn strikes_are_forgotten_after_as_long_a_quiet_as_the_lock_lasted() {
+        let lock = lock("100ms..1s");
+        let first = tripped(lock, None, at(0));
+        assert_eq!(tripped(lock, Some(first), at(199)).length.get(), 200);
+        assert_eq!(tripped(lock, Some(first), at(200)).length.get(), 100);
+    }
+
+    #[test]
+    fn a_lock_is_over_once_nothing_depends_on_it() {
+        let lock = lock("100ms");
+        let unarmed = trip(lock, None, at(0)).unwrap();
+        assert!(!is_over(&unarmed, at(199), false));
+        assert!(!is_over(&unarmed, at(200), true));
+        assert!(is_over(&unarmed, at(200), false));
+        let armed = LockState {
+            armed: true,
+            ..unarmed
+        };
+        assert!(is_over(&armed, at(200), true));
+    }
+
+    #[test]
+    fn old_locks_do_not_pile_up() {
+        let mut locks = Locks::default();
+        for n in 0..1_000_u64 {
+            let state = trip(lock("100ms"), None, at(n * 10)).unwrap();
+            let now = at(n * 10);
+            // Ids in an order that has nothing to do with time.
+            let id = Id::from_raw(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            locks.put(id, 0, state, |_, state| is_over(state, now, false));
+        }
+        assert!(locks.len() < 100, "{} locks for 20 live", locks.len());
+    }
+}
