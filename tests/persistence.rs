@@ -12,28 +12,14 @@ mod support;
 use std::fs;
 
 use redis::{Connection, Value};
+use support::replies::{EMAIL, IP, ok, send};
 use support::{
     Random, Save, Server, Verdict, command, digest, secrets, snapshot, verdict, wait_until,
     workload,
 };
 
-const IP: &str = "203.0.113.7";
-const EMAIL: &str = "alice@example.com";
-
 /// How many commands a workload has.
 const STEPS: usize = 3_000;
-
-/// Sends a line of words parted by single spaces.
-#[track_caller]
-fn send(client: &mut Connection, line: &str) -> Result<Value, String> {
-    command(client, &line.split(' ').collect::<Vec<_>>())
-}
-
-/// Sends a line that must be answered with OK.
-#[track_caller]
-fn ok(client: &mut Connection, line: &str) {
-    assert_eq!(send(client, line), Ok(Value::Okay), "{line}");
-}
 
 /// Sends CHECK or PEEK.
 #[track_caller]

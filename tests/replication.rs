@@ -9,7 +9,8 @@
 
 mod support;
 
-use redis::{Connection, Value};
+use redis::Value;
+use support::replies::{ok, send};
 use support::{
     Random, Save, Server, command, digest, secrets, snapshot, verdict, wait_for_replica,
     wait_until, workload,
@@ -32,18 +33,6 @@ const PEEK: [&str; 4] = [
 ];
 const EFFECT_REFUSED: &str =
     "ERR AUTHLIMIT.EFFECT is for replication and the append-only file only";
-
-/// Sends a line of words parted by single spaces.
-#[track_caller]
-fn send(client: &mut Connection, line: &str) -> Result<Value, String> {
-    command(client, &line.split(' ').collect::<Vec<_>>())
-}
-
-/// Sends a line that must be answered with OK.
-#[track_caller]
-fn ok(client: &mut Connection, line: &str) {
-    assert_eq!(send(client, line), Ok(Value::Okay), "{line}");
-}
 
 /// Starts a replica and waits until it has what its primary has.
 #[track_caller]

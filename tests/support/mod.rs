@@ -40,7 +40,9 @@
 )]
 
 mod client;
+pub(crate) mod hostile;
 mod port;
+pub(crate) mod replies;
 mod server;
 mod workload;
 

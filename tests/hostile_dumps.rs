@@ -1,0 +1,436 @@
+//! A dump that somebody tampered with is refused or is a limiter, and never harms the server.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that is surprised has failed, as it should"
+)]
+
+mod support;
+
+use redis::{Connection, Value};
+use support::hostile::{endure, unharmed};
+use support::replies::{EMAIL, IP, ok, send};
+use support::{Random, Server, command, digest, verdict};
+
+/// What a module has written to a dump.
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Number(u64),
+    Text(Vec<u8>),
+}
+
+/// A dump, taken apart: what comes before the module's own parts, and those.
+#[derive(Clone, Debug, PartialEq)]
+struct Dump {
+    head: Vec<u8>,
+    parts: Vec<Part>,
+}
+
+/// What an RDB file has before a number, before a string, and at the end of a module's value.
+const NUMBER: u64 = 2;
+const TEXT: u64 = 5;
+const END: u64 = 0;
+
+/// The type of a module's value and the module's id: 1 byte, and 9 as a length.
+const HEAD_BYTES: usize = 10;
+
+/// A version of 2 bytes and a checksum of 8.
+const FOOT_BYTES: usize = 10;
+
+impl Dump {
+    /// Takes a payload apart.
+    #[track_caller]
+    fn parse(payload: &[u8]) -> Self {
+        let (head, rest) = payload.split_at(HEAD_BYTES);
+        let mut rest = &rest[..rest.len() - FOOT_BYTES];
+        let mut parts = Vec::new();
+        loop {
+            match take_length(&mut rest) {
+                NUMBER => parts.push(Part::Number(take_length(&mut rest))),
+                TEXT => {
+                    let len = usize::try_from(take_length(&mut rest)).expect("it is here");
+                    let (text, after) = rest.split_at(len);
+                    parts.push(Part::Text(text.to_vec()));
+                    rest = after;
+                }
+                END => break,
+                other => panic!("a part of kind {other}"),
+            }
+        }
+        assert!(rest.is_empty(), "{} bytes too many", rest.len());
+        Self {
+            head: head.to_vec(),
+            parts,
+        }
+    }
+
+    /// Puts the payload together again, without its foot.
+    fn body(&self) -> Vec<u8> {
+        let mut bytes = self.head.clone();
+        for part in &self.parts {
+            match part {
+                Part::Number(number) => {
+                    put_length(&mut bytes, NUMBER);
+                    put_length(&mut bytes, *number);
+                }
+                Part::Text(text) => {
+                    put_length(&mut bytes, TEXT);
+                    put_length(&mut bytes, text.len() as u64);
+                    bytes.extend(text);
+                }
+            }
+        }
+        put_length(&mut bytes, END);
+        bytes
+    }
+
+    /// Changes something that the server passes on to the module.
+    fn mutate(&mut self, random: &mut Random) {
+        let position = random.below(self.parts.len());
+        match random.below(10) {
+            0 => {
+                self.parts.remove(position);
+                self.parts.push(Part::Number(0));
+            }
+            1 => self.parts.insert(position, self.parts[position].clone()),
+            2 => {
+                let other = random.below(self.parts.len());
+                self.parts.swap(position, other);
+            }
+            _ => match &mut self.parts[position] {
+                Part::Number(number) => {
+                    *number = *random.pick(&[0, 1, 2, 3, 4, 255, 256, u64::MAX]);
+                }
+                Part::Text(text) => mutate_bytes(text, random),
+            },
+        }
+    }
+}
+
+/// Changes a few of some bytes, or cuts them, or adds to them.
+fn mutate_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
+    match random.below(8) {
+        0 => bytes.truncate(random.below(bytes.len() + 1)),
+        1 => {
+            let len = 1 + random.below(40);
+            bytes.extend(random.bytes(len));
+        }
+        _ => {
+            for _ in 0..=random.below(3) {
+                if !bytes.is_empty() {
+                    // Lengths and counts come early.
+                    let end = if random.one_in(2) { 30 } else { bytes.len() };
+                    let position = random.below(end.min(bytes.len()));
+                    bytes[position] = match random.below(4) {
+                        0 => 0xff,
+                        1 => 0,
+                        2 => bytes[position] ^ (1 << random.below(8)),
+                        _ => random.bytes(1)[0],
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Reads a number as RDB files have lengths.
+fn take_length(bytes: &mut &[u8]) -> u64 {
+    let first = bytes[0];
+    let (len, number) = match first >> 6 {
+        0 => (1, u64::from(first & 0x3f)),
+        1 => (2, u64::from(first & 0x3f) << 8 | u64::from(bytes[1])),
+        2 => {
+            let len = if first == 0x80 { 5 } else { 9 };
+            let number = bytes[1..len]
+                .iter()
+                .fold(0, |number, &byte| number << 8 | u64::from(byte));
+            (len, number)
+        }
+        _ => panic!("a string that is a number"),
+    };
+    *bytes = &bytes[len..];
+    number
+}
+
+/// Writes a number as RDB files have lengths.
+fn put_length(bytes: &mut Vec<u8>, number: u64) {
+    if let Ok(small @ ..0x40) = u8::try_from(number) {
+        bytes.push(small);
+    } else {
+        bytes.push(0x81);
+        bytes.extend(number.to_be_bytes());
+    }
+}
+
+/// Adds the foot of a dump: its version, and the checksum without which RESTORE reads nothing.
+fn sealed(mut body: Vec<u8>, version: &[u8]) -> Vec<u8> {
+    body.extend(version);
+    let checksum = crc64(&body);
+    body.extend(checksum.to_le_bytes());
+    body
+}
+
+/// Returns the checksum of Redis (CRC-64 of Jones).
+fn crc64(bytes: &[u8]) -> u64 {
+    let step = |crc: u64| (crc >> 1) ^ (0x95ac_9329_ac4b_c9b5 * (crc & 1));
+    bytes.iter().fold(0, |crc, &byte| {
+        (0..8).fold(crc ^ u64::from(byte), |crc, _| step(crc))
+    })
+}
+
+/// Uses a limiter in every way, whatever is in it.
+#[track_caller]
+fn use_in_every_way(client: &mut Connection, key: &str) {
+    let attempts: [&[u8]; 4] = [
+        b"AUTHLIMIT.PEEK",
+        b"AUTHLIMIT.CHECK",
+        b"AUTHLIMIT.REFUND",
+        b"AUTHLIMIT.RESET",
+    ];
+    for _ in 0..2 {
+        for name in attempts {
+            let _ = endure(
+                client,
+                &[name, key.as_bytes(), IP.as_bytes(), EMAIL.as_bytes()],
+            );
+        }
+    }
+    let lines = [
+        "AUTHLIMIT.INFO KEY",
+        "MEMORY USAGE KEY",
+        "DEBUG DIGEST-VALUE KEY",
+        "DUMP KEY",
+        "COPY KEY copy REPLACE",
+        "AUTHLIMIT.POLICY KEY IP 3/1s PAIR 100000/30d",
+        "AUTHLIMIT.CHECK KEY 203.0.113.7 alice@example.com",
+        "DUMP KEY",
+        "DEL KEY copy",
+    ];
+    for line in lines {
+        let reply = send(client, &line.replace("KEY", key));
+        assert!(reply.is_ok(), "{line}: {reply:?}");
+    }
+}
+
+/// Makes a limiter with attempts of several identities and costs, and returns its dump.
+#[track_caller]
+fn dump_of_a_used_limiter(client: &mut Connection) -> Vec<u8> {
+    ok(
+        client,
+        "AUTHLIMIT.POLICY used IP 90/1h EMAIL 20/1h EMAIL 50/24h PAIR 9/15m LOCK 1h..3h \
+         EMAILS-PER-IP 90/1h IP 5/1h SHADOW COUNT-DENIED PLUS-TAGS strip",
+    );
+    for n in 0..40 {
+        for cost in ["1", "3"] {
+            let line = format!(
+                "AUTHLIMIT.CHECK used 203.0.113.{} user{n}@example.com COST {cost}",
+                n % 7
+            );
+            assert!(send(client, &line).is_ok());
+        }
+    }
+    let others = [
+        "AUTHLIMIT.CHECK used 203.0.113.0 user0@example.com COST 9",
+        "AUTHLIMIT.DENY used ADD 192.0.2.0/24 TTL 9000",
+        "AUTHLIMIT.ALLOW used ADD bob@example.com",
+    ];
+    for line in others {
+        assert!(send(client, line).is_ok(), "{line}");
+    }
+    match send(client, "DUMP used") {
+        Ok(Value::BulkString(dump)) => dump,
+        other => panic!("DUMP: {other:?}"),
+    }
+}
+
+/// Sends RESTORE; uses the limiter if there is one then, and says whether there is.
+#[track_caller]
+fn restore(client: &mut Connection, payload: &[u8]) -> bool {
+    let words = [b"RESTORE".as_slice(), b"restored", b"0", payload];
+    let restored = endure(client, &words);
+    match &restored {
+        Ok(reply) => assert_eq!(*reply, Value::Okay),
+        Err(error) => assert_eq!(error, "ERR Bad data format"),
+    }
+    if restored.is_ok() {
+        use_in_every_way(client, "restored");
+    }
+    restored.is_ok()
+}
+
+#[test]
+fn the_test_itself_takes_dumps_apart_and_together() {
+    assert_eq!(crc64(b"123456789"), 0xe9c6_d914_c4b8_d9ca);
+    let server = Server::start();
+    let mut client = server.connect();
+    let dump = dump_of_a_used_limiter(&mut client);
+    let version = &dump[dump.len() - FOOT_BYTES..][..2];
+    let body = &dump[..dump.len() - FOOT_BYTES];
+    assert_eq!(sealed(body.to_vec(), version), dump);
+    let parsed = Dump::parse(&dump);
+    assert!(matches!(
+        parsed.parts.as_slice(),
+        [
+            Part::Text(_),
+            Part::Number(_),
+            Part::Number(_),
+            Part::Text(_),
+            ..,
+            Part::Number(0)
+        ]
+    ));
+    let rebuilt = sealed(parsed.body(), version);
+    let words = [b"RESTORE".as_slice(), b"restored", b"0", &rebuilt];
+    assert_eq!(command(&mut client, &words), Ok(Value::Okay));
+    assert_eq!(digest(&mut client, "restored"), digest(&mut client, "used"));
+}
+
+#[test]
+fn mutated_dumps_are_refused_or_are_limiters() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let dump = dump_of_a_used_limiter(&mut client);
+    let version = &dump[dump.len() - FOOT_BYTES..][..2];
+    let original = Dump::parse(&dump);
+    let mut random = Random::new(22);
+    let mut restored = 0;
+    for _ in 0..1_000 {
+        let mut mutant = original.clone();
+        for _ in 0..=random.below(2) {
+            mutant.mutate(&mut random);
+        }
+        restored += u32::from(restore(&mut client, &sealed(mutant.body(), version)));
+    }
+    assert!((10..990).contains(&restored), "{restored}");
+    unharmed(&server);
+}
+
+#[test]
+fn dumps_with_random_bytes_in_them_are_refused_or_are_limiters() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let dump = dump_of_a_used_limiter(&mut client);
+    let version = &dump[dump.len() - FOOT_BYTES..][..2];
+    let body = &dump[..dump.len() - FOOT_BYTES];
+    let (head, rest) = body.split_at(HEAD_BYTES);
+    let mut random = Random::new(23);
+    for _ in 0..500 {
+        let mut mutant = rest.to_vec();
+        mutate_bytes(&mut mutant, &mut random);
+        restore(&mut client, &sealed([head, &mutant].concat(), version));
+    }
+    for len in 0..rest.len().min(300) {
+        let cut = [head, &rest[..len]].concat();
+        assert!(!restore(&mut client, &sealed(cut, version)), "cut to {len}");
+    }
+    unharmed(&server);
+}
+
+#[test]
+fn a_dump_with_forged_identities_neither_hangs_nor_fills_the_server() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let dump = dump_of_a_used_limiter(&mut client);
+    let version = &dump[dump.len() - FOOT_BYTES..][..2];
+    let original = Dump::parse(&dump);
+    let Part::Text(chunk) = &original.parts[3] else {
+        panic!("the fourth part is a chunk");
+    };
+    let stamp = chunk[12..20].to_vec();
+    let used = || {
+        let used = server.info("used_memory").expect("INFO has it");
+        used.parse::<usize>().expect("a number")
+    };
+    // Identities as an attacker would have them: all in one place of the table, whichever bits choose it.
+    let forgeries: [fn(u64) -> u64; 4] = [
+        |n| n,
+        |n| n << 48,
+        |n| 0xdead_beef_0000_0000 | n,
+        |n| n.reverse_bits(),
+    ];
+    for forge in forgeries {
+        let mut forged = original.clone();
+        forged.parts.truncate(1);
+        for chunk in 0..20 {
+            let mut bytes = Vec::new();
+            for n in chunk * 3_000..(chunk + 1) * 3_000 {
+                bytes.extend(forge(n).to_le_bytes());
+                bytes.extend(1_u32.to_le_bytes());
+                bytes.extend(&stamp);
+            }
+            forged.parts.extend_from_slice(&original.parts[1..3]);
+            forged.parts.push(Part::Text(bytes));
+        }
+        forged.parts.push(Part::Number(0));
+        let payload = sealed(forged.body(), version);
+        let before = used();
+        let words = [b"RESTORE".as_slice(), b"restored", b"0", &payload];
+        if endure(&mut client, &words).is_ok() {
+            let after = used();
+            assert!(after < before + 10 * payload.len(), "{before} {after}");
+            use_in_every_way(&mut client, "restored");
+        }
+    }
+    unharmed(&server);
+}
+
+#[test]
+fn a_dump_with_a_log_beyond_every_limit_is_refused_or_a_limiter() {
+    let server = Server::start();
+    let mut client = server.connect();
+    ok(&mut client, "AUTHLIMIT.POLICY used PAIR 100000/1h");
+    let words = [
+        "AUTHLIMIT.CHECK",
+        "used",
+        "203.0.113.7",
+        "a@b.c",
+        "COST",
+        "100000",
+    ];
+    assert!(verdict(&mut client, &words).allowed);
+    let Ok(Value::BulkString(dump)) = send(&mut client, "DUMP used") else {
+        panic!("DUMP has an answer");
+    };
+    let version = &dump[dump.len() - FOOT_BYTES..][..2];
+    let mut longer = Dump::parse(&dump);
+    let chunks = longer.parts[1..longer.parts.len() - 1].to_vec();
+    for _ in 0..3 {
+        longer.parts.splice(1..1, chunks.clone());
+    }
+    restore(&mut client, &sealed(longer.body(), version));
+    unharmed(&server);
+}
+
+#[test]
+fn what_redis_tells_of_any_key_it_tells_of_a_limiter() {
+    let server = Server::start();
+    let mut client = server.connect();
+    dump_of_a_used_limiter(&mut client);
+    let memory = send(&mut client, "MEMORY USAGE used");
+    let Ok(Value::Int(memory)) = memory else {
+        panic!("MEMORY USAGE: {memory:?}");
+    };
+    // 40 emails, 40 pairs and 7 addresses have 160 attempts each.
+    assert!((3 * 160 * 8..100_000).contains(&memory), "{memory}");
+    ok(&mut client, "SET text x");
+    let lines = [
+        ("TYPE used", "authlimit"),
+        ("OBJECT ENCODING used", "raw"),
+        ("OBJECT REFCOUNT used", "1"),
+        ("OBJECT IDLETIME used", ""),
+        ("DEBUG OBJECT used", ""),
+        ("TOUCH used", "1"),
+        ("EXISTS used", "1"),
+    ];
+    for (line, expected) in lines {
+        let reply = send(&mut client, line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let told: String = redis::from_redis_value(reply).expect("text");
+        assert!(told == expected || expected.is_empty(), "{line}: {told}");
+    }
+    let scanned = send(&mut client, "SCAN 0 COUNT 100 TYPE authlimit").unwrap();
+    let (_, keys): (String, Vec<String>) = redis::from_redis_value(scanned).expect("keys");
+    assert_eq!(keys, ["used"]);
+    unharmed(&server);
+}
