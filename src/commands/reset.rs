@@ -23,7 +23,7 @@ impl Command for Reset<'_> {
         flags: c"write fast no-monitor no-slowlog",
         arity: -4,
         summary: c"Forgives, after a success, the attempts by this address on this email",
-        complexity: c"O(N) for N attempts in the logs of the address, the email and the pair",
+        complexity: c"O(N) for N attempts in the logs of whom it concerns; of ALL that is the whole limiter's",
         access: KeyAccess::Update,
         arguments: &[
             Argument::KEY,

@@ -164,6 +164,12 @@ impl AccessLists {
         Ok(!before.is_ahead_of(now))
     }
 
+    /// Whether an entry is on a list at `now`.
+    #[must_use]
+    pub fn is_on(&self, list: List, entry: &Entry, now: Timestamp) -> bool {
+        self.standing(entry).live(list, now).is_some()
+    }
+
     /// Takes an entry off a list; returns whether it was there at `now`.
     pub fn remove(&mut self, list: List, entry: &Entry, now: Timestamp) -> bool {
         self.set(list, *entry, Deadline::NOT_LISTED)

@@ -5,8 +5,12 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | the identity's id |
-//! | 4 | n, the number of stamps, at least 1 |
-//! | 8 n | the stamps, oldest first |
+//! | 4 | n, the number of marks, at least 1 |
+//! | 8 n or 16 n | the marks, oldest first |
+//!
+//! The mark of an attempt is its stamp: 42 bits of time above 22 bits of tag. That of a subject which
+//! counts different emails or addresses is the time (8 bytes) and the other party's id (8). Times are
+//! in milliseconds since the Unix epoch.
 //!
 //! A log too long for one chunk goes on in the next, in a record with the same id. A lock:
 //!
@@ -27,20 +31,19 @@ use crate::limiter::access_chunk::{self, AccessChunkError};
 use crate::limiter::ledger::{Ledger, LogTable};
 use crate::limiter::locks::LockState;
 use crate::limiter::log::Log;
-use crate::limiter::stamp::Stamp;
-use crate::limiter::time::Timestamp;
+use crate::limiter::logs::Logs;
+use crate::limiter::stamp::Mark;
+use crate::limiter::table::Table;
+use crate::limiter::time::{Cutoff, Timestamp};
 use crate::policy::{Millis, Window};
 
 /// About how many bytes a chunk has; none has more.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Bytes of a stamp.
-const STAMP: usize = 8;
-
 /// Bytes of a lock's record.
 const LOCK_RECORD: usize = 26;
 
-/// Bytes of a log's record before its stamps.
+/// Bytes of a log's record before its marks.
 const RECORD_HEAD: usize = 12;
 
 /// Why a chunk was refused.
@@ -52,16 +55,16 @@ pub enum ChunkError {
     /// The bytes end within a record.
     #[error("a chunk ends in the middle of a record")]
     Truncated,
-    /// A record without stamps.
+    /// A record without marks.
     #[error("a chunk has an identity without attempts")]
     EmptyLog,
-    /// A stamp without a time.
+    /// A mark without a time.
     #[error("a chunk has an attempt without a time")]
     NoTime,
-    /// Stamps out of order.
+    /// Marks out of order.
     #[error("a chunk has attempts out of the order of time")]
     OutOfOrder,
-    /// A stamp newer than the ledger's newest time.
+    /// A mark newer than the ledger's newest time.
     #[error("a chunk has an attempt from after the limiter's newest time")]
     FromTheFuture,
     /// The ids are not what hashing makes.
@@ -95,7 +98,12 @@ impl<'a> Chunks<'a> {
         let newest = ledger.newest;
         let tables = (0..=u8::MAX).zip(&ledger.tables);
         let of_tables = tables.flat_map(move |(index, table)| {
-            let logs = Records::of(table, newest).map(move |chunk| (Part::Logs(index), chunk));
+            let cutoff = table.cutoff(newest);
+            let logs: Box<dyn Iterator<Item = Vec<u8>>> = match &table.logs {
+                Logs::Attempts(logs) => Box::new(Records::of(logs, cutoff)),
+                Logs::Parties(logs) => Box::new(Records::of(logs, cutoff)),
+            };
+            let logs = logs.map(move |chunk| (Part::Logs(index), chunk));
             let locks = lock_chunks(table, newest).map(move |chunk| (Part::Locks(index), chunk));
             logs.chain(locks)
         });
@@ -113,24 +121,23 @@ impl Iterator for Chunks<'_> {
 }
 
 /// The live logs of one table that were not written yet.
-struct Records<'a> {
-    logs: Box<dyn Iterator<Item = Remainder<'a>> + 'a>,
+struct Records<'a, M: Mark> {
+    logs: Box<dyn Iterator<Item = Remainder<'a, M>> + 'a>,
     /// What did not fit the last chunk.
-    pending: Option<Remainder<'a>>,
+    pending: Option<Remainder<'a, M>>,
 }
 
-/// What is still to be written of a log: the stamps from `first` on.
-struct Remainder<'a> {
+/// What is still to be written of a log: the marks from `first` on.
+struct Remainder<'a, M: Mark> {
     id: Id,
-    log: &'a Log,
+    log: &'a Log<M>,
     first: usize,
 }
 
-impl<'a> Records<'a> {
-    /// The records of `table`.
-    fn of(table: &'a LogTable, newest: Timestamp) -> Self {
-        let cutoff = table.cutoff(newest);
-        let logs = table.logs.iter().filter_map(move |(id, log)| {
+impl<'a, M: Mark> Records<'a, M> {
+    /// The records of what `cutoff` has not passed.
+    fn of(table: &'a Table<M>, cutoff: Cutoff) -> Self {
+        let logs = table.iter().filter_map(move |(id, log)| {
             let first = log.first_after(cutoff);
             (first < log.len()).then_some(Remainder { id, log, first })
         });
@@ -141,7 +148,7 @@ impl<'a> Records<'a> {
     }
 }
 
-impl Iterator for Records<'_> {
+impl<M: Mark> Iterator for Records<'_, M> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
@@ -173,7 +180,7 @@ fn lock_chunks(table: &LogTable, newest: Timestamp) -> impl Iterator<Item = Vec<
     })
 }
 
-impl Records<'_> {
+impl<M: Mark> Records<'_, M> {
     /// The next chunk; empty when there are no more records.
     fn chunk(&mut self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(CHUNK_BYTES);
@@ -183,7 +190,8 @@ impl Records<'_> {
             let room = CHUNK_BYTES
                 .saturating_sub(bytes.len())
                 .saturating_sub(RECORD_HEAD)
-                / STAMP;
+                .checked_div(M::BYTES)
+                .unwrap_or(0);
             if room == 0 {
                 self.pending = Some(Remainder { id, log, first });
                 break;
@@ -191,8 +199,8 @@ impl Records<'_> {
             let count = log.len().saturating_sub(first).min(room);
             bytes.extend(id.raw().to_le_bytes());
             bytes.extend(u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
-            let stamps = log.iter_from(first).take(count);
-            bytes.extend(stamps.flat_map(|stamp| stamp.raw().to_le_bytes()));
+            let marks = log.iter_from(first).take(count);
+            marks.for_each(|mark| mark.write(&mut bytes));
             let first = first.saturating_add(count);
             if first < log.len() {
                 self.pending = Some(Remainder { id, log, first });
@@ -211,39 +219,10 @@ impl Ledger {
     pub(crate) fn load_logs(&mut self, table: usize, chunk: &[u8]) -> Result<(), ChunkError> {
         let newest = self.newest;
         let table = self.tables.get_mut(table);
-        let table = &mut table.ok_or(ChunkError::ForeignTable)?.logs;
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            let (id, after_id) = rest.split_first_chunk().ok_or(ChunkError::Truncated)?;
-            let (count, after_head) = after_id.split_first_chunk().ok_or(ChunkError::Truncated)?;
-            let id = Id::from_raw(u64::from_le_bytes(*id));
-            let count = u32::from_le_bytes(*count) as usize;
-            let (stamps, after_stamps) = count
-                .checked_mul(STAMP)
-                .and_then(|bytes| after_head.split_at_checked(bytes))
-                .ok_or(ChunkError::Truncated)?;
-            if count == 0 {
-                return Err(ChunkError::EmptyLog);
-            }
-            let stamps = read_stamps(stamps)?;
-            let newest_known = table.get(id).and_then(|log| log.newest());
-            let mut previous = newest_known.map_or(Timestamp::MIN, Stamp::at);
-            for stamp in &stamps {
-                if stamp.at() < previous {
-                    return Err(ChunkError::OutOfOrder);
-                }
-                previous = stamp.at();
-            }
-            if previous > newest {
-                return Err(ChunkError::FromTheFuture);
-            }
-            table.append(id, &stamps);
-            if table.is_skewed() {
-                return Err(ChunkError::Skewed);
-            }
-            rest = after_stamps;
+        match &mut table.ok_or(ChunkError::ForeignTable)?.logs {
+            Logs::Attempts(logs) => load_logs(logs, newest, chunk),
+            Logs::Parties(logs) => load_logs(logs, newest, chunk),
         }
-        Ok(())
     }
 
     /// Adds the locks of a chunk to table number `table`.
@@ -267,6 +246,46 @@ impl Ledger {
     }
 }
 
+/// Adds the logs of a chunk to a table, none of whose marks may be newer than `newest`.
+fn load_logs<M: Mark>(
+    table: &mut Table<M>,
+    newest: Timestamp,
+    chunk: &[u8],
+) -> Result<(), ChunkError> {
+    let mut rest = chunk;
+    while !rest.is_empty() {
+        let (id, after_id) = rest.split_first_chunk().ok_or(ChunkError::Truncated)?;
+        let (count, after_head) = after_id.split_first_chunk().ok_or(ChunkError::Truncated)?;
+        let id = Id::from_raw(u64::from_le_bytes(*id));
+        let count = u32::from_le_bytes(*count) as usize;
+        let (marks, after_marks) = count
+            .checked_mul(M::BYTES)
+            .and_then(|bytes| after_head.split_at_checked(bytes))
+            .ok_or(ChunkError::Truncated)?;
+        if count == 0 {
+            return Err(ChunkError::EmptyLog);
+        }
+        let marks = read_marks::<M>(marks)?;
+        let known = table.get(id).and_then(Log::newest);
+        let mut previous = known.map_or(Timestamp::MIN, M::at);
+        for mark in &marks {
+            if mark.at() < previous {
+                return Err(ChunkError::OutOfOrder);
+            }
+            previous = mark.at();
+        }
+        if previous > newest {
+            return Err(ChunkError::FromTheFuture);
+        }
+        table.append(id, &marks);
+        if table.is_skewed() {
+            return Err(ChunkError::Skewed);
+        }
+        rest = after_marks;
+    }
+    Ok(())
+}
+
 /// The lock that a record tells of.
 fn read_lock(record: &[u8; LOCK_RECORD]) -> Option<(Id, u8, LockState)> {
     let (id, rest) = record.split_first_chunk()?;
@@ -282,11 +301,10 @@ fn read_lock(record: &[u8; LOCK_RECORD]) -> Option<(Id, u8, LockState)> {
     plausible.then_some((Id::from_raw(u64::from_le_bytes(*id)), *rule, state))
 }
 
-/// The stamps of a record.
-fn read_stamps(bytes: &[u8]) -> Result<Vec<Stamp>, ChunkError> {
-    let (words, _) = bytes.as_chunks::<STAMP>();
-    words
-        .iter()
-        .map(|word| Stamp::from_raw(u64::from_le_bytes(*word)).ok_or(ChunkError::NoTime))
+/// The marks of a record.
+fn read_marks<M: Mark>(bytes: &[u8]) -> Result<Vec<M>, ChunkError> {
+    bytes
+        .chunks_exact(M::BYTES)
+        .map(|mark| M::read(mark).ok_or(ChunkError::NoTime))
         .collect()
 }

@@ -38,7 +38,7 @@ impl Limiter {
         };
         if let Some(effect) = counted {
             let capacity = self.policy.options().capacity.unwrap_or(default_capacity);
-            self.make_room(&ids, capacity, at, &mut emit);
+            self.make_room(&effect, &ids, capacity, at, &mut emit);
             self.carry_out(effect, &mut emit);
         }
         judgement.verdict
@@ -149,9 +149,10 @@ impl Limiter {
         counting
     }
 
-    /// Evicts from each table that is full an identity for a newcomer among `ids`.
+    /// Evicts from each full table that `effect` adds one of `ids` to an identity for it.
     fn make_room(
         &mut self,
+        effect: &Effect,
         ids: &Identities,
         capacity: Capacity,
         at: Timestamp,
@@ -162,12 +163,12 @@ impl Limiter {
             let Some(table) = self.ledger.tables.get(index) else {
                 continue;
             };
-            if table.logs.len() < capacity {
+            if table.logs.len() < capacity || !self.counts_in(effect, index) {
                 continue;
             }
             let newcomer = ids.get(index).filter(|id| table.logs.get(*id).is_none());
             let evictee = newcomer.and_then(|newcomer| {
-                let is_locked = |id| table.locks.has(id);
+                let is_locked = |id| table.is_locked(id, at);
                 table.logs.evictee(newcomer, table.cutoff(at), is_locked)
             });
             if let (Some(id), Ok(table)) = (evictee, u8::try_from(index)) {
@@ -176,48 +177,25 @@ impl Limiter {
         }
     }
 
-    /// Counts an attempt in the tables that `counts_in` names, and arms the locks of the rules that
-    /// have admitted it.
-    pub(super) fn count(
-        &mut self,
-        party: &Party,
-        ids: &Identities,
-        at: Timestamp,
-        counts_in: impl Fn(usize) -> bool,
-    ) {
+    /// Counts an attempt on `ids`, and arms the locks of the rules that have admitted it.
+    pub(super) fn count(&mut self, party: &Party, ids: &Identities, at: Timestamp) {
         if self
             .ledger
             .tables
             .iter()
             .any(|table| !table.locks.is_empty())
         {
-            self.arm(party, ids, at, &counts_in);
+            self.arm(party, ids, at);
         }
-        self.ledger.record(party, ids, at, counts_in);
+        self.ledger.record(party, ids, at);
     }
 
     /// Arms the locks of the rules that admit an attempt which is about to be counted.
-    fn arm(
-        &mut self,
-        party: &Party,
-        ids: &Identities,
-        at: Timestamp,
-        counts_in: &impl Fn(usize) -> bool,
-    ) {
+    fn arm(&mut self, party: &Party, ids: &Identities, at: Timestamp) {
         for index in 0..self.policy.rules().len() {
-            let Some(place) = self.ledger.places.get(index).copied() else {
-                continue;
-            };
             let standing = Standing::of(&self.policy, &self.ledger, index, party, ids, at);
             let admits = standing.is_some_and(|s| s.has_room() && s.locked_for() == Millis::ZERO);
-            let (Some(rule), Some(id)) = (place.lock, ids.get(place.table)) else {
-                continue;
-            };
-            let table = self.ledger.tables.get_mut(place.table);
-            let state = table
-                .filter(|_| admits && counts_in(place.table))
-                .and_then(|table| table.locks.get_mut(id, rule));
-            if let Some(state) = state {
+            if let Some(state) = self.ledger.lock_state_mut(index, ids).filter(|_| admits) {
                 state.armed = true;
             }
         }
@@ -228,10 +206,11 @@ impl Limiter {
         let rules = self.policy.rules().iter().zip(&mut self.totals);
         for (index, (rule, totals)) in rules.enumerate() {
             let refuses = judgement.refusing.contains(index);
+            let concerned = judgement.concerned.contains(index);
             let total = match (rule.enforcement(), refuses) {
                 (Enforcement::Enforced, true) => &mut totals.refused,
                 (Enforcement::Shadow, true) => &mut totals.shadow_refused,
-                (_, false) if judgement.verdict.allowed => &mut totals.allowed,
+                (_, false) if concerned && judgement.verdict.allowed => &mut totals.allowed,
                 (_, false) => continue,
             };
             *total = total.saturating_add(1);

@@ -87,10 +87,13 @@ impl Limiter {
                 Subject::All | Subject::Device => None,
             };
             let Some(id) = id else { continue };
-            let was_live = table.is_live(id, at);
-            table.logs.remove(id);
-            let was_locked = table.locks.remove(id);
-            cleared = cleared.saturating_add(usize::from(was_live || was_locked));
+            // What counts no longer is left for reclaiming: removed here only, it would still be
+            // there on a replica.
+            if table.is_live(id, at) || table.is_locked(id, at) {
+                table.logs.remove(id);
+                table.locks.remove(id);
+                cleared = cleared.saturating_add(1);
+            }
         }
         if cleared > 0 {
             self.ledger.advance(at);

@@ -3,7 +3,7 @@
 use crate::limiter::attempt::{Cost, Party};
 use crate::limiter::ledger::{Identities, Ledger};
 use crate::limiter::locks::{self, LockState};
-use crate::limiter::log::Log;
+use crate::limiter::logs::{self, LogRef};
 use crate::limiter::time::{Cutoff, Timestamp};
 use crate::policy::{Enforcement, Millis, Policy, Rule};
 use std::cmp::Reverse;
@@ -91,6 +91,8 @@ impl RuleSet {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
+    /// The rules that the attempt concerns.
+    pub(crate) concerned: RuleSet,
     /// The rules that refused, those in shadow among them.
     pub(crate) refusing: RuleSet,
     /// The rules with a lock that refused because their limit is reached rather than because they
@@ -109,7 +111,7 @@ pub(crate) struct Figures {
 /// How one rule stands to one attempt.
 pub(crate) struct Standing<'a> {
     rule: &'a Rule,
-    log: Option<&'a Log>,
+    log: Option<LogRef<'a>>,
     /// The index of the oldest stamp in the rule's window.
     first: usize,
     /// How many stamps are in the window.
@@ -139,7 +141,8 @@ impl<'a> Standing<'a> {
         let cutoff = table.floor.max(Cutoff::of(now, rule.window().length()));
         let (first, len) = log.map_or((0, 0), |log| (log.first_after(cutoff), log.len()));
         let units = if rule.subject().is_distinct_count() {
-            let known = log.is_some_and(|log| log.holds(table.tag(party), first));
+            let other = logs::other_party(rule.subject(), party);
+            let known = log.is_some_and(|log| log.has_seen(other, first));
             u32::from(!known)
         } else {
             party.cost.get()
@@ -235,9 +238,9 @@ impl<'a> Standing<'a> {
         };
         let window = self.rule.window().length();
         let index = self.first.saturating_add(last as usize);
-        match self.log.and_then(|log| log.get(index)) {
-            Some(stamp) => {
-                let age = self.now.since(stamp.at());
+        match self.log.and_then(|log| log.at(index)) {
+            Some(at) => {
+                let age = self.now.since(at);
                 Millis::new(window.get().saturating_sub(age.get()))
             }
             None => window,
@@ -284,6 +287,7 @@ pub(crate) fn judge(
     now: Timestamp,
     purpose: Purpose,
 ) -> Judgement {
+    let mut concerned = RuleSet::default();
     let (mut refusing, mut tripping) = (RuleSet::default(), RuleSet::default());
     let (mut refused_by, mut admitted_by, mut shadow) = (None, None, None);
     let mut longest_wait = Millis::ZERO;
@@ -291,6 +295,7 @@ pub(crate) fn judge(
         let Some(standing) = Standing::of(policy, ledger, index, party, ids, now) else {
             continue;
         };
+        concerned.insert(index);
         let mut before = standing.before();
         let figures = match purpose {
             Purpose::Count => standing.after(),
@@ -334,6 +339,7 @@ pub(crate) fn judge(
     };
     Judgement {
         verdict,
+        concerned,
         refusing,
         tripping,
     }

@@ -1,12 +1,10 @@
 //! All logs of a limiter, one table per series of its policy, and the ledger's own time.
 
-use crate::identity::{Id, Secret, Tag};
+use crate::identity::{Id, Secret};
 use crate::limiter::attempt::Party;
 use crate::limiter::locks::{self, LockState, Locks};
-use crate::limiter::log::Log;
+use crate::limiter::logs::{LogRef, Logs};
 use crate::limiter::series::{self, Needs, Place};
-use crate::limiter::stamp::Stamp;
-use crate::limiter::table::Table;
 use crate::limiter::time::{Cutoff, Timestamp};
 use crate::policy::{Enforcement, MAX_RULES, Millis, Policy, Subject};
 
@@ -23,7 +21,7 @@ pub(crate) struct LogTable {
     /// one looks further into the past. Without it, what counts would depend on what happens not to
     /// have been reclaimed yet, which differs between a primary and its replica.
     pub(crate) floor: Cutoff,
-    pub(crate) logs: Table,
+    pub(crate) logs: Logs,
     pub(crate) locks: Locks,
 }
 
@@ -33,7 +31,7 @@ impl LogTable {
         Self {
             needs,
             floor: Cutoff::NEVER,
-            logs: Table::default(),
+            logs: Logs::new(needs.series.subject),
             locks: Locks::default(),
         }
     }
@@ -43,42 +41,24 @@ impl LogTable {
         self.floor.max(Cutoff::of(now, self.needs.retention))
     }
 
-    /// What tells attempts of one identity apart: for most subjects who tried what as spelled, which
-    /// forgiveness goes by; for one that counts different emails or addresses, the other party.
-    pub(crate) fn tag(&self, party: &Party) -> Tag {
-        match self.needs.series.subject {
-            Subject::EmailsPerIp => tag_of(party.email),
-            Subject::IpsPerEmail => tag_of(party.address),
-            Subject::Ip | Subject::Email | Subject::Pair | Subject::All | Subject::Device => {
-                party.tag
-            }
-        }
-    }
-
     /// Counts an attempt on `id` at `at`.
     fn record(&mut self, party: &Party, id: Id, at: Timestamp) {
-        let stamp = Stamp::new(at, self.tag(party));
-        let longest = self.needs.longest;
+        let (subject, longest) = (self.needs.series.subject, self.needs.longest);
         let cutoff = self.cutoff(at);
-        if self.needs.series.subject.is_distinct_count() {
-            self.logs.record(id, cutoff, |log| {
-                log.remove(stamp.tag(), 0, usize::MAX);
-                log.push(stamp, 1);
-                log.keep_newest(longest);
-            });
-        } else {
-            let units = (party.cost.get() as usize).min(longest);
-            self.logs.record(id, cutoff, |log| {
-                log.push(stamp, units);
-                log.keep_newest(longest);
-            });
-        }
+        self.logs.record(subject, party, id, at, cutoff, longest);
     }
 
     /// Whether some attempt on `id` still counts at `now`.
     pub(crate) fn is_live(&self, id: Id, now: Timestamp) -> bool {
         let cutoff = self.cutoff(now);
-        self.logs.get(id).is_some_and(|log| !log.is_expired(cutoff))
+        let log = self.logs.get(id);
+        log.is_some_and(|log| log.first_after(cutoff) < log.len())
+    }
+
+    /// Whether some rule has shut `id` at `now`, or remembers that it has.
+    pub(crate) fn is_locked(&self, id: Id, now: Timestamp) -> bool {
+        let mut locks = self.locks.of(id);
+        locks.any(|state| !locks::is_over(state, now, self.is_live(id, now)))
     }
 
     /// The locks that something may still depend on at `now`.
@@ -89,11 +69,6 @@ impl LogTable {
     }
 }
 
-/// The tag that stands for a party in the other party's log.
-fn tag_of(id: Id) -> Tag {
-    Tag::from_raw((id.raw() & u64::from(u32::MAX)) as u32)
-}
-
 /// Which identity an attempt is on in each table; none in a table that it does not concern.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identities([Option<Id>; MAX_RULES]);
@@ -102,6 +77,13 @@ impl Identities {
     /// The identity in table number `table`.
     pub(crate) fn get(&self, table: usize) -> Option<Id> {
         self.0.get(table).copied().flatten()
+    }
+
+    /// Leaves out the tables that `keeps` does not name.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(usize) -> bool) {
+        for (table, id) in self.0.iter_mut().enumerate() {
+            *id = id.filter(|_| keeps(table));
+        }
     }
 }
 
@@ -176,17 +158,11 @@ impl Ledger {
         Identities(ids)
     }
 
-    /// Counts an attempt at `at` in the tables that `counts_in` names and that it concerns.
-    pub(crate) fn record(
-        &mut self,
-        party: &Party,
-        ids: &Identities,
-        at: Timestamp,
-        counts_in: impl Fn(usize) -> bool,
-    ) {
+    /// Counts an attempt on `ids` at `at`.
+    pub(crate) fn record(&mut self, party: &Party, ids: &Identities, at: Timestamp) {
         let at = self.advance(at);
         for (index, table) in self.tables.iter_mut().enumerate() {
-            if let Some(id) = ids.get(index).filter(|_| counts_in(index)) {
+            if let Some(id) = ids.get(index) {
                 table.record(party, id, at);
             }
         }
@@ -210,8 +186,8 @@ impl Ledger {
             let Some(id) = ids.get(index).filter(|_| goes_for(subject)) else {
                 continue;
             };
-            let (tag, cutoff) = (table.tag(party), table.cutoff(at));
-            let removed = table.logs.forgive(id, tag, at_most, cutoff);
+            let cutoff = table.cutoff(at);
+            let removed = table.logs.forgive(subject, party, id, at_most, cutoff);
             forgiven = forgiven.max(removed);
             // With the last of a pair's attempts goes its lock. The lock of an address or an email
             // is not its to lift: others may have brought it about.
@@ -270,7 +246,7 @@ impl Ledger {
     }
 
     /// The log that the rule at `place` goes by.
-    pub(crate) fn log(&self, place: Place, ids: &Identities) -> Option<&Log> {
+    pub(crate) fn log(&self, place: Place, ids: &Identities) -> Option<LogRef<'_>> {
         self.tables
             .get(place.table)?
             .logs
@@ -284,6 +260,17 @@ impl Ledger {
             return None;
         }
         table.locks.get(ids.get(place.table)?, place.lock?)
+    }
+
+    /// As [`Ledger::lock_state`] for rule number `rule`, to change.
+    pub(crate) fn lock_state_mut(
+        &mut self,
+        rule: usize,
+        ids: &Identities,
+    ) -> Option<&mut LockState> {
+        let place = *self.places.get(rule)?;
+        let table = self.tables.get_mut(place.table)?;
+        table.locks.get_mut(ids.get(place.table)?, place.lock?)
     }
 
     /// Moves the ledger's time on to `at`, and returns what it is then: never less than it was.

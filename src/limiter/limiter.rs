@@ -217,17 +217,18 @@ impl Limiter {
         mut emit: impl FnMut(&Effect),
     ) -> bool {
         let at = self.read_clock(clock, &mut emit);
-        let removed = self.access.remove(list, &entry, at);
-        if removed {
-            let expires = None;
+        // One that has ended is left for reclaiming: removed here only, it would still be there on a
+        // replica.
+        let was_there = self.access.is_on(list, &entry, at);
+        if was_there {
             let entry = Listing {
                 list,
                 entry,
-                expires,
+                expires: None,
             };
-            emit(&Effect::ListRemove { entry });
+            self.carry_out(Effect::ListRemove { entry }, &mut emit);
         }
-        removed
+        was_there
     }
 
     /// The lists, and the ledger's time, by which entries end.
@@ -256,18 +257,10 @@ impl Limiter {
     /// Carries out what another server, or this one before a restart, has decided.
     pub fn apply(&mut self, effect: Effect) {
         match effect {
-            Effect::Admit { at, party } => {
-                let ids = self.ledger.identities(&party, &self.secret);
-                self.count(&party, &ids, at, |_| true);
-            }
-            Effect::CountDenied { at, party, rules } => {
-                let ids = self.ledger.identities(&party, &self.secret);
-                let places = self.ledger.places.clone();
-                let counted = |table| {
-                    let mut goes_by = places.iter().enumerate();
-                    goes_by.any(|(rule, place)| place.table == table && rules.contains(rule))
-                };
-                self.count(&party, &ids, at, counted);
+            Effect::Admit { at, party } | Effect::CountDenied { at, party, .. } => {
+                let mut ids = self.ledger.identities(&party, &self.secret);
+                ids.retain(|table| self.counts_in(&effect, table));
+                self.count(&party, &ids, at);
             }
             Effect::Reset { at, party } => {
                 self.forgive_all(&party, at);
@@ -339,6 +332,18 @@ impl Limiter {
     pub(super) fn carry_out(&mut self, effect: Effect, emit: &mut impl FnMut(&Effect)) {
         emit(&effect);
         self.apply(effect);
+    }
+
+    /// Whether `effect` counts an attempt in table number `table`, if the attempt concerns it.
+    pub(super) fn counts_in(&self, effect: &Effect, table: usize) -> bool {
+        match effect {
+            Effect::Admit { .. } => true,
+            Effect::CountDenied { rules, .. } => {
+                let mut places = self.ledger.places.iter().enumerate();
+                places.any(|(rule, place)| place.table == table && rules.contains(rule))
+            }
+            _ => false,
+        }
     }
 
     /// Puts an entry on its list; returns whether it is new.

@@ -78,10 +78,10 @@ impl Locks {
         entry.saturating_mul(self.len()).saturating_mul(3) / 2
     }
 
-    /// Whether some rule remembers `id`.
-    pub(crate) fn has(&self, id: Id) -> bool {
+    /// What the rules remember of `id`.
+    pub(crate) fn of(&self, id: Id) -> impl Iterator<Item = &LockState> {
         let of_id = (Bound::Included((id, 0)), Bound::Included((id, u8::MAX)));
-        self.0.range(of_id).next().is_some()
+        self.0.range(of_id).map(|(_, state)| state)
     }
 
     /// What rule number `rule` remembers of `id`.

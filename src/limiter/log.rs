@@ -1,126 +1,133 @@
 //! The exact times of one identity's counted attempts.
 //!
-//! Most identities are seen once or twice, so the first two stamps live in the table's slot itself
-//! and cost no allocation; from the third on they move to a ring on the heap.
+//! Most identities are seen once or twice, so the first marks live in the table's slot itself and
+//! cost no allocation; further ones move to a ring on the heap.
 
-use crate::identity::Tag;
-use crate::limiter::stamp::Stamp;
+use crate::limiter::stamp::Mark;
 use crate::limiter::time::Cutoff;
 
-/// How many stamps fit in the slot itself.
-const INLINE: usize = 2;
-
-/// The stamps of one identity, oldest first, times never decreasing.
+/// The marks of one identity, oldest first, times never decreasing.
 #[derive(Clone, Debug)]
-pub(crate) enum Log {
-    /// Up to two stamps, the vacant ones last.
-    Inline([Stamp; INLINE]),
-    /// Three or more, or fewer for a short while after some have left.
-    Spilled(Ring),
+pub(crate) enum Log<M: Mark> {
+    /// As many marks as fit in the slot, the vacant ones last.
+    Inline(M::Inline),
+    /// More, or fewer for a short while after some have left.
+    Spilled(Ring<M>),
 }
 
-/// A ring of stamps on the heap: leaving at the front and arriving at the back move nothing.
+/// A ring of marks on the heap: leaving at the front and arriving at the back move nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Ring {
-    slots: Box<[Stamp]>,
+pub(crate) struct Ring<M> {
+    slots: Box<[M]>,
     head: u32,
     len: u32,
 }
 
-impl Default for Log {
+impl<M: Mark> Default for Log<M> {
     fn default() -> Self {
-        Self::Inline([Stamp::VACANT; INLINE])
+        Self::Inline(M::NONE_INLINE)
     }
 }
 
-impl Log {
-    /// How many stamps there are, in and out of any window.
+impl<M: Mark> Log<M> {
+    /// How many marks fit in the slot itself.
+    const INLINE: usize = 16 / size_of::<M>();
+
+    /// How many marks there are, in and out of any window.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Inline([first, second]) => usize::from(*first != Stamp::VACANT)
-                .saturating_add(usize::from(*second != Stamp::VACANT)),
+            Self::Inline(marks) => {
+                let mut present = marks.as_ref().iter();
+                present
+                    .position(|m| *m == M::VACANT)
+                    .unwrap_or(Self::INLINE)
+            }
             Self::Spilled(ring) => ring.len as usize,
         }
     }
 
-    /// Whether there is no stamp.
+    /// Whether there is no mark.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
-            Self::Inline([first, _]) => *first == Stamp::VACANT,
+            Self::Inline(marks) => marks.as_ref().first() == Some(&M::VACANT),
             Self::Spilled(ring) => ring.len == 0,
         }
     }
 
-    /// The stamp at `index`, 0 being the oldest.
-    pub(crate) fn get(&self, index: usize) -> Option<Stamp> {
+    /// The mark at `index`, 0 being the oldest.
+    pub(crate) fn get(&self, index: usize) -> Option<M> {
         match self {
-            Self::Inline(stamps) => stamps.get(index).copied().filter(|s| *s != Stamp::VACANT),
+            Self::Inline(marks) => {
+                let mark = marks.as_ref().get(index).copied();
+                mark.filter(|mark| *mark != M::VACANT)
+            }
             Self::Spilled(ring) => ring.get(index),
         }
     }
 
-    /// The newest stamp.
-    pub(crate) fn newest(&self) -> Option<Stamp> {
+    /// The newest mark.
+    pub(crate) fn newest(&self) -> Option<M> {
         self.get(self.len().checked_sub(1)?)
     }
 
-    /// The stamps from `first` on, oldest first.
-    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = Stamp> + '_ {
+    /// The marks from `first` on, oldest first.
+    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = M> + '_ {
         (first..self.len()).map_while(|index| self.get(index))
     }
 
-    /// The index of the oldest stamp that `cutoff` has not passed; the length if all have left.
+    /// The index of the oldest mark that `cutoff` has not passed; the length if all have left.
     pub(crate) fn first_after(&self, cutoff: Cutoff) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low.midpoint(high);
             match self.get(middle) {
-                Some(stamp) if cutoff.has_passed(stamp.at()) => low = middle.saturating_add(1),
+                Some(mark) if cutoff.has_passed(mark.at()) => low = middle.saturating_add(1),
                 _ => high = middle,
             }
         }
         low
     }
 
-    /// Whether every stamp has left by `cutoff`.
+    /// Whether every mark has left by `cutoff`.
     pub(crate) fn is_expired(&self, cutoff: Cutoff) -> bool {
         self.newest()
-            .is_none_or(|stamp| cutoff.has_passed(stamp.at()))
+            .is_none_or(|mark| cutoff.has_passed(mark.at()))
     }
 
-    /// Adds `count` copies of `stamp`, which must not be older than the newest, making room once.
-    pub(crate) fn push(&mut self, stamp: Stamp, count: usize) {
+    /// Adds `count` copies of `mark`, which must not be older than the newest, making room once.
+    pub(crate) fn push(&mut self, mark: M, count: usize) {
         let len = self.len();
         let needed = len.saturating_add(count);
-        if let Self::Inline(stamps) = self
-            && needed <= INLINE
+        if let Self::Inline(marks) = self
+            && needed <= Self::INLINE
         {
-            for slot in stamps.iter_mut().skip(len).take(count) {
-                *slot = stamp;
+            for slot in marks.as_mut().iter_mut().skip(len).take(count) {
+                *slot = mark;
             }
             return;
         }
         match self {
-            Self::Spilled(ring) if needed <= ring.slots.len() => ring.push(stamp, count),
+            Self::Spilled(ring) if needed <= ring.slots.len() => ring.push(mark, count),
             _ => {
                 let mut ring = Ring::copied(self, ring_capacity(needed));
-                ring.push(stamp, count);
+                ring.push(mark, count);
                 *self = Self::Spilled(ring);
             }
         }
     }
 
-    /// Lets the stamps before `first` go.
+    /// Lets the marks before `first` go.
     pub(crate) fn drop_before(&mut self, first: usize) {
         let first = first.min(self.len());
         if first == 0 {
             return;
         }
         match self {
-            Self::Inline(stamps) => {
-                stamps.rotate_left(first.min(INLINE));
-                for slot in stamps.iter_mut().rev().take(first) {
-                    *slot = Stamp::VACANT;
+            Self::Inline(marks) => {
+                let marks = marks.as_mut();
+                marks.rotate_left(first.min(marks.len()));
+                for slot in marks.iter_mut().rev().take(first) {
+                    *slot = M::VACANT;
                 }
             }
             Self::Spilled(ring) => ring.drop_front(first),
@@ -128,16 +135,16 @@ impl Log {
         self.shrink();
     }
 
-    /// Removes the newest `at_most` stamps with `tag` at or after index `first`; returns how many
+    /// Removes the newest `at_most` marks with `key` at or after index `first`; returns how many
     /// there were.
-    pub(crate) fn remove(&mut self, tag: Tag, first: usize, at_most: usize) -> usize {
+    pub(crate) fn remove(&mut self, key: M::Key, first: usize, at_most: usize) -> usize {
         let mut removed = 0_usize;
         let mut from = self.len();
         for index in (first..self.len()).rev() {
             if removed == at_most {
                 break;
             }
-            if self.get(index).is_some_and(|stamp| stamp.tag() == tag) {
+            if self.get(index).is_some_and(|mark| mark.key() == key) {
                 removed = removed.saturating_add(1);
                 from = index;
             }
@@ -147,8 +154,8 @@ impl Log {
         }
         let mut kept = from;
         for index in from..self.len() {
-            if let Some(stamp) = self.get(index).filter(|stamp| stamp.tag() != tag) {
-                self.set(kept, stamp);
+            if let Some(mark) = self.get(index).filter(|mark| mark.key() != key) {
+                self.set(kept, mark);
                 kept = kept.saturating_add(1);
             }
         }
@@ -157,14 +164,14 @@ impl Log {
         removed
     }
 
-    /// Lets all but the newest `count` stamps go.
+    /// Lets all but the newest `count` marks go.
     pub(crate) fn keep_newest(&mut self, count: usize) {
         self.drop_before(self.len().saturating_sub(count));
     }
 
-    /// Whether there is a stamp with `tag` at or after index `first`.
-    pub(crate) fn holds(&self, tag: Tag, first: usize) -> bool {
-        self.iter_from(first).any(|stamp| stamp.tag() == tag)
+    /// Whether there is a mark with `key` at or after index `first`.
+    pub(crate) fn holds(&self, key: M::Key, first: usize) -> bool {
+        self.iter_from(first).any(|mark| mark.key() == key)
     }
 
     /// How many bytes it holds beside its slot.
@@ -175,24 +182,27 @@ impl Log {
         }
     }
 
-    /// Overwrites the stamp at `index`.
-    fn set(&mut self, index: usize, stamp: Stamp) {
+    /// Overwrites the mark at `index`.
+    fn set(&mut self, index: usize, mark: M) {
         let slot = match self {
-            Self::Inline(stamps) => stamps.get_mut(index),
+            Self::Inline(marks) => marks.as_mut().get_mut(index),
             Self::Spilled(ring) => {
                 let position = ring.position(index);
                 ring.slots.get_mut(position)
             }
         };
         if let Some(slot) = slot {
-            *slot = stamp;
+            *slot = mark;
         }
     }
 
-    /// Lets the stamps from `len` on go.
+    /// Lets the marks from `len` on go.
     fn truncate(&mut self, len: usize) {
         match self {
-            Self::Inline(stamps) => stamps.iter_mut().skip(len).for_each(|s| *s = Stamp::VACANT),
+            Self::Inline(marks) => {
+                let left = marks.as_mut().iter_mut().skip(len);
+                left.for_each(|mark| *mark = M::VACANT);
+            }
             Self::Spilled(ring) => ring.len = ring.len.min(u32::try_from(len).unwrap_or(u32::MAX)),
         }
     }
@@ -201,24 +211,24 @@ impl Log {
     fn shrink(&mut self) {
         let Self::Spilled(ring) = self else { return };
         let len = ring.len as usize;
-        if len <= INLINE {
-            let mut stamps = [Stamp::VACANT; INLINE];
-            for (slot, stamp) in stamps.iter_mut().zip(self.iter_from(0)) {
-                *slot = stamp;
+        if len <= Self::INLINE {
+            let mut marks = M::NONE_INLINE;
+            for (slot, mark) in marks.as_mut().iter_mut().zip(self.iter_from(0)) {
+                *slot = mark;
             }
-            *self = Self::Inline(stamps);
+            *self = Self::Inline(marks);
         } else if len <= ring.slots.len() / 4 {
             *self = Self::Spilled(Ring::copied(self, ring_capacity(len)));
         }
     }
 }
 
-impl Ring {
-    /// A ring of `capacity` slots with the stamps of `log`.
-    fn copied(log: &Log, capacity: usize) -> Self {
-        let mut slots = vec![Stamp::VACANT; capacity].into_boxed_slice();
-        for (slot, stamp) in slots.iter_mut().zip(log.iter_from(0)) {
-            *slot = stamp;
+impl<M: Mark> Ring<M> {
+    /// A ring of `capacity` slots with the marks of `log`.
+    fn copied(log: &Log<M>, capacity: usize) -> Self {
+        let mut slots = vec![M::VACANT; capacity].into_boxed_slice();
+        for (slot, mark) in slots.iter_mut().zip(log.iter_from(0)) {
+            *slot = mark;
         }
         Self {
             slots,
@@ -227,32 +237,32 @@ impl Ring {
         }
     }
 
-    /// Where the stamp at `index` is in the slots.
+    /// Where the mark at `index` is in the slots.
     fn position(&self, index: usize) -> usize {
         let unwrapped = (self.head as usize).saturating_add(index);
         unwrapped.checked_sub(self.slots.len()).unwrap_or(unwrapped)
     }
 
-    /// The stamp at `index`, 0 being the oldest.
-    fn get(&self, index: usize) -> Option<Stamp> {
+    /// The mark at `index`, 0 being the oldest.
+    fn get(&self, index: usize) -> Option<M> {
         if index >= self.len as usize {
             return None;
         }
         self.slots.get(self.position(index)).copied()
     }
 
-    /// Adds `count` copies of `stamp`; the caller has made room.
-    fn push(&mut self, stamp: Stamp, count: usize) {
+    /// Adds `count` copies of `mark`; the caller has made room.
+    fn push(&mut self, mark: M, count: usize) {
         for _ in 0..count {
             let position = self.position(self.len as usize);
             if let Some(slot) = self.slots.get_mut(position) {
-                *slot = stamp;
+                *slot = mark;
                 self.len = self.len.saturating_add(1);
             }
         }
     }
 
-    /// Lets the oldest `count` stamps go; there are at least as many.
+    /// Lets the oldest `count` marks go; there are at least as many.
     fn drop_front(&mut self, count: usize) {
         self.head = u32::try_from(self.position(count)).unwrap_or(0);
         self.len = self
@@ -261,7 +271,7 @@ impl Ring {
     }
 }
 
-/// How many slots a ring for `needed` stamps gets: the next size that jemalloc, Redis's allocator,
+/// How many slots a ring for `needed` marks gets: the next size that jemalloc, Redis's allocator,
 /// has a class for (steps of 16 bytes up to 128, then a quarter of a power of two), so that no
 /// byte of an allocation is wasted.
 fn ring_capacity(needed: usize) -> usize {
@@ -276,6 +286,8 @@ mod tests {
     #![allow(clippy::arithmetic_side_effects)]
 
     use super::*;
+    use crate::identity::Tag;
+    use crate::limiter::stamp::{Sighting, Stamp};
     use crate::limiter::time::Timestamp;
     use proptest::prelude::*;
     use std::collections::VecDeque;
@@ -286,7 +298,8 @@ mod tests {
 
     #[test]
     fn a_log_takes_24_bytes_of_its_slot() {
-        assert_eq!(size_of::<Log>(), 24);
+        assert_eq!(size_of::<Log<Stamp>>(), 24);
+        assert_eq!(size_of::<Log<Sighting>>(), 24);
     }
 
     #[test]
@@ -366,7 +379,7 @@ mod tests {
                     prop_assert_eq!(log.first_after(cutoff), first);
                     prop_assert_eq!(log.is_expired(cutoff), first == list.len());
                 }
-                if list.len() <= INLINE && log.heap_bytes() > 0 {
+                if list.len() <= Log::<Stamp>::INLINE && log.heap_bytes() > 0 {
                     prop_assert!(matches!(log, Log::Spilled(_)));
                 }
             }

@@ -9,9 +9,10 @@
 //! |---|---|
 //! | `time` | [`Timestamp`]: milliseconds that fit a stamp |
 //! | `attempt` | [`Attempt`], [`Cost`]: what is judged and counted |
-//! | `stamp` | [`Stamp`]: one counted attempt in 8 bytes |
-//! | `log` | the stamps of one identity, oldest first |
+//! | `stamp` | what a log keeps of an attempt: a [`Stamp`] in 8 bytes, or whom it was with |
+//! | `log` | the marks of one identity, oldest first |
 //! | `segment`, `table` | identities to logs, growing in small steps |
+//! | `logs` | a table of either kind of log |
 //! | `locks` | whom rules with `LOCK` have shut, and for how long |
 //! | `series` | which logs a policy needs, and which of them each rule goes by |
 //! | `ledger` | one table per series, and the ledger's own time |
@@ -41,6 +42,7 @@ mod ledger;
 mod limiter;
 mod locks;
 mod log;
+mod logs;
 mod segment;
 mod series;
 mod stamp;

@@ -6,21 +6,22 @@
 
 use crate::identity::Id;
 use crate::limiter::log::Log;
+use crate::limiter::stamp::{Mark, Sighting, Stamp};
 
 /// A place for one identity: vacant while its log is empty.
 #[derive(Clone, Debug)]
-pub(crate) struct Slot {
+pub(crate) struct Slot<M: Mark> {
     pub(crate) id: Id,
-    pub(crate) log: Log,
+    pub(crate) log: Log<M>,
 }
 
 // Two to a cache line: what a look-up costs is the number of lines it touches.
-const _: () = assert!(size_of::<Slot>() == 32);
+const _: () = assert!(size_of::<Slot<Stamp>>() == 32 && size_of::<Slot<Sighting>>() == 32);
 
-impl Slot {
+impl<M: Mark> Slot<M> {
     const VACANT: Self = Self {
         id: Id::from_raw(0),
-        log: Log::Inline([crate::limiter::stamp::Stamp::VACANT; 2]),
+        log: Log::Inline(M::NONE_INLINE),
     };
 
     /// Whether no identity is here.
@@ -30,18 +31,18 @@ impl Slot {
 }
 
 /// A run of slots whose identities share the first `depth` bits.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Segment {
-    slots: Box<[Slot]>,
+#[derive(Clone, Debug)]
+pub(crate) struct Segment<M: Mark> {
+    slots: Box<[Slot<M>]>,
     len: usize,
     /// How many leading bits of its identities are the same.
     pub(crate) depth: u32,
 }
 
-impl Segment {
-    /// How many slots a segment has at most before it is split: 32 KiB, rebuilt in microseconds.
-    pub(crate) const MAX_CAPACITY: usize = 1024;
+/// How many slots a segment has at most before it is split: 32 KiB, rebuilt in microseconds.
+pub(crate) const MAX_CAPACITY: usize = 1024;
 
+impl<M: Mark> Segment<M> {
     /// A segment of `capacity` vacant slots.
     pub(crate) fn with_capacity(capacity: usize, depth: u32) -> Self {
         Self {
@@ -78,14 +79,14 @@ impl Segment {
     }
 
     /// The log of `id`.
-    pub(crate) fn get(&self, id: Id) -> Option<&Log> {
+    pub(crate) fn get(&self, id: Id) -> Option<&Log<M>> {
         let index = self.find(id)?;
         self.slots.get(index).map(|slot| &slot.log)
     }
 
     /// Lets `change` work on the log of `id`, and removes the identity if that leaves it empty.
     /// `None` if there is no such identity.
-    pub(crate) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log) -> R) -> Option<R> {
+    pub(crate) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<M>) -> R) -> Option<R> {
         let index = self.find(id)?;
         let log = &mut self.slots.get_mut(index)?.log;
         let result = change(log);
@@ -98,7 +99,7 @@ impl Segment {
 
     /// Adds an identity that is not there yet, with a log that is not empty. There must be a
     /// vacant slot.
-    pub(crate) fn insert(&mut self, id: Id, log: Log) {
+    pub(crate) fn insert(&mut self, id: Id, log: Log<M>) {
         let mut carried = Slot { id, log };
         let mut index = self.home(id);
         let mut distance = 0_usize;
@@ -122,7 +123,7 @@ impl Segment {
     }
 
     /// The identities with their logs, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log<M>)> {
         self.slots
             .iter()
             .filter(|slot| !slot.is_vacant())
@@ -131,7 +132,7 @@ impl Segment {
 
     /// The identities with their logs, from where `id` would be and once round: without the key of
     /// the ids, a sample that nobody can foresee.
-    pub(crate) fn sample(&self, id: Id) -> impl Iterator<Item = (Id, &Log)> {
+    pub(crate) fn sample(&self, id: Id) -> impl Iterator<Item = (Id, &Log<M>)> {
         let (before, after) = self
             .slots
             .split_at_checked(self.home(id))
@@ -144,7 +145,7 @@ impl Segment {
     }
 
     /// Takes everything out.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Id, Log)> {
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Id, Log<M>)> {
         self.slots
             .into_vec()
             .into_iter()
@@ -243,12 +244,11 @@ mod tests {
 
     use super::*;
     use crate::identity::Tag;
-    use crate::limiter::stamp::Stamp;
     use crate::limiter::time::Timestamp;
     use proptest::prelude::*;
     use std::collections::HashMap;
 
-    fn log(at: u64) -> Log {
+    fn log(at: u64) -> Log<Stamp> {
         let mut log = Log::default();
         log.push(
             Stamp::new(Timestamp::from_millis(at).unwrap(), Tag::from_raw(0)),
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn capacities_climb_in_quarters() {
         let mut ladder = vec![0];
-        while *ladder.last().unwrap() < Segment::MAX_CAPACITY {
+        while *ladder.last().unwrap() < MAX_CAPACITY {
             ladder.push(capacity_after(*ladder.last().unwrap()));
         }
         assert_eq!(ladder[..8], [0, 4, 6, 8, 10, 12, 14, 16]);

@@ -7,7 +7,10 @@ use crate::limiter::chunk::{self, ChunkError, Chunks, Part};
 use crate::limiter::effect::{Genesis, GenesisError, TableGenesis};
 use crate::limiter::ledger::LogTable;
 use crate::limiter::limiter::Limiter;
+use crate::limiter::logs::Logs;
 use crate::limiter::series::{self, Series};
+use crate::limiter::stamp::Mark;
+use crate::limiter::table::Table;
 use crate::limiter::time::{Cutoff, Timestamp};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -134,14 +137,23 @@ impl Limiter {
 /// The sum of the digests of a table's identities: the same in any order.
 fn logs_digest(table: &LogTable, now: Timestamp) -> u128 {
     let cutoff = table.cutoff(now);
-    let identities = table.logs.iter().filter_map(|(id, log)| {
+    match &table.logs {
+        Logs::Attempts(logs) => sum_of_digests(logs, cutoff),
+        Logs::Parties(logs) => sum_of_digests(logs, cutoff),
+    }
+}
+
+/// The sum of the digests of the identities with something that `cutoff` has not passed.
+fn sum_of_digests<M: Mark>(table: &Table<M>, cutoff: Cutoff) -> u128 {
+    let mut bytes = Vec::new();
+    let identities = table.iter().filter_map(|(id, log)| {
         let first = log.first_after(cutoff);
         (first < log.len()).then(|| {
+            bytes.clear();
+            log.iter_from(first).for_each(|mark| mark.write(&mut bytes));
             let mut hasher = SipHasher13::new();
             hasher.write_u64(id.raw());
-            for stamp in log.iter_from(first) {
-                hasher.write_u64(stamp.raw());
-            }
+            hasher.write(&bytes);
             hasher.finish128().as_u128()
         })
     });

@@ -5,10 +5,10 @@
 //! 32 KiB, never for the table. Expired identities are reclaimed when room is needed, from the
 //! segment that needs it.
 
-use crate::identity::{Id, Tag};
+use crate::identity::Id;
 use crate::limiter::log::Log;
-use crate::limiter::segment::{self, Segment};
-use crate::limiter::stamp::Stamp;
+use crate::limiter::segment::{self, MAX_CAPACITY, Segment};
+use crate::limiter::stamp::Mark;
 use crate::limiter::time::Cutoff;
 
 /// The directory doubles only while the table has at least this many identities an entry of it.
@@ -20,14 +20,14 @@ const IDENTITIES_PER_DIRECTORY_ENTRY: usize = 64;
 const EVICTION_SAMPLE: usize = 16;
 
 /// What hashing has never produced and a forged file may: a segment this large is a lie.
-const SKEWED_CAPACITY: usize = 8 * Segment::MAX_CAPACITY;
+const SKEWED_CAPACITY: usize = 8 * MAX_CAPACITY;
 
 /// The logs of one subject's identities.
 #[derive(Clone, Debug)]
-pub(crate) struct Table {
+pub(crate) struct Table<M: Mark> {
     /// Which segment holds the identities with these leading bits.
     directory: Vec<u32>,
-    segments: Vec<Segment>,
+    segments: Vec<Segment<M>>,
     /// How many leading bits the directory goes by.
     depth: u32,
     len: usize,
@@ -36,11 +36,11 @@ pub(crate) struct Table {
     skewed: bool,
 }
 
-impl Default for Table {
+impl<M: Mark> Default for Table<M> {
     fn default() -> Self {
         Self {
             directory: vec![0],
-            segments: vec![Segment::default()],
+            segments: vec![Segment::with_capacity(0, 0)],
             depth: 0,
             len: 0,
             slot_bytes: 0,
@@ -50,7 +50,7 @@ impl Default for Table {
     }
 }
 
-impl Table {
+impl<M: Mark> Table<M> {
     /// How many identities it holds, expired ones that were not reclaimed yet among them.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -70,13 +70,13 @@ impl Table {
     }
 
     /// The log of `id`.
-    pub(crate) fn get(&self, id: Id) -> Option<&Log> {
+    pub(crate) fn get(&self, id: Id) -> Option<&Log<M>> {
         self.segments.get(self.segment_of(id))?.get(id)
     }
 
     /// Lets what `cutoff` has passed go from the log of `id`, and then `change` work on it, which must
     /// leave something in it. An identity that was not there is added.
-    pub(crate) fn record(&mut self, id: Id, cutoff: Cutoff, change: impl Fn(&mut Log)) {
+    pub(crate) fn record(&mut self, id: Id, cutoff: Cutoff, change: impl Fn(&mut Log<M>)) {
         let known = self.update(id, |log| {
             log.drop_before(log.first_after(cutoff));
             change(log);
@@ -109,36 +109,36 @@ impl Table {
             .take(EVICTION_SAMPLE)
             .min_by_key(|(_, log)| {
                 let live = log.len().saturating_sub(log.first_after(cutoff));
-                (live, log.newest().map(Stamp::at))
+                (live, log.newest().map(Mark::at))
             })
             .map(|(id, _)| id)
     }
 
-    /// Adds `stamps`, oldest first and none older than those already there, to the log of `id`, as
+    /// Adds `marks`, oldest first and none older than those already there, to the log of `id`, as
     /// they were stored.
-    pub(crate) fn append(&mut self, id: Id, stamps: &[Stamp]) {
-        let fill = |log: &mut Log| stamps.iter().for_each(|stamp| log.push(*stamp, 1));
-        if self.update(id, fill).is_none() && !stamps.is_empty() {
+    pub(crate) fn append(&mut self, id: Id, marks: &[M]) {
+        let fill = |log: &mut Log<M>| marks.iter().for_each(|mark| log.push(*mark, 1));
+        if self.update(id, fill).is_none() && !marks.is_empty() {
             let mut log = Log::default();
             fill(&mut log);
             self.insert(id, log, Cutoff::NEVER);
         }
     }
 
-    /// Removes the newest `at_most` stamps with `tag` that `cutoff` has not passed from the log of
+    /// Removes the newest `at_most` marks with `key` that `cutoff` has not passed from the log of
     /// `id`; returns how many there were.
-    pub(crate) fn forgive(&mut self, id: Id, tag: Tag, at_most: usize, cutoff: Cutoff) -> usize {
-        self.update(id, |log| log.remove(tag, log.first_after(cutoff), at_most))
+    pub(crate) fn forgive(&mut self, id: Id, key: M::Key, at_most: usize, cutoff: Cutoff) -> usize {
+        self.update(id, |log| log.remove(key, log.first_after(cutoff), at_most))
             .unwrap_or(0)
     }
 
     /// The identities with their logs, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log<M>)> {
         self.segments.iter().flat_map(Segment::iter)
     }
 
     /// Lets `change` work on the log of `id`; the identity goes if that leaves its log empty.
-    fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log) -> R) -> Option<R> {
+    fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<M>) -> R) -> Option<R> {
         let index = self.segment_of(id);
         let segment = self.segments.get_mut(index)?;
         let len_before = segment.len();
@@ -160,7 +160,7 @@ impl Table {
     }
 
     /// Adds an identity that is not there yet, with a log that is not empty.
-    fn insert(&mut self, id: Id, log: Log, cutoff: Cutoff) {
+    fn insert(&mut self, id: Id, log: Log<M>, cutoff: Cutoff) {
         self.make_room(id, cutoff);
         let index = self.segment_of(id);
         if let Some(segment) = self.segments.get_mut(index) {
@@ -185,7 +185,7 @@ impl Table {
         // Unless an eighth is freed the next few identities would pay for a rebuild again.
         if live < len.saturating_sub(capacity / 8) {
             self.rebuild(index, segment::capacity_for(live), cutoff);
-        } else if capacity < Segment::MAX_CAPACITY || !self.can_split(index) {
+        } else if capacity < MAX_CAPACITY || !self.can_split(index) {
             let larger = segment.next_capacity();
             self.skewed |= larger > SKEWED_CAPACITY;
             self.rebuild(index, larger, cutoff);
@@ -229,7 +229,7 @@ impl Table {
             self.depth = self.depth.saturating_add(1);
         }
         let deeper = depth.saturating_add(1);
-        let halves = Segment::MAX_CAPACITY / 2;
+        let halves = MAX_CAPACITY / 2;
         let capacity = segment::capacity_for(halves);
         let sibling = self.segments.len();
         self.segments.push(Segment::with_capacity(capacity, deeper));
@@ -262,7 +262,7 @@ impl Table {
 
     /// Puts an entry into a segment that is being rebuilt, growing it if the halves of a split came
     /// out very uneven.
-    fn settle(&mut self, index: usize, id: Id, log: Log) {
+    fn settle(&mut self, index: usize, id: Id, log: Log<M>) {
         let Some(segment) = self.segments.get_mut(index) else {
             return;
         };
@@ -278,7 +278,7 @@ impl Table {
     }
 
     /// Takes a segment that is about to be rebuilt out of the sums.
-    fn forget(&mut self, segment: &Segment) {
+    fn forget(&mut self, segment: &Segment<M>) {
         let log_bytes: usize = segment.iter().map(|(_, log)| log.heap_bytes()).sum();
         self.len = self.len.saturating_sub(segment.len());
         self.log_bytes = self.log_bytes.saturating_sub(log_bytes);
@@ -310,6 +310,8 @@ mod tests {
     #![allow(clippy::arithmetic_side_effects)]
 
     use super::*;
+    use crate::identity::Tag;
+    use crate::limiter::stamp::Stamp;
     use crate::limiter::time::Timestamp;
     use proptest::prelude::*;
     use std::collections::HashMap;
@@ -327,12 +329,12 @@ mod tests {
         Stamp::new(Timestamp::from_millis(at).unwrap(), Tag::from_raw(tag))
     }
 
-    fn add(table: &mut Table, id: Id, stamp: Stamp, count: usize, cutoff: Cutoff) {
+    fn add(table: &mut Table<Stamp>, id: Id, stamp: Stamp, count: usize, cutoff: Cutoff) {
         table.record(id, cutoff, |log| log.push(stamp, count));
     }
 
     /// What `bytes`, `len` and the directory say must be what is there.
-    fn assert_sums(table: &Table) {
+    fn assert_sums(table: &Table<Stamp>) {
         assert_eq!(table.len, table.iter().count());
         let logs: usize = table.iter().map(|(_, log)| log.heap_bytes()).sum();
         assert_eq!(table.log_bytes, logs);
@@ -343,7 +345,7 @@ mod tests {
 
     #[test]
     fn grows_by_segments_and_stays_dense() {
-        let mut table = Table::default();
+        let mut table = Table::<Stamp>::default();
         for n in 0..200_000 {
             add(&mut table, id(n), stamp(n + 1, 0), 1, Cutoff::NEVER);
             if n > 2_000 && n % 997 == 0 {
@@ -354,18 +356,13 @@ mod tests {
         assert_sums(&table);
         assert!((0..200_000).all(|n| table.get(id(n)).unwrap().len() == 1));
         assert!((200_000..201_000).all(|n| table.get(id(n)).is_none()));
-        assert!(
-            table
-                .segments
-                .iter()
-                .all(|s| s.capacity() <= Segment::MAX_CAPACITY)
-        );
+        assert!(table.segments.iter().all(|s| s.capacity() <= MAX_CAPACITY));
         assert!(!table.is_skewed());
     }
 
     #[test]
     fn reclaims_expired_identities_instead_of_growing() {
-        let mut table = Table::default();
+        let mut table = Table::<Stamp>::default();
         for n in 0..300_000_u64 {
             let cutoff = Cutoff::from_millis(n.saturating_sub(1_000));
             add(&mut table, id(n), stamp(n + 1, 0), 1, cutoff);
@@ -381,7 +378,7 @@ mod tests {
 
     #[test]
     fn gives_memory_back_when_identities_go() {
-        let mut table = Table::default();
+        let mut table = Table::<Stamp>::default();
         for n in 0..10_000 {
             add(&mut table, id(n), stamp(1, 7), 3, Cutoff::NEVER);
         }
@@ -399,7 +396,7 @@ mod tests {
 
     #[test]
     fn evicts_the_expired_then_the_least_dangerous_and_nobody_who_is_kept() {
-        let mut table = Table::default();
+        let mut table = Table::<Stamp>::default();
         for n in 0..10_u64 {
             add(&mut table, id(n), stamp(n + 1, 0), 3, Cutoff::NEVER);
         }
@@ -416,7 +413,7 @@ mod tests {
 
     #[test]
     fn forged_ids_are_noticed_and_never_hang_or_explode() {
-        let mut table = Table::default();
+        let mut table = Table::<Stamp>::default();
         for n in 0..20_000_u64 {
             if table.is_skewed() {
                 break;
@@ -439,7 +436,7 @@ mod tests {
         fn behaves_as_a_map_of_lists(
             steps in proptest::collection::vec((0..3_000_u64, 0..3_u32, 0..4_u8), 1..4_000),
         ) {
-            let mut table = Table::default();
+            let mut table = Table::<Stamp>::default();
             let mut map: HashMap<u64, Vec<Stamp>> = HashMap::new();
             for (at, (key, tag, action)) in steps.into_iter().enumerate() {
                 let stamp = stamp(at as u64 + 1, tag);

@@ -1,0 +1,586 @@
+//! Who is on a limiter's allow list is never refused, who is on its deny list always, for as long as they are listed.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that is surprised has failed, as it should"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use redis::{Connection, Value};
+use support::{Save, Server, Verdict, command, digest, verdict, wait_for_replica, wait_until};
+
+/// What LIST says: the networks, each with how many ms are left to it, and how many emails.
+type Listed = (Vec<(String, i64)>, i64);
+
+/// Sends a line of words parted by single spaces.
+#[track_caller]
+fn send(client: &mut Connection, line: &str) -> Result<Value, String> {
+    command(client, &line.split(' ').collect::<Vec<_>>())
+}
+
+/// Sends ALLOW or DENY on the limiter `login`, as `DENY ADD 10.0.0.0/8`, and returns its number.
+#[track_caller]
+fn put(client: &mut Connection, line: &str) -> i64 {
+    let (list, rest) = line.split_once(' ').expect("a list and what to do");
+    match send(client, &format!("AUTHLIMIT.{list} login {rest}")) {
+        Ok(Value::Int(number)) => number,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+/// Asks for what is on a list of the limiter `login`.
+#[track_caller]
+fn listed(client: &mut Connection, list: &str) -> Listed {
+    let reply = send(client, &format!("AUTHLIMIT.{list} login LIST")).expect("a list");
+    let mut map: BTreeMap<String, Value> = redis::from_redis_value(reply).expect("a map");
+    assert_eq!(map.len(), 2, "{map:?}");
+    let mut field = |name| map.remove(name).expect("it is there");
+    let cidrs = redis::from_redis_value(field("cidrs")).expect("networks");
+    (
+        cidrs,
+        redis::from_redis_value(field("emails")).expect("how many"),
+    )
+}
+
+/// Sends CHECK on the limiter `login`.
+#[track_caller]
+fn check(client: &mut Connection, ip: &str, email: &str) -> Verdict {
+    verdict(client, &["AUTHLIMIT.CHECK", "login", ip, email])
+}
+
+/// Returns the word that decides an attempt on the limiter `login`: `ALLOW`, `DENY` or the rule.
+#[track_caller]
+fn decided_by(client: &mut Connection, ip: &str, email: &str) -> String {
+    verdict(client, &["AUTHLIMIT.PEEK", "login", ip, email]).rule
+}
+
+/// Starts a server with a limiter `login` that has the rule `PAIR 2/1h`.
+#[track_caller]
+fn start() -> (Server, Connection) {
+    let server = Server::start();
+    let mut client = server.connect();
+    policy(&mut client);
+    (server, client)
+}
+
+/// Makes the limiter `login` with the rule `PAIR 2/1h`.
+#[track_caller]
+fn policy(client: &mut Connection) {
+    let reply = send(client, "AUTHLIMIT.POLICY login PAIR 2/1h");
+    assert_eq!(reply, Ok(Value::Okay));
+}
+
+#[test]
+fn add_says_whether_the_entry_is_new_and_del_whether_it_was_there() {
+    let (_server, mut client) = start();
+    for list in ["ALLOW", "DENY"] {
+        for entry in ["192.0.2.0/24", "2001:db8::/32", "192.0.2.1", "bob@x.org"] {
+            assert_eq!(put(&mut client, &format!("{list} ADD {entry}")), 1);
+            assert_eq!(put(&mut client, &format!("{list} ADD {entry}")), 0);
+            assert_eq!(put(&mut client, &format!("{list} add {entry} ttl 60")), 0);
+            assert_eq!(put(&mut client, &format!("{list} DEL {entry}")), 1);
+            assert_eq!(put(&mut client, &format!("{list} del {entry}")), 0);
+        }
+        assert_eq!(listed(&mut client, list), (vec![], 0));
+    }
+}
+
+#[test]
+fn list_tells_networks_in_full_and_emails_by_number_in_both_protocols() {
+    let (server, mut resp2) = start();
+    for entry in [
+        "2001:DB8:0:0::/32",
+        "198.51.100.7",
+        "0.0.0.0/0",
+        "198.51.100.0/24",
+        "::ffff:10.0.0.0/104",
+        "bob@x.org",
+        "alice@x.org TTL 1000",
+    ] {
+        assert_eq!(put(&mut resp2, &format!("ALLOW ADD {entry}")), 1);
+    }
+    assert_eq!(put(&mut resp2, "DENY ADD 203.0.113.0/24 TTL 1000"), 1);
+    for mut client in [server.connect(), server.connect_resp3()] {
+        let (cidrs, emails) = listed(&mut client, "ALLOW");
+        let names: Vec<&str> = cidrs.iter().map(|(cidr, _)| cidr.as_str()).collect();
+        let expected = [
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "198.51.100.0/24",
+            "198.51.100.7/32",
+            "2001:db8::/32",
+        ];
+        assert_eq!(names, expected);
+        assert!(cidrs.iter().all(|(_, left)| *left == -1), "for good");
+        assert_eq!(emails, 2);
+        let (cidrs, emails) = listed(&mut client, "DENY");
+        assert_eq!(
+            (cidrs[0].0.as_str(), cidrs.len(), emails),
+            ("203.0.113.0/24", 1, 0)
+        );
+        assert!((900_000..=1_000_000).contains(&cidrs[0].1), "{cidrs:?}");
+    }
+}
+
+#[test]
+fn adding_creates_the_limiter_as_a_check_does_and_the_rest_does_not() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert_eq!(put(&mut client, "DENY DEL 10.0.0.1"), 0);
+    send(&mut client, "AUTHLIMIT.DENY login LIST").expect_err("there is none");
+    assert_eq!(send(&mut client, "EXISTS login"), Ok(Value::Int(0)));
+    assert_eq!(put(&mut client, "DENY ADD 10.0.0.1"), 1);
+    assert_eq!(decided_by(&mut client, "10.0.0.1", "a@x.org"), "DENY");
+    assert_eq!(decided_by(&mut client, "10.0.0.2", "a@x.org"), "PAIR 5/15m");
+    let off = "CONFIG SET authlimit.autocreate no";
+    assert_eq!(send(&mut client, off), Ok(Value::Okay));
+    send(&mut client, "AUTHLIMIT.DENY other ADD 10.0.0.1").expect_err("not created");
+}
+
+#[test]
+fn an_allowed_attempt_is_admitted_and_counted_nowhere() {
+    let (_server, mut client) = start();
+    put(&mut client, "ALLOW ADD 192.0.2.0/24");
+    put(&mut client, "ALLOW ADD alice@x.org");
+    let before = digest(&mut client, "login");
+    for (ip, email) in [("192.0.2.7", "bob@x.org"), ("10.0.0.1", "alice@x.org")] {
+        for _ in 0..10 {
+            let verdict = check(&mut client, ip, email);
+            assert!(verdict.allowed);
+            assert_eq!(verdict.rule, "ALLOW");
+            assert_eq!((verdict.retry_after_ms, verdict.reset_ms), (0, 0));
+        }
+    }
+    assert_eq!(digest(&mut client, "login"), before);
+    put(&mut client, "ALLOW DEL 192.0.2.0/24");
+    let verdict = check(&mut client, "192.0.2.7", "bob@x.org");
+    assert_eq!((verdict.rule.as_str(), verdict.remaining), ("PAIR 2/1h", 1));
+}
+
+#[test]
+fn whoever_is_allowed_gets_in_though_a_rule_has_locked_them() {
+    let (_server, mut client) = start();
+    send(&mut client, "AUTHLIMIT.POLICY login PAIR 2/1h LOCK 2h").unwrap();
+    while check(&mut client, "10.0.0.1", "a@x.org").allowed {}
+    put(&mut client, "ALLOW ADD 10.0.0.1");
+    assert!(check(&mut client, "10.0.0.1", "a@x.org").allowed);
+    put(&mut client, "ALLOW DEL 10.0.0.1");
+    assert!(!check(&mut client, "10.0.0.1", "a@x.org").allowed);
+}
+
+#[test]
+fn a_denied_attempt_is_refused_for_good_and_counted_nowhere() {
+    let (_server, mut client) = start();
+    put(&mut client, "DENY ADD 192.0.2.0/24");
+    put(&mut client, "DENY ADD mallory@x.org");
+    let before = digest(&mut client, "login");
+    for (ip, email) in [("192.0.2.7", "bob@x.org"), ("10.0.0.1", "mallory@x.org")] {
+        let verdict = check(&mut client, ip, email);
+        assert!(!verdict.allowed);
+        assert_eq!(verdict.rule, "DENY");
+        assert_eq!((verdict.retry_after_ms, verdict.reset_ms), (0, 0));
+    }
+    assert_eq!(digest(&mut client, "login"), before);
+    assert!(check(&mut client, "10.0.0.1", "bob@x.org").allowed);
+}
+
+#[test]
+fn the_longest_prefix_decides_in_both_families() {
+    let (_server, mut client) = start();
+    for entry in [
+        "DENY ADD 10.0.0.0/8",
+        "ALLOW ADD 10.1.0.0/16",
+        "DENY ADD 10.1.2.0/24",
+        "ALLOW ADD 10.1.2.3",
+        "ALLOW ADD 2001:db8::/32",
+        "DENY ADD 2001:db8:1::/48",
+        "ALLOW ADD 2001:db8:1:2::/64",
+        "DENY ADD 2001:db8:1:2::3",
+    ] {
+        assert_eq!(put(&mut client, entry), 1);
+    }
+    for (ip, word) in [
+        ("10.9.9.9", "DENY"),
+        ("10.1.9.9", "ALLOW"),
+        ("10.1.2.9", "DENY"),
+        ("10.1.2.3", "ALLOW"),
+        ("11.0.0.1", "PAIR 2/1h"),
+        ("2001:db8:9::1", "ALLOW"),
+        ("2001:db8:1:9::1", "DENY"),
+        ("2001:db8:1:2::9", "ALLOW"),
+        // The whole address counts, though rules group it by /64.
+        ("2001:db8:1:2::3", "DENY"),
+        ("2001:db9::1", "PAIR 2/1h"),
+        // One address, however it is written.
+        ("::ffff:10.1.2.3", "ALLOW"),
+        ("64:ff9b::10.1.2.9", "DENY"),
+    ] {
+        assert_eq!(decided_by(&mut client, ip, "a@x.org"), word, "{ip}");
+    }
+}
+
+#[test]
+fn a_network_of_all_ipv6_addresses_says_nothing_of_ipv4() {
+    let (_server, mut client) = start();
+    put(&mut client, "DENY ADD ::/0");
+    assert_eq!(decided_by(&mut client, "2001:db8::1", "a@x.org"), "DENY");
+    assert_eq!(decided_by(&mut client, "10.0.0.1", "a@x.org"), "PAIR 2/1h");
+    let mapped = decided_by(&mut client, "::ffff:10.0.0.1", "a@x.org");
+    assert_eq!(mapped, "PAIR 2/1h");
+    put(&mut client, "ALLOW ADD 0.0.0.0/0");
+    assert_eq!(decided_by(&mut client, "10.0.0.1", "a@x.org"), "ALLOW");
+    assert_eq!(decided_by(&mut client, "2001:db8::1", "a@x.org"), "DENY");
+}
+
+#[test]
+fn a_denial_wins_at_equal_length_and_between_address_and_email() {
+    let (_server, mut client) = start();
+    for entry in [
+        "ALLOW ADD 10.0.0.0/8",
+        "DENY ADD 10.0.0.0/8",
+        "DENY ADD both@x.org",
+        "ALLOW ADD both@x.org",
+        "ALLOW ADD 192.0.2.1",
+        "DENY ADD 192.0.2.2",
+        "ALLOW ADD good@x.org",
+        "DENY ADD bad@x.org",
+    ] {
+        assert_eq!(put(&mut client, entry), 1);
+    }
+    for (ip, email, word) in [
+        ("10.0.0.1", "a@x.org", "DENY"),
+        ("11.0.0.1", "both@x.org", "DENY"),
+        ("192.0.2.1", "bad@x.org", "DENY"),
+        ("192.0.2.2", "good@x.org", "DENY"),
+        ("192.0.2.1", "good@x.org", "ALLOW"),
+    ] {
+        assert_eq!(decided_by(&mut client, ip, email), word, "{ip} {email}");
+    }
+    put(&mut client, "DENY DEL 10.0.0.0/8");
+    assert_eq!(decided_by(&mut client, "10.0.0.1", "a@x.org"), "ALLOW");
+}
+
+#[test]
+fn an_email_is_listed_in_every_spelling() {
+    let (_server, mut client) = start();
+    assert_eq!(put(&mut client, "DENY ADD Alice@B\u{fc}cher.Example."), 1);
+    assert_eq!(put(&mut client, "DENY ADD alice@xn--bcher-kva.example"), 0);
+    for spelling in [
+        "alice@b\u{fc}cher.example",
+        "ALICE@B\u{dc}CHER.EXAMPLE",
+        " alice@xn--bcher-kva.example ",
+        "\u{ff41}lice@b\u{fc}cher.example",
+        "al\u{200b}ice@b\u{fc}cher.example",
+    ] {
+        assert_eq!(
+            decided_by(&mut client, "10.0.0.1", spelling),
+            "DENY",
+            "{spelling}"
+        );
+    }
+    let other = decided_by(&mut client, "10.0.0.1", "alice+tag@b\u{fc}cher.example");
+    assert_eq!(other, "PAIR 2/1h");
+    assert_eq!(put(&mut client, "DENY DEL ALICE@b\u{fc}cher.example"), 1);
+}
+
+#[test]
+fn with_plus_tags_stripped_an_email_is_listed_with_all_of_them() {
+    let (_server, mut client) = start();
+    send(
+        &mut client,
+        "AUTHLIMIT.POLICY login PAIR 2/1h PLUS-TAGS strip",
+    )
+    .unwrap();
+    put(&mut client, "DENY ADD alice+one@x.org");
+    for email in ["alice@x.org", "alice+two@x.org"] {
+        assert_eq!(decided_by(&mut client, "10.0.0.1", email), "DENY");
+    }
+}
+
+#[test]
+fn an_attempt_without_address_or_email_goes_by_what_it_has() {
+    let (_server, mut client) = start();
+    send(&mut client, "AUTHLIMIT.POLICY login ALL 9/1h").unwrap();
+    put(&mut client, "DENY ADD 0.0.0.0/0");
+    put(&mut client, "DENY ADD ::/0");
+    put(&mut client, "ALLOW ADD alice@x.org");
+    assert_eq!(decided_by(&mut client, "", ""), "ALL 9/1h");
+    assert_eq!(decided_by(&mut client, "", "alice@x.org"), "ALLOW");
+    assert_eq!(decided_by(&mut client, "10.0.0.1", ""), "DENY");
+}
+
+#[test]
+fn a_denial_for_a_time_tells_how_long_it_lasts_and_then_ends() {
+    let (_server, mut client) = start();
+    let added = Instant::now();
+    put(&mut client, "DENY ADD 192.0.2.0/24 TTL 2");
+    put(&mut client, "DENY ADD mallory@x.org TTL 2");
+    for (ip, email) in [("192.0.2.7", "a@x.org"), ("10.0.0.1", "mallory@x.org")] {
+        let mut wait = 2_000;
+        wait_until("the entry ends", || {
+            let verdict = check(&mut client, ip, email);
+            if verdict.allowed {
+                assert_eq!((verdict.rule.as_str(), verdict.remaining), ("PAIR 2/1h", 1));
+                return true;
+            }
+            assert_eq!(verdict.rule, "DENY");
+            assert_eq!(verdict.retry_after_ms, verdict.reset_ms);
+            assert!((1..=wait).contains(&verdict.retry_after_ms), "{verdict:?}");
+            wait = verdict.retry_after_ms;
+            false
+        });
+        // Both clocks are cut to whole milliseconds.
+        assert!(added.elapsed() >= Duration::from_millis(1_998));
+    }
+    assert_eq!(listed(&mut client, "DENY"), (vec![], 0));
+    assert_eq!(put(&mut client, "DENY DEL 192.0.2.0/24"), 0);
+    assert_eq!(put(&mut client, "DENY ADD mallory@x.org"), 1);
+}
+
+#[test]
+fn an_allowance_for_a_time_ends_and_makes_nobody_wait_meanwhile() {
+    let (_server, mut client) = start();
+    put(&mut client, "ALLOW ADD 192.0.2.7 TTL 1");
+    wait_until("the entry ends", || {
+        let verdict = check(&mut client, "192.0.2.7", "a@x.org");
+        assert_eq!(verdict.retry_after_ms, 0);
+        verdict.rule == "PAIR 2/1h"
+    });
+}
+
+#[test]
+fn a_wider_network_decides_again_once_the_narrower_has_ended() {
+    let (_server, mut client) = start();
+    put(&mut client, "ALLOW ADD 192.0.2.0/24");
+    put(&mut client, "DENY ADD 192.0.2.7 TTL 1");
+    assert_eq!(decided_by(&mut client, "192.0.2.7", "a@x.org"), "DENY");
+    wait_until("the narrower ends", || {
+        decided_by(&mut client, "192.0.2.7", "a@x.org") == "ALLOW"
+    });
+}
+
+#[test]
+fn adding_an_entry_again_gives_it_another_end_or_none() {
+    let (_server, mut client) = start();
+    let left = |client: &mut Connection| listed(client, "DENY").0[0].1;
+    put(&mut client, "DENY ADD 192.0.2.7 TTL 1000");
+    assert!((900_000..=1_000_000).contains(&left(&mut client)));
+    put(&mut client, "DENY ADD 192.0.2.7 TTL 5000");
+    assert!((4_900_000..=5_000_000).contains(&left(&mut client)));
+    put(&mut client, "DENY ADD 192.0.2.7");
+    assert_eq!(left(&mut client), -1);
+    let verdict = check(&mut client, "192.0.2.7", "a@x.org");
+    assert_eq!((verdict.retry_after_ms, verdict.reset_ms), (0, 0));
+    put(&mut client, "DENY ADD 192.0.2.7 TTL 315360000");
+    assert!(left(&mut client) > 315_000_000_000);
+}
+
+#[test]
+fn an_improper_entry_is_an_error_that_repeats_nothing_and_changes_nothing() {
+    let (_server, mut client) = start();
+    put(&mut client, "DENY ADD 10.0.0.1");
+    let before = digest(&mut client, "login");
+    for words in [
+        "",
+        "secret",
+        "ADD",
+        "ADD ",
+        "ADD secret",
+        "ADD 10.0.0.0/33",
+        "ADD 10.0.0.1/8",
+        "ADD 10.0.0.0/08",
+        "ADD 10.0.0.0/255.0.0.0",
+        "ADD 010.0.0.1",
+        "ADD 10.0.0.1:80",
+        "ADD 2001:db8::/129",
+        "ADD 2001:db8::1/32",
+        "ADD fe80::1%secret0",
+        "ADD ::ffff:0:0/90",
+        "ADD 10.0.0.0/",
+        "ADD /8",
+        "ADD 10.0.0.2 secret 5",
+        "ADD 10.0.0.2 TTL",
+        "ADD 10.0.0.2 TTL 0",
+        "ADD 10.0.0.2 TTL -1",
+        "ADD 10.0.0.2 TTL 1.5",
+        "ADD 10.0.0.2 TTL secret",
+        "ADD 10.0.0.2 TTL 315360001",
+        "ADD 10.0.0.2 TTL 99999999999999999999",
+        "ADD 10.0.0.2 TTL 5 secret",
+        "DEL",
+        "DEL secret",
+        "DEL 10.0.0.1 TTL 5",
+        "LIST secret",
+    ] {
+        for list in ["ALLOW", "DENY"] {
+            let line = format!("AUTHLIMIT.{list} login {words}");
+            let error = send(&mut client, &line).expect_err(words);
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+    assert_eq!(digest(&mut client, "login"), before);
+    send(&mut client, "SET text 5").unwrap();
+    let error = send(&mut client, "AUTHLIMIT.DENY text ADD 10.0.0.1").expect_err("wrong type");
+    assert!(error.starts_with("WRONGTYPE"), "{error}");
+}
+
+/// Adds ten thousand networks to both lists, a few emails, and entries that end.
+#[track_caller]
+fn fill(client: &mut Connection) {
+    let mut pipeline = redis::pipe();
+    for n in 0..10_000 {
+        let entry = match n % 4 {
+            0 => format!("2001:db8:{n:x}::/48"),
+            _ => format!("10.{}.{}.0/24", n >> 8, n & 255),
+        };
+        let name = ["AUTHLIMIT.ALLOW", "AUTHLIMIT.DENY"][n / 5_000];
+        let call = pipeline.cmd(name).arg("login").arg("ADD").arg(entry);
+        if n % 3 == 0 {
+            call.arg("TTL").arg(100_000 + n);
+        }
+    }
+    for n in 0..100 {
+        let call = pipeline.cmd("AUTHLIMIT.DENY").arg("login").arg("ADD");
+        call.arg(format!("private{n}@confidential.example"));
+    }
+    let new: Vec<i64> = pipeline.query(client).expect("they are proper");
+    assert_eq!(new, vec![1; 10_100]);
+}
+
+/// Says who decides some attempts, and how many entries there are.
+#[track_caller]
+fn decisions(client: &mut Connection) -> (Vec<String>, [usize; 2], [i64; 2]) {
+    let attempts = [
+        ("10.0.1.9", "a@x.org"),
+        ("10.39.14.1", "a@x.org"),
+        ("10.0.0.1", "a@x.org"),
+        ("2001:db8:4::1", "a@x.org"),
+        ("2001:db8:270c::1", "a@x.org"),
+        ("192.0.2.1", "Private42@Confidential.example"),
+        ("192.0.2.1", "private100@confidential.example"),
+    ];
+    let words = attempts.map(|(ip, email)| decided_by(client, ip, email));
+    let (allow, deny) = (listed(client, "ALLOW"), listed(client, "DENY"));
+    let networks = [allow.0.len(), deny.0.len()];
+    (words.to_vec(), networks, [allow.1, deny.1])
+}
+
+/// What the lists that `fill` makes decide.
+fn expected() -> (Vec<String>, [usize; 2], [i64; 2]) {
+    let rule = "PAIR 2/1h";
+    let words = ["ALLOW", "DENY", rule, "ALLOW", "DENY", "DENY", rule];
+    (words.map(str::to_owned).to_vec(), [5_000, 5_000], [0, 100])
+}
+
+/// Checks that neither files nor log hold any email of the lists.
+#[track_caller]
+fn holds_no_email(server: &Server) {
+    for part in ["rivate4", "onfidential"] {
+        assert!(!server.grep_files(part.as_bytes()), "{part} is in a file");
+        assert!(!server.grep_log(part.as_bytes()), "{part} is in the log");
+    }
+}
+
+#[test]
+fn ten_thousand_networks_decide_as_a_few_do() {
+    let (_server, mut client) = start();
+    fill(&mut client);
+    assert_eq!(decisions(&mut client), expected());
+}
+
+#[test]
+fn lists_are_the_same_after_a_restart_from_an_rdb_file() {
+    let (mut server, mut client) = start();
+    fill(&mut client);
+    let before = digest(&mut client, "login");
+    server.restart(Save::Yes);
+    let mut client = server.connect();
+    assert_eq!(digest(&mut client, "login"), before);
+    assert_eq!(decisions(&mut client), expected());
+    holds_no_email(&server);
+}
+
+#[test]
+fn lists_are_the_same_after_a_restart_from_an_aof_rewritten_or_not() {
+    for preamble in ["yes", "no"] {
+        for rewritten in [false, true] {
+            let mut server = Server::builder()
+                .arg("appendonly", "yes")
+                .arg("aof-use-rdb-preamble", preamble)
+                .arg("auto-aof-rewrite-percentage", "0")
+                .start();
+            let mut client = server.connect();
+            policy(&mut client);
+            fill(&mut client);
+            if rewritten {
+                server.rewrite_aof();
+            }
+            // What comes after the rewrite is kept as well.
+            put(&mut client, "DENY ADD 172.16.0.0/12");
+            put(&mut client, "DENY DEL 172.16.0.0/12");
+            let before = digest(&mut client, "login");
+            server.restart(Save::No);
+            let mut client = server.connect();
+            assert_eq!(
+                digest(&mut client, "login"),
+                before,
+                "{preamble} {rewritten}"
+            );
+            assert_eq!(decisions(&mut client), expected());
+            holds_no_email(&server);
+        }
+    }
+}
+
+#[test]
+fn lists_are_the_same_on_a_replica_whenever_it_joins() {
+    let (primary, mut client) = start();
+    let early = Server::builder().replica_of(&primary).start();
+    wait_for_replica(&primary, &early);
+    fill(&mut client);
+    let late = Server::builder().replica_of(&primary).start();
+    put(&mut client, "DENY ADD 172.16.0.0/12 TTL 1000");
+    put(&mut client, "DENY DEL 10.39.15.0/24");
+    put(&mut client, "ALLOW ADD 10.0.1.0/24");
+    put(&mut client, "DENY DEL PRIVATE7@confidential.example");
+    let before = digest(&mut client, "login");
+    for replica in [&early, &late] {
+        wait_for_replica(&primary, replica);
+        let mut client = replica.connect();
+        assert_eq!(digest(&mut client, "login"), before);
+        assert_eq!(decided_by(&mut client, "172.16.0.1", "a@x.org"), "DENY");
+        let email = "private7@confidential.example";
+        assert_eq!(decided_by(&mut client, "192.0.2.1", email), "PAIR 2/1h");
+    }
+}
+
+#[test]
+fn a_change_of_policy_keeps_the_lists() {
+    let (_server, mut client) = start();
+    put(&mut client, "DENY ADD 10.0.0.0/8 TTL 1000");
+    put(&mut client, "ALLOW ADD alice@x.org");
+    send(&mut client, "AUTHLIMIT.POLICY login IP 9/1h IPV6-PREFIX 48").unwrap();
+    assert_eq!(decided_by(&mut client, "10.0.0.1", "b@x.org"), "DENY");
+    assert_eq!(decided_by(&mut client, "11.0.0.1", "alice@x.org"), "ALLOW");
+}
+
+#[test]
+fn removing_an_entry_that_has_ended_leaves_primary_and_replica_the_same() {
+    let (primary, mut client) = start();
+    let replica = Server::builder().replica_of(&primary).start();
+    wait_for_replica(&primary, &replica);
+    put(&mut client, "DENY ADD 10.0.0.1 TTL 1");
+    wait_until("the entry ends", || {
+        listed(&mut client, "DENY").0.is_empty()
+    });
+    assert_eq!(put(&mut client, "DENY DEL 10.0.0.1"), 0);
+    wait_for_replica(&primary, &replica);
+    let on_replica = digest(&mut replica.connect(), "login");
+    assert_eq!(digest(&mut client, "login"), on_replica);
+}
