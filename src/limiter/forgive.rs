@@ -86,11 +86,14 @@ impl Limiter {
                 Subject::Pair => pair,
                 Subject::All | Subject::Device => None,
             };
-            let Some(id) = id else { continue };
-            let was_live = table.is_live(id, at);
+            // What no longer counts stays to be reclaimed: it may be gone from a copy already, and
+            // clearing it is nothing to replicate.
+            let Some(id) = id.filter(|id| table.remembers(*id, at)) else {
+                continue;
+            };
             table.logs.remove(id);
-            let was_locked = table.locks.remove(id);
-            cleared = cleared.saturating_add(usize::from(was_live || was_locked));
+            table.locks.remove(id);
+            cleared = cleared.saturating_add(1);
         }
         if cleared > 0 {
             self.ledger.advance(at);
