@@ -227,6 +227,9 @@ impl Limiter {
     fn add_to_totals(&mut self, judgement: &Judgement) {
         let rules = self.policy.rules().iter().zip(&mut self.totals);
         for (index, (rule, totals)) in rules.enumerate() {
+            if !judgement.concerned.contains(index) {
+                continue;
+            }
             let refuses = judgement.refusing.contains(index);
             let total = match (rule.enforcement(), refuses) {
                 (Enforcement::Enforced, true) => &mut totals.refused,

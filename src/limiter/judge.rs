@@ -91,6 +91,8 @@ impl RuleSet {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
+    /// The rules that the attempt concerns.
+    pub(crate) concerned: RuleSet,
     /// The rules that refused, those in shadow among them.
     pub(crate) refusing: RuleSet,
     /// The rules with a lock that refused because their limit is reached rather than because they
@@ -284,6 +286,7 @@ pub(crate) fn judge(
     now: Timestamp,
     purpose: Purpose,
 ) -> Judgement {
+    let mut concerned = RuleSet::default();
     let (mut refusing, mut tripping) = (RuleSet::default(), RuleSet::default());
     let (mut refused_by, mut admitted_by, mut shadow) = (None, None, None);
     let mut longest_wait = Millis::ZERO;
@@ -291,6 +294,7 @@ pub(crate) fn judge(
         let Some(standing) = Standing::of(policy, ledger, index, party, ids, now) else {
             continue;
         };
+        concerned.insert(index);
         let mut before = standing.before();
         let figures = match purpose {
             Purpose::Count => standing.after(),
@@ -334,6 +338,7 @@ pub(crate) fn judge(
     };
     Judgement {
         verdict,
+        concerned,
         refusing,
         tripping,
     }

@@ -123,6 +123,14 @@ fn a_lock_that_is_over_stays_so() {
     assert_eq!(both.primary.totals()[0].locks, 2);
 }
 
+#[test]
+fn a_rule_that_an_attempt_does_not_concern_has_not_admitted_it() {
+    let mut both = Both::new("IP 5/1s DEVICE 5/1s");
+    both.check(1, 0);
+    let allowed: Vec<_> = both.primary.totals().iter().map(|t| t.allowed).collect();
+    assert_eq!(allowed, [1, 0]);
+}
+
 const POLICIES: [&str; 5] = [
     "IP 3/100ms LOCK 50ms..1s PAIR 2/1s LOCK 100ms",
     "EMAIL 2/100ms SHADOW LOCK 100ms EMAIL 5/1s COUNT-DENIED LOCK 20ms..1s IP 2/300ms",
