@@ -67,7 +67,7 @@ pub enum ChunkError {
     /// The ids are not what hashing makes.
     #[error("the identities of a chunk are not keyed hashes")]
     Skewed,
-    /// A lock of a rule that has none, or without end.
+    /// A lock of a rule that has none, without end, or from after the limiter's newest time.
     #[error("a chunk has a lock that no rule of the policy makes")]
     ForeignLock,
     /// List entries that are none.
@@ -251,6 +251,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::load_logs`].
     pub(crate) fn load_locks(&mut self, table: usize, chunk: &[u8]) -> Result<(), ChunkError> {
+        let newest = self.newest;
         let table = self.tables.get_mut(table).ok_or(ChunkError::ForeignTable)?;
         let (records, rest) = chunk.as_chunks::<LOCK_RECORD>();
         if !rest.is_empty() {
@@ -258,7 +259,8 @@ impl Ledger {
         }
         for record in records {
             let (id, rule, state) = read_lock(record).ok_or(ChunkError::ForeignLock)?;
-            if rule >= table.needs.locks {
+            // It begins when its rule refuses, and no later.
+            if rule >= table.needs.locks || state.until > newest.plus(state.length) {
                 return Err(ChunkError::ForeignLock);
             }
             table.locks.put(id, rule, state, |_, _| false);

@@ -131,6 +131,27 @@ fn a_rule_that_an_attempt_does_not_concern_has_not_admitted_it() {
     assert_eq!(allowed, [1, 0]);
 }
 
+#[test]
+fn a_lock_that_begins_in_the_future_is_refused() {
+    let mut both = Both::new("IP 1/1s LOCK 100ms");
+    both.check(1, 0);
+    both.check(1, 1);
+    let (part, chunk) = both
+        .primary
+        .chunks()
+        .find(|(part, _)| matches!(part, Part::Locks(_)))
+        .unwrap();
+    let mut later = Limiter::from_genesis(both.primary.genesis()).unwrap();
+    let mut forged = chunk.clone();
+    let until = at(102).as_millis();
+    forged[10..18].copy_from_slice(&until.to_le_bytes());
+    assert_eq!(
+        later.load_chunk(part, &forged),
+        Err(ChunkError::ForeignLock)
+    );
+    later.load_chunk(part, &chunk).unwrap();
+}
+
 const POLICIES: [&str; 5] = [
     "IP 3/100ms LOCK 50ms..1s PAIR 2/1s LOCK 100ms",
     "EMAIL 2/100ms SHADOW LOCK 100ms EMAIL 5/1s COUNT-DENIED LOCK 20ms..1s IP 2/300ms",
