@@ -167,7 +167,7 @@ impl Limiter {
             }
             let newcomer = ids.get(index).filter(|id| table.logs.get(*id).is_none());
             let evictee = newcomer.and_then(|newcomer| {
-                let is_locked = |id| table.locks.has(id);
+                let is_locked = |id| table.remembers_lock(id, at);
                 table.logs.evictee(newcomer, table.cutoff(at), is_locked)
             });
             if let (Some(id), Ok(table)) = (evictee, u8::try_from(index)) {

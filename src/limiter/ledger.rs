@@ -90,8 +90,13 @@ impl LogTable {
 
     /// Whether some attempt on `id` still counts at `now`, or something may depend on a lock of it.
     pub(crate) fn remembers(&self, id: Id, now: Timestamp) -> bool {
+        self.is_live(id, now) || self.remembers_lock(id, now)
+    }
+
+    /// Whether something may still depend on a lock of `id` at `now`.
+    pub(crate) fn remembers_lock(&self, id: Id, now: Timestamp) -> bool {
         let mut locks = self.locks.of(id);
-        self.is_live(id, now) || locks.any(|(_, state)| !self.is_over(id, state, now))
+        locks.any(|(_, state)| !self.is_over(id, state, now))
     }
 
     /// Whether nothing depends on this lock of `id` any more: it is as good as gone at once, and taken

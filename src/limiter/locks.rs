@@ -78,11 +78,6 @@ impl Locks {
         entry.saturating_mul(self.len()).saturating_mul(3) / 2
     }
 
-    /// Whether some rule remembers `id`.
-    pub(crate) fn has(&self, id: Id) -> bool {
-        self.of(id).next().is_some()
-    }
-
     /// What each rule that remembers `id` does of it.
     pub(crate) fn of(&self, id: Id) -> impl Iterator<Item = (u8, &LockState)> {
         let of_id = (Bound::Included((id, 0)), Bound::Included((id, u8::MAX)));

@@ -152,6 +152,27 @@ fn a_lock_that_begins_in_the_future_is_refused() {
     later.load_chunk(part, &chunk).unwrap();
 }
 
+#[test]
+fn a_lock_that_is_over_keeps_nobody_from_making_room() {
+    let mut limiter = Both::new("IP 1/100ms LOCK 100ms CAPACITY 2").primary;
+    let mut check = |ip: &[u8], millis| {
+        let attempt = limiter.attempt(&Received { ip, ..received(1) }).unwrap();
+        limiter.check(&attempt, at(millis), Capacity::nearest(u32::MAX), |_| {});
+        limiter.usage().next().unwrap().identities
+    };
+    let mut held = 0;
+    for ip in [b"192.0.2.1", b"192.0.2.2", b"192.0.2.3", b"192.0.2.4"] {
+        check(ip, 0);
+        held = check(ip, 1);
+    }
+    assert_eq!(held, 4, "nobody who is locked goes");
+    assert_eq!(
+        check(b"192.0.2.5", 10_000),
+        4,
+        "one whose lock is over does"
+    );
+}
+
 const POLICIES: [&str; 5] = [
     "IP 3/100ms LOCK 50ms..1s PAIR 2/1s LOCK 100ms",
     "EMAIL 2/100ms SHADOW LOCK 100ms EMAIL 5/1s COUNT-DENIED LOCK 20ms..1s IP 2/300ms",
