@@ -45,10 +45,11 @@ fn fold_once(text: &str) -> String {
     NFKC.normalize(&folded).into_owned()
 }
 
-/// Whether a character is left out: zero-width and other default-ignorable ones as NFKC_Casefold has it, and
-/// white space, which hands and clipboards put into an email.
+/// Whether a character is left out: zero-width and other default-ignorable ones as NFKC_Casefold has it; white
+/// space, which hands and clipboards put into an email; and control characters (General_Category Cc), which the
+/// trimming of some languages takes for white space, so that an application may find the same account without them.
 pub(super) fn is_removed(c: char) -> bool {
-    IGNORABLE.contains(c) || WHITE_SPACE.contains(c)
+    c.is_control() || IGNORABLE.contains(c) || WHITE_SPACE.contains(c)
 }
 
 #[cfg(test)]
@@ -94,7 +95,7 @@ mod tests {
             ("＋﹢⁺", "+++"),
             ("．", "."),
             ("\u{fdfa}", "صلىاللهعليهوسلم"),
-            ("\0\u{1}\u{7f}", "\0\u{1}\u{7f}"),
+            ("a\0\u{1}\u{1f}\u{7f}\u{80}\u{9f}b", "ab"),
             ("", ""),
         ];
         for (text, expected) in cases {
@@ -112,7 +113,7 @@ mod tests {
             let changed = once != text;
             assert_eq!(
                 changed,
-                changes.contains(c) || WHITE_SPACE.contains(c),
+                changes.contains(c) || WHITE_SPACE.contains(c) || c.is_control(),
                 "{c:?}"
             );
             if changed {

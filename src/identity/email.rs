@@ -50,8 +50,8 @@ impl<'a> CanonicalEmail<'a> {
     /// behind any amount of such padding, and each amount would be a fresh identity here. Otherwise:
     ///
     /// 1. The whole is folded: NFKC_Casefold (The Unicode Standard, section 3.13), which ignores case,
-    ///    compatibility forms and default-ignorable characters, and all White_Space left out. For ASCII that is:
-    ///    lower case without white space.
+    ///    compatibility forms and default-ignorable characters, and all white space and control characters left
+    ///    out. For ASCII that is: lower case without those.
     /// 2. It is split at its last `@`. Without one, all of it is a local part.
     /// 3. The local part, in NFC, loses its plus-tag as `plus_tags` says, `@` or not.
     /// 4. The domain becomes its ASCII form by UTS 46 if it has one, and loses its trailing dots (more than one is
@@ -147,17 +147,17 @@ fn unicode(text: &str, plus_tags: PlusTags) -> String {
     canonical
 }
 
-/// The local part up to its first `+`, or all of it if tags are kept or nothing but white space would be left.
+/// The local part up to its first `+`, or all of it if tags are kept or nothing would be left of it.
 fn without_tag(local: &str, plus_tags: PlusTags) -> &str {
     match (plus_tags, local.split_once('+')) {
-        (PlusTags::Strip, Some((mailbox, _))) if !mailbox.bytes().all(is_white_space) => mailbox,
+        (PlusTags::Strip, Some((mailbox, _))) if !mailbox.bytes().all(is_removed) => mailbox,
         _ => local,
     }
 }
 
-/// The ASCII characters of Unicode's White_Space: with U+000B, which the standard library's own test leaves out.
-fn is_white_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r')
+/// Whether an ASCII character is left out: white space and control characters, as [`casefold`] has it.
+fn is_removed(byte: u8) -> bool {
+    byte == b' ' || byte.is_ascii_control()
 }
 
 /// Up to [`MAX_NORMALISED_BYTES`] of folded ASCII, on the stack.
@@ -174,9 +174,9 @@ impl AsciiText {
         len: 0,
     };
 
-    /// Appends a text in lower case and without its white space; `None` if it does not fit.
+    /// Appends a text in lower case and without what is left out; `None` if it does not fit.
     fn push_folded(&mut self, text: &str) -> Option<()> {
-        for byte in text.bytes().filter(|&byte| !is_white_space(byte)) {
+        for byte in text.bytes().filter(|&byte| !is_removed(byte)) {
             *self.bytes.get_mut(self.len)? = byte.to_ascii_lowercase();
             self.len = self.len.saturating_add(1);
         }

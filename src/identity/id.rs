@@ -236,7 +236,7 @@ mod tests {
             address_id("0.0.0.0"),
             address_id("::"),
             email_id(b""),
-            email_id(b"\0\0\0\0"),
+            email_id(b"0000"),
             email_id(b"a"),
             email_id(&long),
             secret().pair_id(Id(0), Id(0)),

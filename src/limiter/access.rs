@@ -164,16 +164,14 @@ impl AccessLists {
         Ok(!before.is_ahead_of(now))
     }
 
-    /// Whether an entry is on a list at `now`.
-    #[must_use]
-    pub fn is_on(&self, list: List, entry: &Entry, now: Timestamp) -> bool {
-        self.standing(entry).live(list, now).is_some()
-    }
-
-    /// Takes an entry off a list; returns whether it was there at `now`.
+    /// Takes an entry off a list; returns whether it was there at `now`. One that had expired is left to be
+    /// reclaimed: a copy of the lists whose time is behind still has it, and is told of nothing.
     pub fn remove(&mut self, list: List, entry: &Entry, now: Timestamp) -> bool {
-        self.set(list, *entry, Deadline::NOT_LISTED)
-            .is_ahead_of(now)
+        let is_there = self.standing(entry).live(list, now).is_some();
+        if is_there {
+            self.set(list, *entry, Deadline::NOT_LISTED);
+        }
+        is_there
     }
 
     /// What the lists say of an attempt by `ip` on `email` at `now`, if anything.

@@ -8,9 +8,9 @@
 //! | 4 | n, the number of marks, at least 1 |
 //! | 8 n or 16 n | the marks, oldest first |
 //!
-//! The mark of an attempt is its stamp: 42 bits of time above 22 bits of tag. That of a subject which
-//! counts different emails or addresses is the time (8 bytes) and the other party's id (8). Times are
-//! in milliseconds since the Unix epoch.
+//! The mark of an attempt is its stamp: 42 bits of time, in milliseconds since the Unix epoch, above
+//! 22 bits of tag. That of a subject which counts different emails or addresses is the stamp of the
+//! last attempt (8 bytes; its tag is 0 if there were several) and the other party's id (8).
 //!
 //! A log too long for one chunk goes on in the next, in a record with the same id. A lock:
 //!
@@ -70,7 +70,7 @@ pub enum ChunkError {
     /// The ids are not what hashing makes.
     #[error("the identities of a chunk are not keyed hashes")]
     Skewed,
-    /// A lock of a rule that has none, or without end.
+    /// A lock of a rule that has none, without end, or from after the limiter's newest time.
     #[error("a chunk has a lock that no rule of the policy makes")]
     ForeignLock,
     /// List entries that are none.
@@ -230,6 +230,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::load_logs`].
     pub(crate) fn load_locks(&mut self, table: usize, chunk: &[u8]) -> Result<(), ChunkError> {
+        let newest = self.newest;
         let table = self.tables.get_mut(table).ok_or(ChunkError::ForeignTable)?;
         let (records, rest) = chunk.as_chunks::<LOCK_RECORD>();
         if !rest.is_empty() {
@@ -237,7 +238,8 @@ impl Ledger {
         }
         for record in records {
             let (id, rule, state) = read_lock(record).ok_or(ChunkError::ForeignLock)?;
-            if rule >= table.needs.locks {
+            // It begins when its rule refuses, and no later.
+            if rule >= table.needs.locks || state.until > newest.plus(state.length) {
                 return Err(ChunkError::ForeignLock);
             }
             table.locks.put(id, rule, state, |_, _| false);

@@ -168,7 +168,7 @@ impl Limiter {
             }
             let newcomer = ids.get(index).filter(|id| table.logs.get(*id).is_none());
             let evictee = newcomer.and_then(|newcomer| {
-                let is_locked = |id| table.is_locked(id, at);
+                let is_locked = |id| table.remembers_lock(id, at);
                 table.logs.evictee(newcomer, table.cutoff(at), is_locked)
             });
             if let (Some(id), Ok(table)) = (evictee, u8::try_from(index)) {
@@ -205,12 +205,14 @@ impl Limiter {
     fn add_to_totals(&mut self, judgement: &Judgement) {
         let rules = self.policy.rules().iter().zip(&mut self.totals);
         for (index, (rule, totals)) in rules.enumerate() {
+            if !judgement.concerned.contains(index) {
+                continue;
+            }
             let refuses = judgement.refusing.contains(index);
-            let concerned = judgement.concerned.contains(index);
             let total = match (rule.enforcement(), refuses) {
                 (Enforcement::Enforced, true) => &mut totals.refused,
                 (Enforcement::Shadow, true) => &mut totals.shadow_refused,
-                (_, false) if concerned && judgement.verdict.allowed => &mut totals.allowed,
+                (_, false) if judgement.verdict.allowed => &mut totals.allowed,
                 (_, false) => continue,
             };
             *total = total.saturating_add(1);

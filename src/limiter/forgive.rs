@@ -86,14 +86,14 @@ impl Limiter {
                 Subject::Pair => pair,
                 Subject::All | Subject::Device => None,
             };
-            let Some(id) = id else { continue };
-            // What counts no longer is left for reclaiming: removed here only, it would still be
-            // there on a replica.
-            if table.is_live(id, at) || table.is_locked(id, at) {
-                table.logs.remove(id);
-                table.locks.remove(id);
-                cleared = cleared.saturating_add(1);
-            }
+            // What no longer counts stays to be reclaimed: it may be gone from a copy already, and
+            // clearing it is nothing to replicate.
+            let Some(id) = id.filter(|id| table.remembers(*id, at)) else {
+                continue;
+            };
+            table.logs.remove(id);
+            table.locks.remove(id);
+            cleared = cleared.saturating_add(1);
         }
         if cleared > 0 {
             self.ledger.advance(at);

@@ -153,7 +153,7 @@ impl<'a> Standing<'a> {
             first,
             used: u32::try_from(len.saturating_sub(first)).unwrap_or(u32::MAX),
             units,
-            lock: ledger.lock_state(place, ids).copied(),
+            lock: ledger.lock_state(place, ids, now).copied(),
             now,
         })
     }

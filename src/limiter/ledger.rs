@@ -55,17 +55,28 @@ impl LogTable {
         log.is_some_and(|log| log.first_after(cutoff) < log.len())
     }
 
-    /// Whether some rule has shut `id` at `now`, or remembers that it has.
-    pub(crate) fn is_locked(&self, id: Id, now: Timestamp) -> bool {
-        let mut locks = self.locks.of(id);
-        locks.any(|state| !locks::is_over(state, now, self.is_live(id, now)))
-    }
-
     /// The locks that something may still depend on at `now`.
     pub(crate) fn live_locks(&self, now: Timestamp) -> impl Iterator<Item = (Id, u8, &LockState)> {
         self.locks
             .iter()
-            .filter(move |(id, _, state)| !locks::is_over(state, now, self.is_live(*id, now)))
+            .filter(move |(id, _, state)| !self.is_over(*id, state, now))
+    }
+
+    /// Whether some attempt on `id` still counts at `now`, or something may depend on a lock of it.
+    pub(crate) fn remembers(&self, id: Id, now: Timestamp) -> bool {
+        self.is_live(id, now) || self.remembers_lock(id, now)
+    }
+
+    /// Whether something may still depend on a lock of `id` at `now`.
+    pub(crate) fn remembers_lock(&self, id: Id, now: Timestamp) -> bool {
+        let mut locks = self.locks.of(id);
+        locks.any(|(_, state)| !self.is_over(id, state, now))
+    }
+
+    /// Whether nothing depends on this lock of `id` any more: it is as good as gone at once, and taken
+    /// out later.
+    fn is_over(&self, id: Id, state: &LockState, now: Timestamp) -> bool {
+        locks::is_over(state, now, || self.is_live(id, now))
     }
 }
 
@@ -208,9 +219,7 @@ impl Ledger {
             return;
         };
         let mut locks = std::mem::take(&mut table.locks);
-        locks.put(id, rule, state, |id, state| {
-            locks::is_over(state, at, table.is_live(id, at))
-        });
+        locks.put(id, rule, state, |id, state| table.is_over(id, state, at));
         table.locks = locks;
     }
 
@@ -253,13 +262,20 @@ impl Ledger {
             .get(ids.get(place.table)?)
     }
 
-    /// What the rule at `place` remembers of having shut the identity.
-    pub(crate) fn lock_state(&self, place: Place, ids: &Identities) -> Option<&LockState> {
+    /// What the rule at `place` remembers at `now` of having shut the identity.
+    pub(crate) fn lock_state(
+        &self,
+        place: Place,
+        ids: &Identities,
+        now: Timestamp,
+    ) -> Option<&LockState> {
         let table = self.tables.get(place.table)?;
         if table.locks.is_empty() {
             return None;
         }
-        table.locks.get(ids.get(place.table)?, place.lock?)
+        let id = ids.get(place.table)?;
+        let state = table.locks.get(id, place.lock?)?;
+        (!table.is_over(id, state, now)).then_some(state)
     }
 
     /// As [`Ledger::lock_state`] for rule number `rule`, to change.

@@ -217,18 +217,17 @@ impl Limiter {
         mut emit: impl FnMut(&Effect),
     ) -> bool {
         let at = self.read_clock(clock, &mut emit);
-        // One that has ended is left for reclaiming: removed here only, it would still be there on a
-        // replica.
-        let was_there = self.access.is_on(list, &entry, at);
-        if was_there {
+        let removed = self.access.remove(list, &entry, at);
+        if removed {
+            let expires = None;
             let entry = Listing {
                 list,
                 entry,
-                expires: None,
+                expires,
             };
-            self.carry_out(Effect::ListRemove { entry }, &mut emit);
+            emit(&Effect::ListRemove { entry });
         }
-        was_there
+        removed
     }
 
     /// The lists, and the ledger's time, by which entries end.

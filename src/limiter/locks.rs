@@ -78,10 +78,10 @@ impl Locks {
         entry.saturating_mul(self.len()).saturating_mul(3) / 2
     }
 
-    /// What the rules remember of `id`.
-    pub(crate) fn of(&self, id: Id) -> impl Iterator<Item = &LockState> {
+    /// What each rule that remembers `id` does of it.
+    pub(crate) fn of(&self, id: Id) -> impl Iterator<Item = (u8, &LockState)> {
         let of_id = (Bound::Included((id, 0)), Bound::Included((id, u8::MAX)));
-        self.0.range(of_id).map(|(_, state)| state)
+        self.0.range(of_id).map(|((_, rule), state)| (*rule, state))
     }
 
     /// What rule number `rule` remembers of `id`.
@@ -117,14 +117,12 @@ impl Locks {
         self.0.insert((id, rule), state);
     }
 
-    /// Forgets all locks of `id`; returns whether there were any.
-    pub(crate) fn remove(&mut self, id: Id) -> bool {
-        let of_id = (Bound::Included((id, 0)), Bound::Included((id, u8::MAX)));
-        let keys: Vec<_> = self.0.range(of_id).map(|(key, _)| *key).collect();
-        for key in &keys {
-            self.0.remove(key);
+    /// Forgets all locks of `id`.
+    pub(crate) fn remove(&mut self, id: Id) {
+        let rules: Vec<_> = self.of(id).map(|(rule, _)| rule).collect();
+        for rule in rules {
+            self.0.remove(&(id, rule));
         }
-        !keys.is_empty()
     }
 
     /// Forgets the locks of all rules from number `rules` on.
@@ -143,8 +141,12 @@ impl Locks {
 /// Whether a lock has nothing more to say at `now`: it is open, its strike forgotten, and the rule
 /// would trip as if it never had. An unarmed rule must be remembered while `log_is_live`, the identity's
 /// log holding something that counts, since it may refuse without tripping till then.
-pub(crate) fn is_over(state: &LockState, now: Timestamp, log_is_live: bool) -> bool {
-    !state.is_remembered(now) && (state.armed || !log_is_live)
+pub(crate) fn is_over(
+    state: &LockState,
+    now: Timestamp,
+    log_is_live: impl FnOnce() -> bool,
+) -> bool {
+    !state.is_remembered(now) && (state.armed || !log_is_live())
 }
 
 #[cfg(test)]
@@ -212,14 +214,14 @@ mod tests {
     fn a_lock_is_over_once_nothing_depends_on_it() {
         let lock = lock("100ms");
         let unarmed = trip(lock, None, at(0)).unwrap();
-        assert!(!is_over(&unarmed, at(199), false));
-        assert!(!is_over(&unarmed, at(200), true));
-        assert!(is_over(&unarmed, at(200), false));
+        assert!(!is_over(&unarmed, at(199), || false));
+        assert!(!is_over(&unarmed, at(200), || true));
+        assert!(is_over(&unarmed, at(200), || false));
         let armed = LockState {
             armed: true,
             ..unarmed
         };
-        assert!(is_over(&armed, at(200), true));
+        assert!(is_over(&armed, at(200), || true));
     }
 
     #[test]
@@ -230,7 +232,7 @@ mod tests {
             let now = at(n * 10);
             // Ids in an order that has nothing to do with time.
             let id = Id::from_raw(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            locks.put(id, 0, state, |_, state| is_over(state, now, false));
+            locks.put(id, 0, state, |_, state| is_over(state, now, || false));
         }
         assert!(locks.len() < 100, "{} locks for 20 live", locks.len());
     }

@@ -169,9 +169,9 @@ impl<M: Mark> Log<M> {
         self.drop_before(self.len().saturating_sub(count));
     }
 
-    /// Whether there is a mark with `key` at or after index `first`.
-    pub(crate) fn holds(&self, key: M::Key, first: usize) -> bool {
-        self.iter_from(first).any(|mark| mark.key() == key)
+    /// The oldest mark with `key` at or after index `first`.
+    pub(crate) fn find(&self, key: M::Key, first: usize) -> Option<M> {
+        self.iter_from(first).find(|mark| mark.key() == key)
     }
 
     /// How many bytes it holds beside its slot.

@@ -90,10 +90,11 @@ impl Logs {
                 });
             }
             Self::Parties(table) => {
-                let sighting = Sighting::new(at, other_party(subject, party));
+                let sighting = Sighting::new(at, party.tag, other_party(subject, party));
                 table.record(id, cutoff, |log| {
+                    let earlier = log.find(sighting.key(), 0);
                     log.remove(sighting.key(), 0, usize::MAX);
-                    log.push(sighting, 1);
+                    log.push(sighting.after(earlier), 1);
                     log.keep_newest(longest);
                 });
             }
@@ -101,7 +102,8 @@ impl Logs {
     }
 
     /// Takes the newest `at_most` attempts like `party`'s that `cutoff` has not passed from the log
-    /// of `id`, or the sighting of the other party; returns how many there were.
+    /// of `id`, or the sighting of the other party if all of it was by such attempts; returns how
+    /// many there were.
     pub(crate) fn forgive(
         &mut self,
         subject: Subject,
@@ -112,7 +114,15 @@ impl Logs {
     ) -> usize {
         match self {
             Self::Attempts(table) => table.forgive(id, party.tag, at_most, cutoff),
-            Self::Parties(table) => table.forgive(id, other_party(subject, party), at_most, cutoff),
+            Self::Parties(table) => {
+                let other = other_party(subject, party);
+                let seen = table.get(id).and_then(|log| log.find(other, 0));
+                if seen.is_some_and(|sighting| sighting.is_only_by(party.tag)) {
+                    table.forgive(id, other, at_most, cutoff)
+                } else {
+                    0
+                }
+            }
         }
     }
 
@@ -167,7 +177,7 @@ impl LogRef<'_> {
     pub(crate) fn has_seen(self, other: Id, first: usize) -> bool {
         match self {
             Self::Attempts(_) => false,
-            Self::Parties(log) => log.holds(other, first),
+            Self::Parties(log) => log.find(other, first).is_some(),
         }
     }
 }

@@ -48,6 +48,8 @@ mod series;
 mod stamp;
 mod state;
 mod table;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use access::{AccessLists, Entry, List, ListFull, Listed, Listing};

@@ -104,18 +104,39 @@ impl Mark for Stamp {
 /// admitted beyond the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sighting {
-    /// When it was seen last, in milliseconds since the Unix epoch; 0 in a vacant place.
-    at_millis: u64,
+    /// When it was seen last, and by which tag if always by the same one.
+    last: Stamp,
     other: Id,
 }
 
 impl Sighting {
-    /// That `other` was seen at `at`.
-    pub(crate) const fn new(at: Timestamp, other: Id) -> Self {
+    /// Stands for several tags. That an attempt has it by chance, one in four million, only means
+    /// that this sighting is not forgiven.
+    const SEVERAL: Tag = Tag::from_raw(0);
+
+    /// That `other` was seen at `at`, by an attempt with `tag`.
+    pub(crate) const fn new(at: Timestamp, tag: Tag, other: Id) -> Self {
         Self {
-            at_millis: at.as_millis(),
+            last: Stamp::new(at, tag),
             other,
         }
+    }
+
+    /// The same party seen once more. A sighting by two spellings of one email is neither's to
+    /// forgive: whoever owns one of them would otherwise get back what was spent on the other.
+    pub(crate) fn after(self, earlier: Option<Self>) -> Self {
+        match earlier {
+            Some(earlier) if earlier.last.tag() != self.last.tag() => Self {
+                last: Stamp::new(self.at(), Self::SEVERAL),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// Whether it was always by attempts with `tag`.
+    pub(crate) fn is_only_by(self, tag: Tag) -> bool {
+        tag != Self::SEVERAL && self.last.tag() == tag
     }
 }
 
@@ -124,14 +145,14 @@ impl Mark for Sighting {
     type Inline = [Self; 1];
 
     const VACANT: Self = Self {
-        at_millis: 0,
+        last: Stamp::VACANT,
         other: Id::from_raw(0),
     };
     const NONE_INLINE: [Self; 1] = [Self::VACANT];
     const BYTES: usize = 16;
 
     fn at(self) -> Timestamp {
-        Timestamp::from_millis(self.at_millis).unwrap_or(Timestamp::MIN)
+        self.last.at()
     }
 
     fn key(self) -> Id {
@@ -139,15 +160,15 @@ impl Mark for Sighting {
     }
 
     fn write(self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.at_millis.to_le_bytes());
+        self.last.write(bytes);
         bytes.extend(self.other.raw().to_le_bytes());
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (at, other) = bytes.split_first_chunk()?;
-        let at = Timestamp::from_millis(u64::from_le_bytes(*at))?;
+        let (last, other) = bytes.split_at_checked(Stamp::BYTES)?;
         let other = Id::from_raw(u64::from_le_bytes(other.try_into().ok()?));
-        Some(Self::new(at, other))
+        let last = Stamp::read(last)?;
+        Some(Self { last, other })
     }
 }
 
@@ -169,12 +190,25 @@ mod tests {
 
     #[test]
     fn a_sighting_keeps_the_whole_id() {
-        let sighting = Sighting::new(Timestamp::MAX, Id::from_raw(u64::MAX - 1));
+        let tag = Tag::from_raw(7);
+        let sighting = Sighting::new(Timestamp::MAX, tag, Id::from_raw(u64::MAX - 1));
         let mut bytes = Vec::new();
         sighting.write(&mut bytes);
         assert_eq!(bytes.len(), Sighting::BYTES);
         assert_eq!(Sighting::read(&bytes), Some(sighting));
         assert_eq!(sighting.key(), Id::from_raw(u64::MAX - 1));
         assert_eq!(Sighting::read(&[0; 16]), None);
+    }
+
+    #[test]
+    fn a_sighting_by_several_tags_is_nobodys() {
+        let by = |tag| Sighting::new(Timestamp::MIN, Tag::from_raw(tag), Id::from_raw(1));
+        assert!(by(7).after(Some(by(7))).is_only_by(Tag::from_raw(7)));
+        let several = by(7).after(Some(by(8)));
+        let again = by(7).after(Some(several));
+        for tag in [0, 7, 8] {
+            assert!(!several.is_only_by(Tag::from_raw(tag)));
+            assert!(!again.is_only_by(Tag::from_raw(tag)));
+        }
     }
 }

@@ -1,0 +1,287 @@
+//! What a primary and its copies have in common, whatever either happens not to have reclaimed yet.
+
+#![allow(clippy::arithmetic_side_effects)]
+
+use super::*;
+use crate::identity::{Cidr, Secret};
+use crate::policy::{Capacity, Millis, Policy};
+use proptest::prelude::*;
+
+/// A primary and a replica that is sent its effects.
+struct Both {
+    primary: Limiter,
+    replica: Limiter,
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(1_000_000 + millis).unwrap()
+}
+
+fn received(cost: u32) -> Received<'static> {
+    Received {
+        ip: b"192.0.2.1",
+        email: b"a@x.org",
+        device: None,
+        cost: Cost::new(cost).unwrap(),
+    }
+}
+
+/// A limiter made of what is stored of another one.
+fn reloaded(limiter: &Limiter) -> Limiter {
+    let mut loaded = Limiter::from_genesis(limiter.genesis()).unwrap();
+    for (part, chunk) in limiter.chunks() {
+        loaded.load_chunk(part, &chunk).unwrap();
+    }
+    loaded
+}
+
+impl Both {
+    fn new(words: &str) -> Self {
+        let policy = Policy::from_text(words).unwrap();
+        let primary = Limiter::new(policy, Secret::from_bytes([7; 16]));
+        Self {
+            replica: primary.clone(),
+            primary,
+        }
+    }
+
+    /// The replica begins anew from what the primary has saved.
+    fn resync(&mut self) {
+        self.replica = reloaded(&self.primary);
+    }
+
+    fn check(&mut self, cost: u32, millis: u64) -> Verdict {
+        let attempt = self.primary.attempt(&received(cost)).unwrap();
+        self.primary
+            .check(&attempt, at(millis), Capacity::nearest(u32::MAX), |e| {
+                self.replica.apply(e.clone());
+            })
+    }
+
+    fn unlock(&mut self, millis: u64) -> usize {
+        let ip = self.primary.attempt(&received(1)).unwrap().party.address;
+        self.primary.unlock(Some(ip), None, at(millis), |e| {
+            self.replica.apply(e.clone());
+        })
+    }
+
+    #[track_caller]
+    fn assert_alike(&self) {
+        assert_eq!(self.primary.digest(), self.replica.digest());
+        assert_eq!(self.primary.digest(), reloaded(&self.primary).digest());
+    }
+}
+
+#[test]
+fn unlocking_whom_nothing_counts_any_more_changes_nothing() {
+    let mut both = Both::new("IP 5/1s");
+    both.check(1, 0);
+    assert_eq!(both.unlock(2_000), 0);
+    both.assert_alike();
+}
+
+#[test]
+fn a_lock_that_is_over_is_none_to_unlock() {
+    let mut both = Both::new("IP 1/100ms LOCK 100ms");
+    both.check(1, 0);
+    both.check(1, 1);
+    both.check(1, 1_000);
+    both.check(1, 2_000);
+    both.resync();
+    assert_eq!(both.unlock(3_000), 0);
+    both.assert_alike();
+}
+
+#[test]
+fn removing_an_entry_that_has_expired_changes_nothing() {
+    let mut both = Both::new("IP 5/1s");
+    let entry = Entry::Cidr(Cidr::parse(b"10.0.0.0/8").unwrap());
+    let ttl = Some(Millis::new(1_000));
+    let Both { primary, replica } = &mut both;
+    primary
+        .list_add(List::Deny, entry, ttl, at(0), |e| replica.apply(e.clone()))
+        .unwrap();
+    assert!(!primary.list_remove(List::Deny, entry, at(2_000), |e| replica.apply(e.clone())));
+    both.assert_alike();
+}
+
+/// A rule in shadow may be asked more than its limit, and then refuses with an empty log.
+#[test]
+fn a_lock_that_is_over_stays_so() {
+    let mut both = Both::new("IP 5/100ms SHADOW LOCK 100ms IP 50/100ms");
+    both.check(10, 0);
+    let entry = Entry::Cidr(Cidr::parse(b"10.0.0.0/8").unwrap());
+    let Both { primary, replica } = &mut both;
+    primary
+        .list_add(List::Deny, entry, None, at(10_000), |e| {
+            replica.apply(e.clone());
+        })
+        .unwrap();
+    both.resync();
+    both.check(10, 20_000);
+    both.assert_alike();
+    assert_eq!(both.primary.totals()[0].locks, 2);
+}
+
+#[test]
+fn a_rule_that_an_attempt_does_not_concern_has_not_admitted_it() {
+    let mut both = Both::new("IP 5/1s DEVICE 5/1s");
+    both.check(1, 0);
+    let allowed: Vec<_> = both.primary.totals().iter().map(|t| t.allowed).collect();
+    assert_eq!(allowed, [1, 0]);
+}
+
+#[test]
+fn a_lock_that_begins_in_the_future_is_refused() {
+    let mut both = Both::new("IP 1/1s LOCK 100ms");
+    both.check(1, 0);
+    both.check(1, 1);
+    let (part, chunk) = both
+        .primary
+        .chunks()
+        .find(|(part, _)| matches!(part, Part::Locks(_)))
+        .unwrap();
+    let mut later = Limiter::from_genesis(both.primary.genesis()).unwrap();
+    let mut forged = chunk.clone();
+    let until = at(102).as_millis();
+    forged[10..18].copy_from_slice(&until.to_le_bytes());
+    assert_eq!(
+        later.load_chunk(part, &forged),
+        Err(ChunkError::ForeignLock)
+    );
+    later.load_chunk(part, &chunk).unwrap();
+}
+
+#[test]
+fn a_lock_that_is_over_keeps_nobody_from_making_room() {
+    let mut limiter = Both::new("IP 1/100ms LOCK 100ms CAPACITY 2").primary;
+    let mut check = |ip: &[u8], millis| {
+        let attempt = limiter.attempt(&Received { ip, ..received(1) }).unwrap();
+        limiter.check(&attempt, at(millis), Capacity::nearest(u32::MAX), |_| {});
+        limiter.usage().next().unwrap().identities
+    };
+    let mut held = 0;
+    for ip in [b"192.0.2.1", b"192.0.2.2", b"192.0.2.3", b"192.0.2.4"] {
+        check(ip, 0);
+        held = check(ip, 1);
+    }
+    assert_eq!(held, 4, "nobody who is locked goes");
+    assert_eq!(
+        check(b"192.0.2.5", 10_000),
+        4,
+        "one whose lock is over does"
+    );
+}
+
+#[test]
+fn owning_one_spelling_of_an_email_buys_no_addresses_to_try_another_from() {
+    let mut limiter = Both::new("IPS-PER-EMAIL 2/1s").primary;
+    let mut guesses = 0;
+    for n in 0..50 {
+        let ip = format!("192.0.2.{n}");
+        let attempt = |limiter: &Limiter, email| {
+            let received = Received {
+                ip: ip.as_bytes(),
+                email,
+                ..received(1)
+            };
+            limiter.attempt(&received).unwrap()
+        };
+        let guess = attempt(&limiter, b"victim@x.org");
+        let own = attempt(&limiter, b"Victim@x.org");
+        let roomy = Capacity::nearest(u32::MAX);
+        guesses += u32::from(limiter.check(&guess, at(n), roomy, |_| {}).allowed);
+        limiter.check(&own, at(n), roomy, |_| {});
+        limiter.reset(&own, at(n), |_| {});
+    }
+    assert_eq!(guesses, 2);
+}
+
+const POLICIES: [&str; 5] = [
+    "IP 3/100ms LOCK 50ms..1s PAIR 2/1s LOCK 100ms",
+    "EMAIL 2/100ms SHADOW LOCK 100ms EMAIL 5/1s COUNT-DENIED LOCK 20ms..1s IP 2/300ms",
+    "IPS-PER-EMAIL 1/200ms LOCK 100ms EMAILS-PER-IP 2/1s ALL 8/100ms",
+    "PAIR 1/50ms LOCK 1s EMAIL 3/1s LOCK 10ms..80ms EMAIL 2/10ms LOCK 1s",
+    "EMAIL 2/1s DEVICE 2/100ms LOCK 50ms IPV6-PREFIX 56",
+];
+
+/// One command with a request and a number for what else it takes, after a wait; a wait below 0 sets the clock back.
+type Step = (u8, u8, u8, i64);
+
+impl Both {
+    fn step(&mut self, (command, who, number, _): Step, clock: u64) {
+        let emails: [&[u8]; 3] = [b"a@x.org", b"A@x.org", b"b@x.org"];
+        let ips: [&[u8]; 2] = [b"192.0.2.1", b"2001:db8::1"];
+        let has_device = self.primary.policy().to_string().contains("DEVICE");
+        let mut received = Received {
+            ip: ips[usize::from(who & 1)],
+            email: emails[usize::from(who >> 1) % 3],
+            device: (has_device && number & 1 == 1).then_some(b"d"),
+            cost: Cost::new(u32::from(number / 64) + 1).unwrap(),
+        };
+        let Self { primary, replica } = self;
+        if primary.attempt(&received).is_err() {
+            received.cost = Cost::ONE;
+        }
+        let attempt = primary.attempt(&received).unwrap();
+        let (address, email) = (attempt.party.address, attempt.party.email);
+        let entry = match number & 2 {
+            0 => Entry::Email(email),
+            _ => Entry::Cidr(Cidr::parse(b"192.0.2.0/24").unwrap()),
+        };
+        let list = List::ALL[usize::from(number & 1)];
+        let ttl = (number & 4 == 0).then_some(Millis::new(u64::from(number)));
+        let send = |effect: &Effect| replica.apply(effect.clone());
+        let clock = at(clock);
+        match command {
+            0 => _ = primary.reset(&attempt, clock, send),
+            1 => _ = primary.refund(&attempt, clock, send),
+            2 => {
+                let email = Some(email).filter(|_| number & 1 == 0);
+                _ = primary.unlock(Some(address), email, clock, send);
+            }
+            3 => _ = primary.unlock(None, Some(email), clock, send),
+            4 => _ = primary.list_add(list, entry, ttl, clock, send),
+            5 | 6 => _ = primary.list_remove(list, entry, clock, send),
+            7 => {
+                let policy = Policy::from_text(POLICIES[usize::from(number) % 5]).unwrap();
+                primary.change_policy(policy, clock, send);
+            }
+            8 => self.resync(),
+            _ => _ = primary.check(&attempt, clock, Capacity::nearest(2), send),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_replica_and_a_reloaded_copy_are_as_the_primary_after_every_command(
+        first in 0..5_usize,
+        steps in proptest::collection::vec(
+            (0..30_u8, any::<u8>(), any::<u8>(), prop_oneof![
+                4 => 0..5_i64, 3 => 0..200_i64, 1 => 500..3_000_i64, 1 => -2_000..0_i64,
+            ]),
+            1..150,
+        ),
+    ) {
+        let mut both = Both::new(POLICIES[first]);
+        let mut clock = 100_000_i64;
+        for step in steps {
+            clock += step.3;
+            both.step(step, clock.unsigned_abs());
+            prop_assert_eq!(both.primary.digest(), both.replica.digest(), "{:?}", step);
+            let mut loaded = reloaded(&both.primary);
+            prop_assert_eq!(both.primary.digest(), loaded.digest(), "{:?}", step);
+            let later = at(clock.unsigned_abs() + u64::from(step.2) * 8);
+            let (mut primary, attempt) = (both.primary.clone(), received(1));
+            let attempt = primary.attempt(&attempt).unwrap();
+            let roomy = Capacity::nearest(u32::MAX);
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            prop_assert_eq!(
+                primary.check(&attempt, later, roomy, |e| ours.push(e.clone())),
+                loaded.check(&attempt, later, roomy, |e| theirs.push(e.clone()))
+            );
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+}
