@@ -1,5 +1,6 @@
 //! CHECK and PEEK: whether an attempt may go ahead, and what follows from it.
 
+use crate::identity::Id;
 use crate::limiter::access::{List, Listed};
 use crate::limiter::attempt::{Attempt, Party};
 use crate::limiter::effect::Effect;
@@ -149,7 +150,8 @@ impl Limiter {
         counting
     }
 
-    /// Evicts from each full table that `effect` adds one of `ids` to an identity for it.
+    /// Makes room in each table that `effect` adds one of `ids` to and that is full: evicts one, or
+    /// two where it holds more than `capacity`, so that it comes back to it.
     fn make_room(
         &mut self,
         effect: &Effect,
@@ -160,20 +162,34 @@ impl Limiter {
     ) {
         let capacity = usize::try_from(capacity.get()).unwrap_or(usize::MAX);
         for index in 0..self.ledger.tables.len() {
-            let Some(table) = self.ledger.tables.get(index) else {
+            let Some(id) = ids.get(index).filter(|_| self.counts_in(effect, index)) else {
                 continue;
             };
-            if table.logs.len() < capacity || !self.counts_in(effect, index) {
-                continue;
+            for _ in 0..2 {
+                self.make_room_for(id, index, capacity, at, emit);
             }
-            let newcomer = ids.get(index).filter(|id| table.logs.get(*id).is_none());
-            let evictee = newcomer.and_then(|newcomer| {
+        }
+    }
+
+    /// Evicts one from table number `index` for `newcomer`, if the table is full and does not hold
+    /// the newcomer yet, and there is one who may go.
+    fn make_room_for(
+        &mut self,
+        newcomer: Id,
+        index: usize,
+        capacity: usize,
+        at: Timestamp,
+        emit: &mut impl FnMut(&Effect),
+    ) {
+        let table = self.ledger.tables.get(index);
+        let evictee = table
+            .filter(|table| table.logs.len() >= capacity && table.logs.get(newcomer).is_none())
+            .and_then(|table| {
                 let is_locked = |id| table.remembers_lock(id, at);
                 table.logs.evictee(newcomer, table.cutoff(at), is_locked)
             });
-            if let (Some(id), Ok(table)) = (evictee, u8::try_from(index)) {
-                self.carry_out(Effect::Evict { table, id }, emit);
-            }
+        if let (Some(id), Ok(table)) = (evictee, u8::try_from(index)) {
+            self.carry_out(Effect::Evict { table, id }, emit);
         }
     }
 

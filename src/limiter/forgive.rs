@@ -3,6 +3,7 @@
 use crate::identity::Id;
 use crate::limiter::attempt::{Attempt, Party};
 use crate::limiter::effect::Effect;
+use crate::limiter::ledger::Forgiveness;
 use crate::limiter::limiter::Limiter;
 use crate::limiter::time::Timestamp;
 use crate::policy::Subject;
@@ -18,7 +19,7 @@ impl Limiter {
     ) -> usize {
         let at = self.read_clock(clock, &mut emit);
         let party = attempt.party;
-        let forgiven = self.forgive_all(&party, at);
+        let forgiven = self.forgive(&party, Forgiveness::All, at);
         if forgiven > 0 {
             emit(&Effect::Reset { at, party });
         }
@@ -34,7 +35,7 @@ impl Limiter {
     ) -> usize {
         let at = self.read_clock(clock, &mut emit);
         let party = attempt.party;
-        let refunded = self.forgive_newest(&party, at);
+        let refunded = self.forgive(&party, Forgiveness::newest(&party), at);
         if refunded > 0 {
             emit(&Effect::Refund { at, party });
         }
@@ -58,19 +59,15 @@ impl Limiter {
         cleared
     }
 
-    /// Forgives all attempts like `party`'s; returns how many there were.
-    pub(super) fn forgive_all(&mut self, party: &Party, at: Timestamp) -> usize {
+    /// Forgives attempts like `party`'s; returns how many units there were.
+    pub(super) fn forgive(
+        &mut self,
+        party: &Party,
+        forgiveness: Forgiveness,
+        at: Timestamp,
+    ) -> usize {
         let ids = self.ledger.identities(party, &self.secret);
-        self.ledger.forgive(party, &ids, usize::MAX, at, |_| true)
-    }
-
-    /// Takes the newest attempt like `party`'s back; returns how many units there were. Subjects
-    /// that count identities keep theirs: an earlier attempt may be what they remember.
-    pub(super) fn forgive_newest(&mut self, party: &Party, at: Timestamp) -> usize {
-        let ids = self.ledger.identities(party, &self.secret);
-        let units = party.cost.get() as usize;
-        let counts_attempts = |subject: Subject| !subject.is_distinct_count();
-        self.ledger.forgive(party, &ids, units, at, counts_attempts)
+        self.ledger.forgive(party, &ids, forgiveness, at)
     }
 
     /// Clears identities; returns how many there were.

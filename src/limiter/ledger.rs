@@ -98,6 +98,23 @@ impl Identities {
     }
 }
 
+/// How much is forgiven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Forgiveness {
+    /// All, after a success; with the last attempt of a pair also its lock.
+    All,
+    /// The newest so many, which had better not been counted. What counts identities keeps them: an
+    /// earlier attempt may be why they are there.
+    Newest(usize),
+}
+
+impl Forgiveness {
+    /// The newest attempt of `party`'s cost.
+    pub(crate) fn newest(party: &Party) -> Self {
+        Self::Newest(party.cost.get() as usize)
+    }
+}
+
 /// The tables and the time they have reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
@@ -179,30 +196,33 @@ impl Ledger {
         }
     }
 
-    /// Forgives the newest `at_most` attempts like `party`'s that still count at `at`, in the tables
-    /// that `goes_for` names; returns how many that were in the one that remembers most of them. If
-    /// there were none, the ledger is unchanged, its time included.
+    /// Forgives attempts like `party`'s that still count at `at`; returns how many that were in the
+    /// table that remembers most of them. If there were none, the ledger is unchanged, its time
+    /// included.
     pub(crate) fn forgive(
         &mut self,
         party: &Party,
         ids: &Identities,
-        at_most: usize,
+        forgiveness: Forgiveness,
         at: Timestamp,
-        goes_for: impl Fn(Subject) -> bool,
     ) -> usize {
         let at = at.max(self.newest);
         let mut forgiven = 0;
         for (index, table) in self.tables.iter_mut().enumerate() {
             let subject = table.needs.series.subject;
-            let Some(id) = ids.get(index).filter(|_| goes_for(subject)) else {
-                continue;
+            let Some(id) = ids.get(index) else { continue };
+            let at_most = match forgiveness {
+                Forgiveness::All => usize::MAX,
+                Forgiveness::Newest(_) if subject.is_distinct_count() => continue,
+                Forgiveness::Newest(units) => units,
             };
             let cutoff = table.cutoff(at);
             let removed = table.logs.forgive(subject, party, id, at_most, cutoff);
             forgiven = forgiven.max(removed);
             // With the last of a pair's attempts goes its lock. The lock of an address or an email
             // is not its to lift: others may have brought it about.
-            if removed > 0 && subject == Subject::Pair && !table.is_live(id, at) {
+            let lifts = forgiveness == Forgiveness::All && subject == Subject::Pair;
+            if lifts && removed > 0 && !table.is_live(id, at) {
                 table.locks.remove(id);
             }
         }

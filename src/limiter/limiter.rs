@@ -5,7 +5,7 @@ use crate::limiter::access::{AccessLists, Entry, List, ListFull, Listing};
 use crate::limiter::attempt::{Attempt, Cost, Party};
 use crate::limiter::effect::Effect;
 use crate::limiter::judge::{Binding, Verdict};
-use crate::limiter::ledger::Ledger;
+use crate::limiter::ledger::{Forgiveness, Ledger};
 use crate::limiter::locks::LockState;
 use crate::limiter::time::Timestamp;
 use crate::policy::{Enforcement, Millis, Policy, Rule, Subject};
@@ -262,10 +262,10 @@ impl Limiter {
                 self.count(&party, &ids, at);
             }
             Effect::Reset { at, party } => {
-                self.forgive_all(&party, at);
+                self.forgive(&party, Forgiveness::All, at);
             }
             Effect::Refund { at, party } => {
-                self.forgive_newest(&party, at);
+                self.forgive(&party, Forgiveness::newest(&party), at);
             }
             Effect::Lock {
                 at,

@@ -1,13 +1,18 @@
 //! Random policies and random steps for a limiter, and how the engine and the model take a step.
 
-use super::{Model, Request};
-use authlimit::identity::Secret;
-use authlimit::limiter::{Attempt, Cost, Effect, Limiter, Received, Timestamp, Verdict};
-use authlimit::policy::{Capacity, Policy, Subject};
+use super::support::restored;
+use super::{Figures, Model, Request};
+use authlimit::identity::{Cidr, ClientIp, Secret};
+use authlimit::limiter::{
+    Attempt, Cost, Effect, Entry, Limiter, List, Received, RuleStanding, Timestamp, Verdict,
+};
+use authlimit::policy::{Capacity, Millis, Policy, Subject};
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use std::fmt;
 
-/// Few addresses, some of them spellings of one, so that attempts collide. The two of IPv6 are one under /48.
+/// Few addresses, some of them spellings of one, so that attempts collide. The last two of IPv6 are one under /48.
 pub(crate) const IPS: [&str; 7] = [
     "203.0.113.7",
     "::ffff:203.0.113.7",
@@ -29,32 +34,109 @@ pub(crate) const EMAILS: [&str; 7] = [
     "",
 ];
 
-/// The subjects.
-pub(crate) const SUBJECTS: [Subject; 3] = [Subject::Ip, Subject::Email, Subject::Pair];
+/// Devices; the last is an error.
+const DEVICES: [&str; 3] = ["phone", "laptop", ""];
+
+/// Entries of the lists: networks of every size that hold some of the addresses, and emails.
+const ENTRIES: [&str; 11] = [
+    "203.0.113.7/32",
+    "203.0.113.8/31",
+    "203.0.113.0/24",
+    "0.0.0.0/0",
+    "2001:db8:0:1::2/128",
+    "2001:db8:0:1::/64",
+    "2001:db8::/32",
+    "::/0",
+    "Victim@x.org",
+    "own@x.org",
+    "victim+tag@x.org",
+];
 
 /// Short and long windows, two of them equal in length and not in words.
 const WINDOWS: [&str; 10] = [
     "1ms", "7ms", "100ms", "999ms", "1500ms", "1m", "60s", "15m", "1h", "30d",
 ];
 
+/// Short and long locks, for ever as long or doubling.
+const LOCKS: [&str; 9] = [
+    "1ms",
+    "50ms",
+    "1500ms",
+    "1h",
+    "1ms..5ms",
+    "7ms..1h",
+    "100ms..350ms",
+    "1s..30d",
+    "1m..60s",
+];
+
 /// Where clocks begin: hardly above the earliest time there is, and in our days.
 pub(crate) const EPOCHS: [u64; 2] = [1, 1_700_000_000_000];
 
+/// A policy to begin with, and what happens then.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) policy: Policy,
+    pub(crate) steps: Vec<Step>,
+}
+
 /// One thing that happens to a limiter.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Step {
     Check(Request),
     Peek(Request),
     Reset(Request),
     Refund(Request),
+    Unlock(Option<&'static str>, Option<&'static str>),
+    /// An entry is put on a list, for some milliseconds or for good.
+    ListAdd(List, &'static str, Option<u64>),
+    ListRemove(List, &'static str),
     ChangePolicy(Policy),
     /// The clock goes forward by some milliseconds.
     Wait(u64),
-    /// The clock goes forward to some milliseconds before or after a moment at which an attempt leaves a window;
-    /// the number picks the moment, 0 being the next.
-    WaitForDeparture(usize, i64),
+    /// The clock goes forward to some milliseconds before or after a moment at which something ends, as an attempt
+    /// in its window or a lock; the number picks the moment, 0 being the next.
+    WaitForEnd(usize, i64),
     /// The clock is set back by some milliseconds.
     SetBack(u64),
+    /// The server restarts from what it has stored.
+    Restart,
+    /// A new replica is made of what the primary stores.
+    Resync,
+    /// The replica takes over, and the primary becomes its replica.
+    FailOver,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "POLICY {}", self.policy)?;
+        let mut steps = self.steps.iter();
+        steps.try_for_each(|step| writeln!(f, "{step:?}"))
+    }
+}
+
+impl fmt::Debug for Step {
+    /// In the words of a command, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Check(request) => write!(f, "CHECK {request:?}"),
+            Self::Peek(request) => write!(f, "PEEK {request:?}"),
+            Self::Reset(request) => write!(f, "RESET {request:?}"),
+            Self::Refund(request) => write!(f, "REFUND {request:?}"),
+            Self::Unlock(ip, email) => write!(f, "UNLOCK IP {ip:?} EMAIL {email:?}"),
+            Self::ListAdd(list, entry, ttl) => {
+                write!(f, "{} ADD '{entry}' for {ttl:?} ms", list.word())
+            }
+            Self::ListRemove(list, entry) => write!(f, "{} DEL '{entry}'", list.word()),
+            Self::ChangePolicy(policy) => write!(f, "POLICY {policy}"),
+            Self::Wait(millis) => write!(f, "wait {millis} ms"),
+            Self::WaitForEnd(which, offset) => write!(f, "wait for end {which} and {offset} ms"),
+            Self::SetBack(millis) => write!(f, "set the clock back {millis} ms"),
+            Self::Restart => f.write_str("restart"),
+            Self::Resync => f.write_str("make a new replica"),
+            Self::FailOver => f.write_str("fail over"),
+        }
+    }
 }
 
 /// What a limiter answers to a step.
@@ -83,69 +165,154 @@ pub(crate) fn time(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis).expect("the tests' times are times")
 }
 
-/// What the engine makes of a request; `None` if it is an error.
-pub(crate) fn attempt(limiter: &Limiter, request: &Request) -> Option<Attempt> {
-    let cost = Cost::new(request.cost).expect("the tests' costs are costs");
-    let (ip, email) = (request.ip.as_bytes(), request.email.as_bytes());
-    let device = request.device.map(str::as_bytes);
-    limiter
-        .attempt(&Received {
-            ip,
-            email,
-            device,
-            cost,
-        })
-        .ok()
+/// Room for more identities than any test has.
+pub(crate) fn roomy() -> Capacity {
+    Capacity::nearest(u32::MAX)
 }
 
-/// Every request of cost 1 that can be made of the tests' addresses and emails.
+/// What the engine makes of a request; `None` if it is an error.
+pub(crate) fn attempt(limiter: &Limiter, request: &Request) -> Option<Attempt> {
+    let received = Received {
+        ip: request.ip.as_bytes(),
+        email: request.email.as_bytes(),
+        device: request.device.map(str::as_bytes),
+        cost: Cost::new(request.cost).expect("the tests' costs are costs"),
+    };
+    limiter.attempt(&received).ok()
+}
+
+/// How each rule stands to a request, as the engine and as the model say; `None` if it is an error. A rule that the
+/// attempt does not concern stands as if untouched.
+pub(crate) fn standings(
+    limiter: &Limiter,
+    model: &Model,
+    request: &Request,
+    clock: u64,
+) -> [Option<Vec<Row>>; 2] {
+    let attempt = attempt(limiter, request);
+    let engines = attempt.map(|attempt| {
+        let standings = limiter.standings(&attempt, time(clock));
+        standings
+            .map(|standing| Row::of_engine(&standing))
+            .collect()
+    });
+    let models = model.standings(request, clock).map(|figures| {
+        let rules = limiter.policy().rules().iter().zip(figures);
+        let row = |(rule, figures): (&authlimit::policy::Rule, _)| {
+            Row::of_model(rule.limit().get(), figures)
+        };
+        rules.map(row).collect()
+    });
+    [engines, models]
+}
+
+/// What one rule says: remaining, retry after, reset, locked for.
+type Figure = (u32, u64, u64, u64);
+
+/// One rule's row.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Row(Figure);
+
+impl Row {
+    fn of_engine(standing: &RuleStanding<'_>) -> Self {
+        Self((
+            standing.remaining,
+            standing.retry_after.get(),
+            standing.reset.get(),
+            standing.locked_for.get(),
+        ))
+    }
+
+    fn of_model(limit: u32, figures: Option<Figures>) -> Self {
+        Self(figures.map_or((limit, 0, 0, 0), |figures| {
+            let Figures {
+                remaining,
+                wait,
+                reset,
+                locked_for,
+                ..
+            } = figures;
+            (remaining, wait, reset, locked_for)
+        }))
+    }
+}
+
+/// Every request of cost 1 that can be made of the tests' addresses and emails, by no device and by one.
 pub(crate) fn all_requests() -> impl Iterator<Item = Request> {
+    let devices = [None, Some(DEVICES[0])];
     let pairs = IPS
         .into_iter()
         .flat_map(|ip| EMAILS.map(|email| (ip, email)));
-    pairs.map(|(ip, email)| Request {
-        ip,
-        email,
-        cost: 1,
-        device: None,
+    pairs.flat_map(move |(ip, email)| {
+        devices.map(|device| Request {
+            ip,
+            email,
+            device,
+            cost: 1,
+        })
     })
+}
+
+/// What comes after a rule's limit and window.
+fn any_modifiers() -> impl Strategy<Value = String> {
+    let lock = select(LOCKS.to_vec()).prop_map(|lock| format!(" LOCK {lock}"));
+    let lock = prop_oneof![3 => Just(String::new()), 2 => lock];
+    let shadow = prop_oneof![4 => Just(""), 1 => Just(" SHADOW")];
+    let denied = prop_oneof![4 => Just(""), 1 => Just(" COUNT-DENIED")];
+    (lock, shadow, denied).prop_map(|(lock, shadow, denied)| format!("{lock}{shadow}{denied}"))
 }
 
 /// A rule in words.
 fn any_rule() -> impl Strategy<Value = String> {
-    let subject = select(SUBJECTS.to_vec());
-    let limit = prop_oneof![2 => 1..9_u32, 1 => 1..31_u32];
-    (subject, limit, select(WINDOWS.to_vec()))
-        .prop_map(|(subject, limit, window)| format!("{} {limit}/{window}", subject.word()))
+    let subject = select(Subject::EVERY.to_vec());
+    let limit = prop_oneof![2 => 1..5_u32, 1 => 1..31_u32];
+    let window = select(WINDOWS.to_vec());
+    (subject, limit, window, any_modifiers()).prop_map(|(subject, limit, window, modifiers)| {
+        format!("{} {limit}/{window}{modifiers}", subject.word())
+    })
 }
 
 /// Options in words.
-fn any_options() -> impl Strategy<Value = &'static str> {
-    prop_oneof![
+fn any_options(with_capacity: bool) -> impl Strategy<Value = String> {
+    let how_to_tell_apart = prop_oneof![
         6 => Just(""),
         1 => Just("PLUS-TAGS strip"),
         1 => Just("IPV6-PREFIX 48"),
-    ]
+        1 => Just("IPV6-PREFIX 128"),
+    ];
+    (how_to_tell_apart, 1..5_u32).prop_map(move |(options, capacity)| {
+        if with_capacity {
+            format!("{options} CAPACITY {capacity}")
+        } else {
+            options.to_owned()
+        }
+    })
 }
 
 /// Three policies of one to five rules, some of which they share.
-fn any_policies() -> impl Strategy<Value = Vec<Policy>> {
-    proptest::collection::btree_set(any_rule(), 6).prop_flat_map(|rules| {
+fn any_policies(with_capacity: bool) -> impl Strategy<Value = Vec<Policy>> {
+    proptest::collection::btree_set(any_rule(), 6).prop_flat_map(move |rules| {
         let rules: Vec<String> = rules.into_iter().collect();
         let some_rules = subsequence(rules, 1..6).prop_shuffle();
-        let policy = (some_rules, any_options())
-            .prop_map(|(rules, options)| policy(&format!("{} {options}", rules.join(" "))));
+        let policy = (some_rules, any_options(with_capacity)).prop_map(|(mut rules, options)| {
+            // Rules for devices alone are an error.
+            if rules.iter().all(|rule| rule.starts_with("DEVICE")) {
+                rules.insert(0, "EMAIL 3/1m".to_owned());
+            }
+            policy(&format!("{} {options}", rules.join(" ")))
+        });
         proptest::collection::vec(policy, 3)
     })
 }
 
 /// One policy.
 pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
-    any_policies().prop_map(|policies| policies[0].clone())
+    any_policies(false).prop_map(|policies| policies[0].clone())
 }
 
-/// A request, most often by one address on one email, now and then without one of them.
-pub(crate) fn any_request() -> impl Strategy<Value = Request> {
+/// A request, most often by one address on one email, now and then without one of them; by a device only where
+/// that is no error.
+pub(crate) fn any_request(with_devices: bool) -> impl Strategy<Value = Request> {
     let ip = prop_oneof![
         40 => select(IPS[..2].to_vec()),
         20 => select(IPS[2..6].to_vec()),
@@ -156,22 +323,50 @@ pub(crate) fn any_request() -> impl Strategy<Value = Request> {
         20 => select(EMAILS[2..6].to_vec()),
         1 => Just(""),
     ];
+    let device = prop_oneof![
+        100 => Just(None),
+        50 * u32::from(with_devices) => select(DEVICES[..2].to_vec()).prop_map(Some),
+        1 => select(DEVICES.to_vec()).prop_map(Some),
+    ];
     let cost = prop_oneof![30 => Just(1), 4 => 2..5_u32, 1 => 1..32_u32];
-    (ip, email, cost).prop_map(|(ip, email, cost)| Request {
+    (ip, email, device, cost).prop_map(|(ip, email, device, cost)| Request {
         ip,
         email,
+        device,
         cost,
-        device: None,
     })
 }
 
 /// A command that asks or forgives.
-pub(crate) fn any_command() -> impl Strategy<Value = Step> {
+pub(crate) fn any_command(with_devices: bool) -> impl Strategy<Value = Step> {
+    let request = || any_request(with_devices);
     prop_oneof![
-        16 => any_request().prop_map(Step::Check),
-        2 => any_request().prop_map(Step::Peek),
-        1 => any_request().prop_map(Step::Reset),
-        2 => any_request().prop_map(Step::Refund),
+        32 => request().prop_map(Step::Check),
+        4 => request().prop_map(Step::Peek),
+        2 => request().prop_map(Step::Reset),
+        4 => request().prop_map(Step::Refund),
+    ]
+}
+
+/// UNLOCK of an address, an email or both.
+fn any_unlock() -> impl Strategy<Value = Step> {
+    let ip = option::of(select(IPS[..6].to_vec()));
+    let email = option::of(select(EMAILS[..6].to_vec()));
+    (ip, email).prop_map(|(ip, email)| Step::Unlock(ip, email))
+}
+
+/// A change of a list. Most entries are not for long, or there would be nothing left to count.
+fn any_listing() -> impl Strategy<Value = Step> {
+    let list = || select(List::ALL.to_vec());
+    let entry = || select(ENTRIES.to_vec());
+    let ttl = prop_oneof![
+        6 => (1..50_u64).prop_map(Some),
+        2 => (1..2_000_u64).prop_map(Some),
+        1 => Just(None),
+    ];
+    prop_oneof![
+        (list(), entry(), ttl).prop_map(|(list, entry, ttl)| Step::ListAdd(list, entry, ttl)),
+        (list(), entry()).prop_map(|(list, entry)| Step::ListRemove(list, entry)),
     ]
 }
 
@@ -183,7 +378,7 @@ pub(crate) fn any_wait() -> impl Strategy<Value = Step> {
         4 => (0..2_000_u64).prop_map(Step::Wait),
         1 => (0..4_000_000_u64).prop_map(Step::Wait),
         1 => select(vec![86_400_000, 2_592_000_001]).prop_map(Step::Wait),
-        12 => (which, -1..2_i64).prop_map(|(which, offset)| Step::WaitForDeparture(which, offset)),
+        12 => (which, -1..2_i64).prop_map(|(which, offset)| Step::WaitForEnd(which, offset)),
     ]
 }
 
@@ -194,32 +389,77 @@ pub(crate) fn any_set_back() -> impl Strategy<Value = Step> {
     prop_oneof![little, much].prop_map(Step::SetBack)
 }
 
-/// A policy to begin with, and 200 to 300 steps of every kind. In half of the cases the clock is never set back.
-pub(crate) fn any_case() -> impl Strategy<Value = (Policy, Vec<Step>)> {
-    (any_policies(), any::<bool>()).prop_flat_map(|(policies, is_set_back)| {
+/// Whether a policy has a rule for devices.
+pub(crate) fn has_devices(policy: &Policy) -> bool {
+    policy.has_subject(Subject::Device)
+}
+
+/// A policy to begin with, and up to 400 steps of every kind that may happen to one server. In half of the cases the
+/// clock is never set back, and in half nothing is ever on a list.
+pub(crate) fn any_case() -> impl Strategy<Value = Case> {
+    any_case_of_everything(false, Just(Step::Restart))
+}
+
+/// The same, and what may happen to a primary and its replica; with room for a few identities only, or for all.
+pub(crate) fn any_case_with_servers(with_capacity: bool) -> impl Strategy<Value = Case> {
+    let server = select(vec![Step::Restart, Step::Resync, Step::FailOver]);
+    any_case_of_everything(with_capacity, server)
+}
+
+/// A policy and steps, among them those of `server`.
+fn any_case_of_everything(
+    with_capacity: bool,
+    server: impl Strategy<Value = Step> + Clone,
+) -> impl Strategy<Value = Case> {
+    let kinds = (any::<bool>(), any::<bool>());
+    let policies = any_policies(with_capacity);
+    (policies, kinds).prop_flat_map(move |(policies, (is_set_back, has_lists))| {
         let first = policies[0].clone();
+        let with_devices = policies.iter().any(has_devices);
         let step = prop_oneof![
-            120 => any_command(),
+            120 => any_command(with_devices),
             40 => any_wait(),
-            1 => select(policies).prop_map(Step::ChangePolicy),
+            3 => any_unlock(),
+            8 * u32::from(has_lists) => any_listing(),
+            2 => select(policies).prop_map(Step::ChangePolicy),
             2 * u32::from(is_set_back) => any_set_back(),
+            2 => server.clone(),
         ];
-        (Just(first), proptest::collection::vec(step, 200..300))
+        let steps = proptest::collection::vec(step, 1..400);
+        (Just(first), steps).prop_map(|(policy, steps)| Case { policy, steps })
     })
 }
 
+/// The entry of this text in the lists of `limiter`.
+fn entry(limiter: &Limiter, text: &str) -> Entry {
+    if text.contains('/') {
+        Entry::Cidr(Cidr::parse(text.as_bytes()).expect("the tests' networks are networks"))
+    } else {
+        Entry::Email(limiter.email_id(text.as_bytes()))
+    }
+}
+
 impl Step {
+    /// The request that it makes.
+    pub(crate) fn request(&self) -> Option<Request> {
+        match self {
+            Self::Check(request)
+            | Self::Peek(request)
+            | Self::Reset(request)
+            | Self::Refund(request) => Some(*request),
+            _ => None,
+        }
+    }
+
     /// What a clock that shows `clock` shows after this step, of a limiter that `model` is in the state of.
     pub(crate) fn clock_after(&self, clock: u64, model: &Model) -> u64 {
         match *self {
             Self::Wait(millis) => clock + millis,
             Self::SetBack(millis) => clock.saturating_sub(millis).max(1),
-            Self::WaitForDeparture(which, offset) => {
-                let moments = model.departures(clock);
-                let moment = moments.get(which % moments.len().max(1));
-                moment.map_or(clock, |moment| {
-                    clock.max(moment.saturating_add_signed(offset))
-                })
+            Self::WaitForEnd(which, offset) => {
+                let ends = model.ends(clock);
+                let end = ends.get(which % ends.len().max(1));
+                end.map_or(clock, |end| clock.max(end.saturating_add_signed(offset)))
             }
             _ => clock,
         }
@@ -234,20 +474,39 @@ impl Step {
     ) -> Answer {
         let clock = time(clock);
         let answer = match self {
-            Self::Check(request) => attempt(limiter, request).map(|attempt| {
-                Answer::Verdict(limiter.check(&attempt, clock, Capacity::nearest(u32::MAX), emit))
-            }),
+            Self::Check(request) => attempt(limiter, request)
+                .map(|attempt| Answer::Verdict(limiter.check(&attempt, clock, roomy(), emit))),
             Self::Peek(request) => attempt(limiter, request)
                 .map(|attempt| Answer::Verdict(limiter.peek(&attempt, clock))),
             Self::Reset(request) => attempt(limiter, request)
                 .map(|attempt| Answer::Count(limiter.reset(&attempt, clock, emit))),
             Self::Refund(request) => attempt(limiter, request)
                 .map(|attempt| Answer::Count(limiter.refund(&attempt, clock, emit))),
+            Self::Unlock(ip, email) => {
+                let ip = ip.map(|ip| ClientIp::parse(ip.as_bytes()).expect("it is an address"));
+                let address = ip.map(|ip| limiter.address_id(ip));
+                let email = email.map(|email| limiter.email_id(email.as_bytes()));
+                Some(Answer::Count(limiter.unlock(address, email, clock, emit)))
+            }
+            Self::ListAdd(list, text, ttl) => {
+                let (entry, ttl) = (entry(limiter, text), ttl.map(Millis::new));
+                let is_new = limiter.list_add(*list, entry, ttl, clock, emit);
+                Some(Answer::Count(usize::from(is_new.expect("there is room"))))
+            }
+            Self::ListRemove(list, text) => {
+                let entry = entry(limiter, text);
+                let was_there = limiter.list_remove(*list, entry, clock, emit);
+                Some(Answer::Count(usize::from(was_there)))
+            }
             Self::ChangePolicy(policy) => {
                 limiter.change_policy(policy.clone(), clock, emit);
                 Some(Answer::Nothing)
             }
-            Self::Wait(_) | Self::WaitForDeparture(..) | Self::SetBack(_) => Some(Answer::Nothing),
+            Self::Restart => {
+                *limiter = restored(limiter);
+                Some(Answer::Nothing)
+            }
+            _ => Some(Answer::Nothing),
         };
         answer.unwrap_or(Answer::Error)
     }
@@ -259,11 +518,24 @@ impl Step {
             Self::Peek(request) => model.peek(request, clock).map(Answer::Verdict),
             Self::Reset(request) => model.reset(request, clock).map(Answer::Count),
             Self::Refund(request) => model.refund(request, clock).map(Answer::Count),
+            Self::Unlock(ip, email) => Some(Answer::Count(model.unlock(*ip, *email, clock))),
+            Self::ListAdd(list, text, ttl) => {
+                let is_new = model.list_add(*list, text, *ttl, clock);
+                Some(Answer::Count(usize::from(is_new)))
+            }
+            Self::ListRemove(list, text) => {
+                let was_there = model.list_remove(*list, text, clock);
+                Some(Answer::Count(usize::from(was_there)))
+            }
             Self::ChangePolicy(policy) => {
                 model.change_policy(policy, clock);
                 Some(Answer::Nothing)
             }
-            Self::Wait(_) | Self::WaitForDeparture(..) | Self::SetBack(_) => Some(Answer::Nothing),
+            Self::Restart => {
+                model.restart();
+                Some(Answer::Nothing)
+            }
+            _ => Some(Answer::Nothing),
         };
         answer.unwrap_or(Answer::Error)
     }
