@@ -17,7 +17,7 @@ use authlimit::limiter::{AccessChunkError, ChunkError, Entry, Limiter, List, Par
 use authlimit::policy::Millis;
 use model::Request;
 use model::steps::{EMAILS, IPS, all_requests, any_request, attempt, roomy, time};
-use model::support::{NOW, cases, limiter, records, request, restored};
+use model::support::{NOW, cases, limiter, mark_bytes, records, request, restored};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -82,7 +82,7 @@ fn assert_sane(limiter: &Limiter) {
     let mut logs: HashMap<(u8, u64), Vec<Timestamp>> = HashMap::new();
     for (part, chunk) in limiter.chunks() {
         let Part::Logs(table) = part else { continue };
-        for (id, stamps) in records(&chunk) {
+        for (id, stamps) in records(&chunk, mark_bytes(limiter, table)) {
             assert!(!stamps.is_empty());
             logs.entry((table, id))
                 .or_default()
@@ -176,7 +176,11 @@ proptest! {
         let limiter = limiter_of(&attempts);
         for (part, chunk) in limiter.chunks() {
             let lengths = match part {
-                Part::Logs(_) => records(&chunk).iter().map(|(_, stamps)| 12 + 8 * stamps.len()).collect(),
+                Part::Logs(table) => {
+                    let mark = mark_bytes(&limiter, table);
+                    let records = records(&chunk, mark);
+                    records.iter().map(|(_, stamps)| 12 + mark * stamps.len()).collect()
+                }
                 Part::Locks(_) => vec![26; chunk.len() / 26],
                 Part::Access => vec![27; chunk.len() / 27],
             };

@@ -141,7 +141,7 @@ fn a_refused_attempt_evicts_nobody_where_it_is_not_counted() {
     let refused = attempt(&limiter, &request(IPS[3], EMAILS[0])).unwrap();
     let mut effects = Vec::new();
     let verdict = limiter.check(&refused, time(NOW), roomy(), |effect| {
-        effects.push(effect.clone())
+        effects.push(effect.clone());
     });
     assert!(!verdict.allowed);
     assert!(
@@ -161,7 +161,7 @@ fn only_what_still_counts_is_stored() {
         let chunks = limiter
             .chunks()
             .filter(move |(of, _)| *of == Part::Logs(table));
-        let stamps = chunks.flat_map(|(_, chunk)| records(&chunk));
+        let stamps = chunks.flat_map(|(_, chunk)| records(&chunk, 8));
         stamps.map(|(_, stamps)| stamps.len()).sum::<usize>()
     };
     assert_eq!((stored(0), stored(1)), (2, 3));

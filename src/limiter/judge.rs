@@ -296,21 +296,22 @@ pub(crate) fn judge(
             continue;
         };
         concerned.insert(index);
-        let mut before = standing.before();
+        if standing.before().retry_after > Millis::ZERO {
+            refusing.insert(index);
+        }
+        let standing = match standing.trip().filter(|_| purpose == Purpose::Count) {
+            Some(state) => {
+                tripping.insert(index);
+                standing.shut_by(state)
+            }
+            None => standing,
+        };
+        let before = standing.before();
+        let refuses = before.retry_after > Millis::ZERO;
         let figures = match purpose {
             Purpose::Count => standing.after(),
             Purpose::Look => before,
         };
-        let refuses = before.retry_after > Millis::ZERO;
-        if refuses {
-            refusing.insert(index);
-        }
-        if purpose == Purpose::Count
-            && let Some(state) = standing.trip()
-        {
-            tripping.insert(index);
-            before = standing.shut_by(state).before();
-        }
         match rule.enforcement() {
             Enforcement::Enforced if refuses => {
                 prefer(&mut refused_by, index, before, longest_wait_first);

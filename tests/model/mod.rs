@@ -103,6 +103,8 @@ struct Unit {
     series: Series,
     identity: Identity,
     mark: Mark,
+    /// How the email was spelled, by every attempt that this unit stands for; `None` if they differ.
+    spelled: Option<&'static str>,
     at: u64,
 }
 
@@ -182,6 +184,7 @@ impl Model {
             match (rule.enforcement(), refuses(index)) {
                 (Enforcement::Enforced, true) => totals.refused += 1,
                 (Enforcement::Shadow, true) => totals.shadow_refused += 1,
+                (_, false) if before[index].is_none() => {}
                 (_, false) => totals.allowed += u64::from(is_allowed),
             }
         }
@@ -526,6 +529,10 @@ impl Model {
             .iter()
             .position(|trip| trip.is_of(place, &identity));
         let last = last.map(|at| self.trips[at].clone());
+        // Once its strike is forgotten and nothing of the identity counts any more it is as if it never had tripped:
+        // an attempt that costs more than the limit of a rule in shadow may refuse without anything admitted before.
+        let has_attempts = self.has_attempts(place.0, &identity, now);
+        let last = last.filter(|last| last.is_strike(now) || has_attempts);
         if last
             .as_ref()
             .is_some_and(|last| last.until > now || !last.is_armed)
@@ -568,9 +575,15 @@ impl Model {
             counted.push(series);
             let mark = who.mark(series.0);
             let mut units = cost as usize;
+            let mut spelled = Some(who.spelled);
             if counts_different_ones(series.0) {
-                // One that is there moves to now.
+                // One that is there moves to now. Seen by two spellings it is neither's to forgive.
+                self.forget(now);
                 let is_same = |unit: &Unit| unit.is_on(series, &identity) && unit.mark == mark;
+                let earlier = self.units.iter().find(|unit| is_same(unit));
+                if earlier.is_some_and(|unit| unit.spelled != spelled) {
+                    spelled = None;
+                }
                 self.units.retain(|unit| !is_same(unit));
                 units = 1;
             }
@@ -578,6 +591,7 @@ impl Model {
                 series,
                 identity,
                 mark,
+                spelled,
                 at: now,
             };
             self.units.extend(std::iter::repeat_n(unit.clone(), units));
@@ -623,7 +637,7 @@ impl Model {
 
     /// Forgives, for each series of the subjects that `goes_for` names, the newest `at_most` attempts by this
     /// address on this email as spelled that it still remembers; says how many that were for the one with most of
-    /// them. With the last of a pair's attempts goes its lock. None leaves all as it was.
+    /// them. With the last of a pair's attempts that all are forgiven goes its lock. None leaves all as it was.
     fn forgive(
         &mut self,
         who: &Who,
@@ -643,13 +657,15 @@ impl Model {
                 index -= 1;
                 let unit = &self.units[index];
                 let is_such = unit.is_on(series, &identity) && unit.mark == mark;
+                let is_such = is_such && unit.spelled == Some(who.spelled);
                 if is_such && unit.is_remembered(&self.policy, now) {
                     self.units.remove(index);
                     forgiven += 1;
                 }
             }
             let is_left = self.has_attempts(series, &identity, now);
-            if series.0 == Subject::Pair && forgiven > 0 && !is_left {
+            let is_reset = at_most == usize::MAX;
+            if is_reset && series.0 == Subject::Pair && forgiven > 0 && !is_left {
                 self.trips.retain(|trip| !trip.is_on(series, &identity));
             }
             most = most.max(forgiven);

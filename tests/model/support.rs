@@ -120,7 +120,10 @@ fn smaller_cases(case: &Case) -> impl Iterator<Item = Case> {
     let rules = case.policy.rules().iter();
     let words: Vec<&str> = rules.map(Rule::words).collect();
     let all = case.policy.to_string();
-    let options = all[words.join(" ").len()..].to_owned();
+    let options = all
+        .strip_prefix(&words.join(" "))
+        .expect("rules come first");
+    let options = options.to_owned();
     let fewer_rules = (0..words.len()).filter_map(move |index| {
         let mut fewer = words.clone();
         fewer.remove(index);
@@ -131,14 +134,27 @@ fn smaller_cases(case: &Case) -> impl Iterator<Item = Case> {
     fewer_steps.chain(fewer_rules)
 }
 
-/// The records of a chunk of logs that the engine has written.
-pub(crate) fn records(mut chunk: &[u8]) -> Vec<(u64, Vec<Stamp>)> {
+/// How many bytes a mark takes in the logs of table number `table`: a stamp, and where different ones are counted
+/// the other party's id after it.
+pub(crate) fn mark_bytes(limiter: &Limiter, table: u8) -> usize {
+    let usage = limiter.usage().nth(usize::from(table)).expect("a table");
+    if usage.series.subject.is_distinct_count() {
+        16
+    } else {
+        8
+    }
+}
+
+/// The records of a chunk of logs that the engine has written, by id and stamps.
+pub(crate) fn records(mut chunk: &[u8], mark_bytes: usize) -> Vec<(u64, Vec<Stamp>)> {
     let mut records = Vec::new();
     while let Some((id, rest)) = chunk.split_first_chunk() {
         let (count, rest) = rest.split_first_chunk().unwrap();
-        let (stamps, rest) = rest.split_at(8 * u32::from_le_bytes(*count) as usize);
-        let stamps = stamps.as_chunks::<8>().0.iter();
-        let stamps = stamps.map(|bytes| Stamp::from_raw(u64::from_le_bytes(*bytes)).unwrap());
+        let (marks, rest) = rest.split_at(mark_bytes * u32::from_le_bytes(*count) as usize);
+        let stamps = marks.chunks(mark_bytes).map(|mark| {
+            let stamp = mark.first_chunk().expect("a mark begins with its stamp");
+            Stamp::from_raw(u64::from_le_bytes(*stamp)).unwrap()
+        });
         records.push((u64::from_le_bytes(*id), stamps.collect()));
         chunk = rest;
     }
