@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use authlimit::policy::{ModifierWord, OptionWord, Policy, Preset, Subject};
-use redis::{Connection, Value};
-use support::{Server, command};
+use redis::Value;
+use support::Server;
+use support::replies::send;
 use tempfile::TempDir;
 
 /// Reads a file of this repository.
@@ -130,12 +131,6 @@ fn without_times(text: &str) -> String {
         }
     }
     out.trim_end().to_owned()
-}
-
-/// Sends a line of words parted by single spaces.
-#[track_caller]
-fn send(client: &mut Connection, line: &str) -> Result<Value, String> {
-    command(client, &line.split(' ').collect::<Vec<_>>())
 }
 
 #[test]

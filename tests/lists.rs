@@ -13,16 +13,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use redis::{Connection, Value};
-use support::{Save, Server, Verdict, command, digest, verdict, wait_for_replica, wait_until};
+use support::replies::send;
+use support::{Save, Server, Verdict, digest, verdict, wait_for_replica, wait_until};
 
 /// What LIST says: the networks, each with how many ms are left to it, and how many emails.
 type Listed = (Vec<(String, i64)>, i64);
-
-/// Sends a line of words parted by single spaces.
-#[track_caller]
-fn send(client: &mut Connection, line: &str) -> Result<Value, String> {
-    command(client, &line.split(' ').collect::<Vec<_>>())
-}
 
 /// Sends ALLOW or DENY on the limiter `login`, as `DENY ADD 10.0.0.0/8`, and returns its number.
 #[track_caller]

@@ -43,6 +43,7 @@ mod client;
 pub(crate) mod hostile;
 mod port;
 pub(crate) mod replies;
+pub(crate) mod rules;
 mod server;
 mod workload;
 
