@@ -16,12 +16,13 @@ mod model;
 use authlimit::identity::Tag;
 use authlimit::limiter::Limiter;
 use authlimit::policy::{Counting, Millis, Policy};
-use model::Model;
+use model::policies::{any_policy, has_devices, policy};
 use model::steps::{
-    Answer, Case, EMAILS, EPOCHS, Step, all_requests, any_case, any_command, any_policy,
-    any_set_back, any_wait, attempt, has_devices, secret, standings, time,
+    Answer, Case, EMAILS, EPOCHS, Step, all_requests, any_case, any_command, any_set_back,
+    any_wait, attempt, secret, standings, time,
 };
 use model::support::{NOW, cases, hold, limiter, longest_time, peeks, request};
+use model::{Model, Request};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -112,6 +113,58 @@ fn answers_are_the_models(case: &Case, epoch: u64) -> Result<(), TestCaseError> 
         prop_assert_eq!(engines, models, "{:?} in the end", request);
     }
     Ok(())
+}
+
+/// The model's answers to what the random cases come upon only now and then.
+#[test]
+fn rare_answers_are_the_models() {
+    let (one, another) = (
+        request("203.0.113.7", "own@x.org"),
+        request("203.0.113.8", "own@x.org"),
+    );
+    let costly = Request { cost: 2, ..one };
+    let unlock = || Step::Unlock(Some(one.ip), None);
+    let rows = [
+        // The refusal that trips tells of the lock, in shadow too.
+        (
+            "PAIR 1/1ms LOCK 50ms SHADOW",
+            vec![Step::Check(one), Step::Check(one)],
+        ),
+        // A lock that is over is nothing to clear.
+        (
+            "IP 1/1s LOCK 1s",
+            vec![
+                Step::Check(one),
+                Step::Check(one),
+                Step::Wait(2_000),
+                unlock(),
+            ],
+        ),
+        // A restart makes no difference to when a rule trips again.
+        (
+            "IP 1/15m LOCK 1500ms SHADOW",
+            vec![
+                Step::Check(costly),
+                Step::Wait(3_600_000),
+                Step::Check(another),
+                Step::Check(costly),
+            ],
+        ),
+        (
+            "IP 1/15m LOCK 1500ms SHADOW",
+            vec![
+                Step::Check(costly),
+                Step::Wait(3_600_000),
+                Step::Check(another),
+                Step::Restart,
+                Step::Check(costly),
+            ],
+        ),
+    ];
+    for (words, steps) in rows {
+        let policy = policy(words);
+        answers_are_the_models(&Case { policy, steps }, NOW).unwrap();
+    }
 }
 
 /// That each CHECK tells for how long the next one like it is refused. Where a rule counts denied attempts, coming

@@ -12,9 +12,10 @@
 
 mod model;
 
-use authlimit::limiter::{Effect, Limiter, Part};
+use authlimit::limiter::{Effect, Limiter, List, Part};
+use model::policies::policy;
 use model::steps::{
-    Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers, attempt, policy, roomy, secret, time,
+    Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers, attempt, roomy, secret, time,
 };
 use model::support::{NOW, cases, check, hold, limiter, peeks, records, request, restored};
 use model::{Model, Request};
@@ -112,10 +113,43 @@ fn may_change_nothing(effect: &Effect) -> bool {
     )
 }
 
+/// That a replica follows the steps that `policy` begins with.
+fn assert_follows(words: &str, steps: Vec<Step>) {
+    let policy = policy(words);
+    replica_follows(&Case { policy, steps }, NOW).unwrap();
+}
+
+/// Where there is nothing left to take away, the primary keeps what its replica keeps.
+#[test]
+fn clearing_what_has_ended_changes_nothing() {
+    let counted = Step::Check(request(IPS[0], EMAILS[0]));
+    let unlock = Step::Unlock(Some(IPS[0]), None);
+    assert_follows("IP 3/1s", vec![counted, Step::Wait(1_000), unlock]);
+    let network = "203.0.113.0/24";
+    let listed = Step::ListAdd(List::Allow, network, Some(1_000));
+    let removed = Step::ListRemove(List::Allow, network);
+    assert_follows("IP 3/1s", vec![listed, Step::Wait(1_000), removed]);
+}
+
+/// A lock that is over is no reason to clear anything, since a replica may have forgotten it.
+#[test]
+fn unlocking_what_is_over_changes_nothing() {
+    let victim = Step::Check(request(IPS[0], EMAILS[0]));
+    let steps = vec![
+        victim.clone(),
+        victim,
+        Step::Wait(3_600_000),
+        Step::Check(request(IPS[2], EMAILS[0])),
+        Step::Resync,
+        Step::Wait(1),
+        Step::Unlock(Some(IPS[0]), None),
+    ];
+    assert_follows("IP 1/1s LOCK 1s", steps);
+}
+
 /// A lock that is over is not stored, so it must make no difference either to whoever still has it in memory.
 #[test]
 fn a_lock_that_is_over_makes_no_difference() {
-    let policy = policy("ALL 100/1h IP 1/1s LOCK 1s SHADOW");
     let costly = Request {
         cost: 2,
         ..request(IPS[0], EMAILS[0])
@@ -127,7 +161,7 @@ fn a_lock_that_is_over_makes_no_difference() {
         Step::Resync,
         Step::Check(costly),
     ];
-    replica_follows(&Case { policy, steps }, NOW).unwrap();
+    assert_follows("ALL 100/1h IP 1/1s LOCK 1s SHADOW", steps);
 }
 
 /// A refused attempt that a rule with `COUNT-DENIED` counts makes room in that rule's log, and nowhere else.

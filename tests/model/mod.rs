@@ -18,84 +18,25 @@
     reason = "each test file uses a part; a test stops at the first surprise, in its helper functions too"
 )]
 
-pub(crate) mod lists;
+mod lists;
+pub(crate) mod policies;
+mod rules;
 pub(crate) mod steps;
 pub(crate) mod support;
+mod who;
 
-use authlimit::identity::PlusTags;
 use authlimit::limiter::{Binding, List, RuleTotals, Verdict};
-use authlimit::policy::{
-    Counting, Enforcement, Lock as LockWords, Millis, Options, Policy, Rule, Subject,
-};
+use authlimit::policy::{Counting, Enforcement, Lock as LockWords, Millis, Policy, Rule, Subject};
 use lists::{Entry, Lists};
+use rules::{
+    Series, all_series, counts_different_ones, is_enforced, lock_place, series_of, window,
+};
 use std::cmp::Reverse;
-use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+pub(crate) use who::Request;
+use who::{Identity, Mark, Who, address, canonical_email, grouped};
 
 /// How far, in milliseconds, the clock may be behind the newest attempt before it counts as set back.
 const CLOCK_TOLERANCE: u64 = 1_000;
-
-/// What a client sends: address and email as received, the device if there is one, and the cost.
-#[derive(Clone, Copy)]
-pub(crate) struct Request {
-    pub(crate) ip: &'static str,
-    pub(crate) email: &'static str,
-    pub(crate) device: Option<&'static str>,
-    pub(crate) cost: u32,
-}
-
-impl fmt::Debug for Request {
-    /// In the words of a command, in one line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            ip,
-            email,
-            device,
-            cost,
-        } = self;
-        write!(f, "'{ip}' '{email}'")?;
-        device.map_or(Ok(()), |device| write!(f, " DEVICE '{device}'"))?;
-        match cost {
-            1 => Ok(()),
-            cost => write!(f, " COST {cost}"),
-        }
-    }
-}
-
-/// Who makes an attempt, and on whom; an address or email that is not given is one of its own.
-#[derive(Clone, Debug)]
-struct Who {
-    /// The very address, for the lists.
-    ip: Option<IpAddr>,
-    address: Option<IpAddr>,
-    email: Option<String>,
-    spelled: &'static str,
-    device: Option<&'static str>,
-    /// Whether the device takes the place of the email.
-    is_by_device: bool,
-}
-
-/// One subject's one instance.
-#[derive(Clone, PartialEq, Debug)]
-enum Identity {
-    Address(Option<IpAddr>),
-    Email(Option<String>),
-    Pair(Option<IpAddr>, Option<String>),
-    Everybody,
-    Device(&'static str),
-}
-
-/// What tells the attempts on one identity apart.
-#[derive(Clone, PartialEq, Debug)]
-enum Mark {
-    /// Who tried what as spelled, which forgiveness goes by.
-    Spelled(Option<IpAddr>, &'static str),
-    /// The other party, of a subject that counts different ones.
-    Other(Identity),
-}
-
-/// Which log a rule goes by: the subject's own, or that of its n-th rule with `COUNT-DENIED`.
-type Series = (Subject, Option<usize>);
 
 /// One unit of a counted attempt in one series: an attempt of cost n is n of them.
 #[derive(Clone, Debug)]
@@ -637,7 +578,7 @@ impl Model {
 
     /// Forgives, for each series of the subjects that `goes_for` names, the newest `at_most` attempts by this
     /// address on this email as spelled that it still remembers; says how many that were for the one with most of
-    /// them. With the last of a pair's attempts that all are forgiven goes its lock. None leaves all as it was.
+    /// them. With the last of a pair's attempts, if all are forgiven, goes its lock. None leaves all as it was.
     fn forgive(
         &mut self,
         who: &Who,
@@ -691,30 +632,6 @@ impl Model {
     }
 }
 
-impl Who {
-    /// The identity that `subject` counts the attempt on; `None` if it does not concern it.
-    fn identity(&self, subject: Subject) -> Option<Identity> {
-        let (address, email) = (self.address, self.email.clone());
-        match subject {
-            Subject::Ip | Subject::EmailsPerIp => Some(Identity::Address(address)),
-            Subject::Email | Subject::IpsPerEmail if self.is_by_device => None,
-            Subject::Email | Subject::IpsPerEmail => Some(Identity::Email(email)),
-            Subject::Pair => Some(Identity::Pair(address, email)),
-            Subject::All => Some(Identity::Everybody),
-            Subject::Device => self.device.map(Identity::Device),
-        }
-    }
-
-    /// What tells the attempt from others on the same identity.
-    fn mark(&self, subject: Subject) -> Mark {
-        match subject {
-            Subject::EmailsPerIp => Mark::Other(Identity::Email(self.email.clone())),
-            Subject::IpsPerEmail => Mark::Other(Identity::Address(self.address)),
-            _ => Mark::Spelled(self.address, self.spelled),
-        }
-    }
-}
-
 impl Unit {
     /// Whether it is still in the window of some rule of its series.
     fn is_remembered(&self, policy: &Policy, now: u64) -> bool {
@@ -749,82 +666,4 @@ impl Trip {
 fn lock_length(lock: LockWords, last: Option<Trip>) -> u64 {
     let (first, longest) = (lock.first().get(), lock.longest().get());
     last.map_or(first, |last| (2 * last.length).clamp(first, longest))
-}
-
-/// Whether a rule for `subject` limits how many different ones there are.
-fn counts_different_ones(subject: Subject) -> bool {
-    matches!(subject, Subject::EmailsPerIp | Subject::IpsPerEmail)
-}
-
-/// Whether the rule may refuse.
-fn is_enforced(rule: &Rule) -> bool {
-    rule.enforcement() == Enforcement::Enforced
-}
-
-/// The series that rule number `index` goes by.
-fn series_of(policy: &Policy, index: usize) -> Series {
-    let counts_denied = |rule: &&Rule| rule.counting() == Counting::AlsoDenied;
-    let rule = &policy.rules()[index];
-    let earlier = policy.rules()[..index].iter().filter(counts_denied);
-    let earlier = earlier.filter(|other| other.subject() == rule.subject());
-    let number = counts_denied(&rule).then(|| earlier.count());
-    (rule.subject(), number)
-}
-
-/// The series of all rules, each once.
-fn all_series(policy: &Policy) -> Vec<Series> {
-    let mut all = Vec::new();
-    for index in 0..policy.rules().len() {
-        let series = series_of(policy, index);
-        if !all.contains(&series) {
-            all.push(series);
-        }
-    }
-    all
-}
-
-/// Where the locks of rule number `index` are: its series, and its place among those of the series that have a
-/// `LOCK`. `None` if it has none.
-fn lock_place(policy: &Policy, index: usize) -> Option<(Series, usize)> {
-    policy.rules()[index].lock()?;
-    let series = series_of(policy, index);
-    let earlier = (0..index).filter(|earlier| series_of(policy, *earlier) == series);
-    let locking = earlier.filter(|earlier| policy.rules()[*earlier].lock().is_some());
-    Some((series, locking.count()))
-}
-
-/// The length of a rule's window in milliseconds.
-fn window(rule: &Rule) -> u64 {
-    rule.window().length().get()
-}
-
-/// The address of this text: IPv4 in IPv6 is IPv4.
-fn address(ip: &str) -> IpAddr {
-    let address: IpAddr = ip.parse().expect("the tests' addresses are addresses");
-    address.to_canonical()
-}
-
-/// An address as it is counted: IPv6 goes by its block.
-fn grouped(address: IpAddr, options: Options) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => {
-            let host_bits = 128 - u32::from(options.ipv6_prefix.bits());
-            let block = v6.to_bits() >> host_bits << host_bits;
-            IpAddr::V6(Ipv6Addr::from_bits(block))
-        }
-        v4 => v4,
-    }
-}
-
-/// An email as it is counted, for the plain spellings that the tests use: lower case, no blanks, and no plus-tag
-/// if the policy strips it.
-fn canonical_email(email: &str, options: Options) -> String {
-    let plain = email.to_ascii_lowercase().replace(' ', "");
-    match (options.plus_tags, plain.split_once('@')) {
-        (PlusTags::Strip, Some((local, domain))) => {
-            let untagged = local.split('+').next().unwrap_or(local);
-            format!("{untagged}@{domain}")
-        }
-        _ => plain,
-    }
 }
