@@ -9,11 +9,12 @@
 
 mod support;
 
+use redis::Value;
 use support::replies::{send, text};
 use support::rules::{
     HOUR, MINUTE, admitted, checks, figures, info, int, number, policy, remaining, rows, totals,
 };
-use support::{Server, digest};
+use support::{Server, command, digest};
 
 #[test]
 fn a_lowered_limit_refuses_at_once_and_a_raised_one_admits_what_it_has_over() {
@@ -84,6 +85,9 @@ fn the_words_of_info_make_the_same_policy_of_another_limiter() {
         let told = text(&info(&mut client, "one")["policy"]);
         policy(&mut client, &format!("other {told}"));
         assert_eq!(text(&info(&mut client, "other")["policy"]), told);
+        let as_one = ["AUTHLIMIT.POLICY", "third", &told];
+        assert_eq!(command(&mut client, &as_one), Ok(Value::Okay));
+        assert_eq!(text(&info(&mut client, "third")["policy"]), told);
     }
     policy(&mut client, &format!("one {everything}"));
     assert_eq!(text(&info(&mut client, "one")["policy"]), everything);

@@ -37,7 +37,7 @@ use crate::redis::session::Session;
 /// Another `IPV6-PREFIX` or `PLUS-TAGS` makes other identities of the addresses and emails that it
 /// concerns, and those begin anew; so does a rule that gains or loses `COUNT-DENIED`.
 ///
-/// Replies `OK`. Without rules it is an error: `AUTHLIMIT.INFO` tells the policy.
+/// The words may also be one argument, as INFO tells them. Replies `OK`. Without rules it is an error: `AUTHLIMIT.INFO` tells the policy.
 pub(crate) struct SetPolicy(Policy);
 
 impl Command for SetPolicy {
@@ -82,7 +82,12 @@ impl Command for SetPolicy {
         if arguments.len() < 2 {
             return Err(CommandError::NoPolicyGiven);
         }
-        Self(Policy::parse(arguments.from(2))?).apply(session)
+        // The words may come as one argument, too: as INFO tells them.
+        let words = arguments.from(2).flat_map(|argument| {
+            let words = argument.split(u8::is_ascii_whitespace);
+            words.filter(|word| !word.is_empty())
+        });
+        Self(Policy::parse(words)?).apply(session)
     }
 }
 
