@@ -13,30 +13,12 @@ use std::sync::{Barrier, mpsc};
 use std::thread;
 
 use redis::{Connection, PushKind, Value};
+use support::replies::{CHECK, PEEK, RESET};
 use support::{Server, command, verdict};
 
 const CLIENTS: usize = 50;
 const ATTEMPTS_EACH: usize = 20;
 const LIMIT: usize = 137;
-
-const CHECK: [&str; 4] = [
-    "AUTHLIMIT.CHECK",
-    "login",
-    "203.0.113.7",
-    "alice@example.com",
-];
-const PEEK: [&str; 4] = [
-    "AUTHLIMIT.PEEK",
-    "login",
-    "203.0.113.7",
-    "alice@example.com",
-];
-const RESET: [&str; 4] = [
-    "AUTHLIMIT.RESET",
-    "login",
-    "203.0.113.7",
-    "alice@example.com",
-];
 
 /// Starts a server with a limiter of that policy.
 fn server_with(policy: &[&str]) -> Server {

@@ -10,7 +10,7 @@
 mod support;
 
 use redis::Value;
-use support::replies::{ok, send};
+use support::replies::{CHECK, PEEK, ok, send};
 use support::{
     Random, Save, Server, command, digest, secrets, snapshot, verdict, wait_for_replica,
     wait_until, workload,
@@ -19,18 +19,6 @@ use support::{
 /// How many commands a workload has.
 const STEPS: usize = 2_000;
 
-const CHECK: [&str; 4] = [
-    "AUTHLIMIT.CHECK",
-    "login",
-    "203.0.113.7",
-    "alice@example.com",
-];
-const PEEK: [&str; 4] = [
-    "AUTHLIMIT.PEEK",
-    "login",
-    "203.0.113.7",
-    "alice@example.com",
-];
 const EFFECT_REFUSED: &str =
     "ERR AUTHLIMIT.EFFECT is for replication and the append-only file only";
 

@@ -26,7 +26,7 @@ impl Command for Info {
         flags: c"readonly",
         arity: 2,
         summary: c"Tells a limiter's policy, what it holds and what it has decided",
-        complexity: c"O(R) for R rules in the policy",
+        complexity: c"O(R + N) for R rules in the policy and N entries on its lists",
         access: KeyAccess::Read,
         arguments: &[Argument::KEY],
     };

@@ -39,8 +39,10 @@ impl Limiter {
         };
         if let Some(effect) = counted {
             let capacity = self.policy.options().capacity.unwrap_or(default_capacity);
-            self.make_room(&effect, &ids, capacity, at, &mut emit);
-            self.carry_out(effect, &mut emit);
+            let ids = self.counted_on(&effect, ids);
+            self.make_room(&ids, capacity, at, &mut emit);
+            emit(&effect);
+            self.count(&party, &ids, at);
         }
         judgement.verdict
     }
@@ -150,11 +152,10 @@ impl Limiter {
         counting
     }
 
-    /// Makes room in each table that `effect` adds one of `ids` to and that is full: evicts one, or
-    /// two where it holds more than `capacity`, so that it comes back to it.
+    /// Makes room for `ids` in each table that is full: evicts one, or two where it holds more than
+    /// `capacity`, so that it comes back to it.
     fn make_room(
         &mut self,
-        effect: &Effect,
         ids: &Identities,
         capacity: Capacity,
         at: Timestamp,
@@ -162,9 +163,7 @@ impl Limiter {
     ) {
         let capacity = usize::try_from(capacity.get()).unwrap_or(usize::MAX);
         for index in 0..self.ledger.tables.len() {
-            let Some(id) = ids.get(index).filter(|_| self.counts_in(effect, index)) else {
-                continue;
-            };
+            let Some(id) = ids.get(index) else { continue };
             for _ in 0..2 {
                 self.make_room_for(id, index, capacity, at, emit);
             }

@@ -15,15 +15,10 @@ impl Limiter {
         &mut self,
         attempt: &Attempt,
         clock: Timestamp,
-        mut emit: impl FnMut(&Effect),
+        emit: impl FnMut(&Effect),
     ) -> usize {
-        let at = self.read_clock(clock, &mut emit);
-        let party = attempt.party;
-        let forgiven = self.forgive(&party, Forgiveness::All, at);
-        if forgiven > 0 {
-            emit(&Effect::Reset { at, party });
-        }
-        forgiven
+        let made = |at, party| Effect::Reset { at, party };
+        self.take_back(attempt, Forgiveness::All, made, clock, emit)
     }
 
     /// Takes the newest such attempt back (of the same cost); returns how many units still counted.
@@ -31,15 +26,11 @@ impl Limiter {
         &mut self,
         attempt: &Attempt,
         clock: Timestamp,
-        mut emit: impl FnMut(&Effect),
+        emit: impl FnMut(&Effect),
     ) -> usize {
-        let at = self.read_clock(clock, &mut emit);
-        let party = attempt.party;
-        let refunded = self.forgive(&party, Forgiveness::newest(&party), at);
-        if refunded > 0 {
-            emit(&Effect::Refund { at, party });
-        }
-        refunded
+        let made = |at, party| Effect::Refund { at, party };
+        let newest = Forgiveness::newest(&attempt.party);
+        self.take_back(attempt, newest, made, clock, emit)
     }
 
     /// Clears an address, an email, or with both also the pair: attempts and locks. Returns how many
@@ -57,6 +48,24 @@ impl Limiter {
             emit(&Effect::Unlock { at, address, email });
         }
         cleared
+    }
+
+    /// Forgives attempts like this one, and replicates what `effect` makes of it if there were any;
+    /// returns how many units there were.
+    fn take_back(
+        &mut self,
+        attempt: &Attempt,
+        forgiveness: Forgiveness,
+        effect: fn(Timestamp, Party) -> Effect,
+        clock: Timestamp,
+        mut emit: impl FnMut(&Effect),
+    ) -> usize {
+        let at = self.read_clock(clock, &mut emit);
+        let forgiven = self.forgive(&attempt.party, forgiveness, at);
+        if forgiven > 0 {
+            emit(&effect(at, attempt.party));
+        }
+        forgiven
     }
 
     /// Forgives attempts like `party`'s; returns how many units there were.

@@ -5,7 +5,7 @@ use crate::limiter::access::{AccessLists, Entry, List, ListFull, Listing};
 use crate::limiter::attempt::{Attempt, Cost, Party};
 use crate::limiter::effect::Effect;
 use crate::limiter::judge::{Binding, Verdict};
-use crate::limiter::ledger::{Forgiveness, Ledger};
+use crate::limiter::ledger::{Forgiveness, Identities, Ledger};
 use crate::limiter::locks::LockState;
 use crate::limiter::time::Timestamp;
 use crate::policy::{Enforcement, Millis, Policy, Rule, Subject};
@@ -257,8 +257,8 @@ impl Limiter {
     pub fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Admit { at, party } | Effect::CountDenied { at, party, .. } => {
-                let mut ids = self.ledger.identities(&party, &self.secret);
-                ids.retain(|table| self.counts_in(&effect, table));
+                let ids = self.ledger.identities(&party, &self.secret);
+                let ids = self.counted_on(&effect, ids);
                 self.count(&party, &ids, at);
             }
             Effect::Reset { at, party } => {
@@ -333,16 +333,16 @@ impl Limiter {
         self.apply(effect);
     }
 
-    /// Whether `effect` counts an attempt in table number `table`, if the attempt concerns it.
-    pub(super) fn counts_in(&self, effect: &Effect, table: usize) -> bool {
-        match effect {
-            Effect::Admit { .. } => true,
-            Effect::CountDenied { rules, .. } => {
+    /// Those of `ids` that `effect` counts an attempt on: all if it was admitted, else those of the
+    /// rules that count it all the same.
+    pub(super) fn counted_on(&self, effect: &Effect, mut ids: Identities) -> Identities {
+        if let Effect::CountDenied { rules, .. } = effect {
+            ids.retain(|table| {
                 let mut places = self.ledger.places.iter().enumerate();
                 places.any(|(rule, place)| place.table == table && rules.contains(rule))
-            }
-            _ => false,
+            });
         }
+        ids
     }
 
     /// Puts an entry on its list; returns whether it is new.

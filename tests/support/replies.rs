@@ -9,6 +9,15 @@ pub(crate) const IP: &str = "203.0.113.7";
 /// An email to send.
 pub(crate) const EMAIL: &str = "alice@example.com";
 
+/// CHECK of that address and email, for the limiter `login`.
+pub(crate) const CHECK: [&str; 4] = ["AUTHLIMIT.CHECK", "login", IP, EMAIL];
+
+/// PEEK of the same.
+pub(crate) const PEEK: [&str; 4] = ["AUTHLIMIT.PEEK", "login", IP, EMAIL];
+
+/// RESET of the same.
+pub(crate) const RESET: [&str; 4] = ["AUTHLIMIT.RESET", "login", IP, EMAIL];
+
 /// Sends a line of words parted by single spaces.
 #[track_caller]
 pub(crate) fn send(client: &mut Connection, line: &str) -> Result<Value, String> {
