@@ -1,0 +1,141 @@
+//! Who counts as whom, and whose attempts a success forgives.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that is surprised has failed, as it should"
+)]
+
+mod support;
+
+use redis::Value;
+use support::replies::{EMAIL, IP, check, ok, peek, send};
+use support::{Server, command};
+
+#[test]
+fn logging_in_to_an_own_account_between_guesses_buys_no_further_guess() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for own_account in [false, true] {
+        ok(&mut client, "FLUSHALL");
+        ok(
+            &mut client,
+            "AUTHLIMIT.POLICY login IP 10/1h EMAIL 100/1h PAIR 100/1h",
+        );
+        let mut guesses = 0;
+        while check(&mut client, IP, "victim@example.com").allowed {
+            guesses += 1;
+            if own_account && guesses % 2 == 0 {
+                // The own login is refused too, once the budget is spent; its RESET is sent all the same.
+                check(&mut client, IP, "mallory@example.com");
+                let reset = format!("AUTHLIMIT.RESET login {IP} mallory@example.com");
+                assert!(matches!(send(&mut client, &reset), Ok(Value::Int(0 | 1))));
+            }
+        }
+        assert_eq!(guesses, 10, "with an own account: {own_account}");
+    }
+}
+
+#[test]
+fn a_success_forgives_neither_the_email_elsewhere_nor_other_emails_of_the_address() {
+    let server = Server::start();
+    let mut client = server.connect();
+    ok(
+        &mut client,
+        "AUTHLIMIT.POLICY login IP 10/1h EMAIL 10/1h PAIR 10/1h",
+    );
+    for _ in 0..3 {
+        check(&mut client, IP, EMAIL);
+        check(&mut client, "203.0.113.8", EMAIL);
+        check(&mut client, IP, "bob@example.com");
+    }
+    let reset = send(&mut client, &format!("AUTHLIMIT.RESET login {IP} {EMAIL}"));
+    assert_eq!(reset, Ok(Value::Int(3)));
+    // Each is bound by the one of address and email that was used more.
+    assert_eq!(peek(&mut client, IP, EMAIL).remaining, 7);
+    assert_eq!(peek(&mut client, IP, "carol@example.com").remaining, 7);
+    assert_eq!(peek(&mut client, "203.0.113.9", EMAIL).remaining, 7);
+    assert_eq!(
+        peek(&mut client, "203.0.113.9", "carol@example.com").remaining,
+        10
+    );
+}
+
+#[test]
+fn spellings_of_one_email_share_the_count_but_not_the_forgiveness() {
+    let server = Server::start();
+    let mut client = server.connect();
+    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 5/1h");
+    let spellings = [
+        "Victim@x.org",
+        "victim@X.ORG",
+        " victim@x.org ",
+        "\u{24e5}ictim@x.org",
+        "victim@x.org.",
+    ];
+    for spelling in spellings {
+        assert!(check(&mut client, IP, spelling).allowed);
+    }
+    for spelling in spellings {
+        assert!(!check(&mut client, IP, spelling).allowed);
+    }
+    for (forgiven, spelling) in (1..).zip(spellings) {
+        for expected in [1, 0] {
+            let reset = command(&mut client, &["AUTHLIMIT.RESET", "login", IP, spelling]);
+            assert_eq!(reset, Ok(Value::Int(expected)), "{spelling}");
+        }
+        assert_eq!(peek(&mut client, IP, EMAIL).remaining, 5);
+        assert_eq!(peek(&mut client, IP, "victim@x.org").remaining, forgiven);
+    }
+}
+
+#[test]
+fn spellings_of_one_address_are_one_address() {
+    let server = Server::start();
+    let mut client = server.connect();
+    ok(&mut client, "AUTHLIMIT.POLICY login IP 8/1h");
+    let groups: [&[&str]; 3] = [
+        &[
+            "1.2.3.4",
+            "::ffff:1.2.3.4",
+            "::ffff:102:304",
+            "64:ff9b::102:304",
+        ],
+        &["2001:db8::1", "2001:db8::ffff", "2001:DB8:0:0::1%eth0"],
+        &["fe80::1%eth0", "fe80::1"],
+    ];
+    for spellings in groups {
+        for (ip, remaining) in spellings.iter().zip((0..8).rev()) {
+            assert_eq!(check(&mut client, ip, EMAIL).remaining, remaining, "{ip}");
+        }
+        let reset = command(
+            &mut client,
+            &["AUTHLIMIT.RESET", "login", spellings[0], EMAIL],
+        );
+        assert_eq!(reset, Ok(Value::Int(spellings.len() as i64)));
+    }
+    assert_eq!(check(&mut client, "2001:db8:0:1::1", EMAIL).remaining, 7);
+    assert_eq!(check(&mut client, "2001:db8:0:2::1", EMAIL).remaining, 7);
+}
+
+#[test]
+fn a_policy_may_group_ipv6_by_another_prefix_and_strip_plus_tags() {
+    let server = Server::start();
+    let mut client = server.connect();
+    ok(&mut client, "AUTHLIMIT.POLICY login IP 8/1h IPV6-PREFIX 56");
+    assert_eq!(check(&mut client, "2001:db8:0:1::1", EMAIL).remaining, 7);
+    assert_eq!(check(&mut client, "2001:db8:0:2::1", EMAIL).remaining, 6);
+    ok(
+        &mut client,
+        "AUTHLIMIT.POLICY login EMAIL 8/1h PLUS-TAGS strip",
+    );
+    assert_eq!(check(&mut client, IP, "alice+1@example.com").remaining, 7);
+    assert_eq!(check(&mut client, IP, "alice+2@example.com").remaining, 6);
+    ok(
+        &mut client,
+        "AUTHLIMIT.POLICY login EMAIL 8/1h PLUS-TAGS keep",
+    );
+    assert_eq!(check(&mut client, IP, "bob+1@example.com").remaining, 7);
+    assert_eq!(check(&mut client, IP, "bob+2@example.com").remaining, 7);
+}
