@@ -339,7 +339,7 @@ fn the_readme_has_every_config_with_its_value_to_begin_with() {
         let name = quoted(&row[0])[0];
         let value = configs.iter().find(|(config, _)| config == name);
         let value = value.map(|(_, value)| value.as_str());
-        assert_eq!(value, Some(quoted(&row[2])[0]), "{name}");
+        assert_eq!(value, Some(quoted(&row[2])[0].trim_matches('"')), "{name}");
     }
 }
 

@@ -15,7 +15,7 @@ mod model;
 use authlimit::limiter::{Effect, Limiter, List, Part};
 use model::policies::policy;
 use model::steps::{
-    Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers, attempt, roomy, secret, time,
+    Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers, attempt, roomy, secret, tick, time,
 };
 use model::support::{NOW, cases, check, hold, limiter, peeks, records, request, restored};
 use model::{Model, Request};
@@ -67,6 +67,11 @@ fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
         );
         for effect in effects {
             replica.apply(effect);
+        }
+        if matches!(step, Step::Tick) {
+            tick(&mut replica, None, |_| {
+                panic!("a replica replicates nothing")
+            });
         }
         prop_assert_eq!(
             replica.digest(),

@@ -83,7 +83,7 @@ pub(super) fn create_if_missing(
     admits: impl FnOnce(&Limiter) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     if key.limiter_mut().is_none() {
-        let limiter = config::default_limiter(config::random_secret()?)?;
+        let limiter = config::default_limiter(config::new_secret()?)?;
         admits(&limiter)?;
         session.replication()?.create(&limiter.genesis());
         key.put(limiter);

@@ -2,6 +2,7 @@
 
 use crate::limiter::Limiter;
 use crate::redis::command::{Argument, ArgumentKind, Command, KeyAccess, Spec};
+use crate::redis::config;
 use crate::redis::error::CommandError;
 use crate::redis::message::{self, Message};
 use crate::redis::session::{EFFECT_COMMAND, Session};
@@ -31,8 +32,14 @@ impl Command for ApplyEffect<'_> {
         if !session.is_replayed() {
             return Err(CommandError::EffectFromClient);
         }
-        let message = message::decode(session.arguments().require(2)?);
-        ApplyEffect(message.ok_or(CommandError::BadEffect)?).apply(session)
+        let message = session.arguments().require(2)?;
+        let applied = message::decode(message, config::hash_key)
+            .map_err(CommandError::from)
+            .and_then(|message| ApplyEffect(message).apply(session));
+        if let Err(error) = applied {
+            session.give_up_replaying(error);
+        }
+        applied
     }
 }
 
@@ -42,18 +49,18 @@ impl ApplyEffect<'_> {
         let mut key = session.open_writable_key()?;
         match self.0 {
             Message::Create(genesis) => {
-                let limiter = Limiter::from_genesis(genesis);
-                key.put(limiter.map_err(|_| CommandError::BadEffect)?);
+                key.put(Limiter::from_genesis(genesis)?);
             }
             Message::Chunk(part, chunk) => key
                 .limiter_mut()
                 .ok_or(CommandError::EffectWithoutLimiter)?
-                .load_chunk(part, chunk)
-                .map_err(|_| CommandError::BadEffect)?,
-            Message::Effect(effect) => key
-                .limiter_mut()
-                .ok_or(CommandError::EffectWithoutLimiter)?
-                .apply(effect),
+                .load_chunk(part, chunk)?,
+            Message::Effect(effect) => {
+                key.limiter_mut()
+                    .ok_or(CommandError::EffectWithoutLimiter)?
+                    .apply(effect);
+                key.free_leftovers();
+            }
         }
         session.replication()?.same_call();
         session.reply_ok();

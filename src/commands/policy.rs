@@ -145,9 +145,10 @@ impl SetPolicy {
         match key.limiter_mut() {
             Some(limiter) => {
                 limiter.change_policy(self.0, clock, |effect| replication.effect(effect));
+                key.free_leftovers();
             }
             None => {
-                let limiter = Limiter::new(self.0, config::random_secret()?);
+                let limiter = Limiter::new(self.0, config::new_secret()?);
                 replication.create(&limiter.genesis());
                 key.put(limiter);
             }

@@ -9,7 +9,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
-use super::{Address, CanonicalEmail};
+use super::{Address, CanonicalEmail, Salted, StoredSecret};
 
 /// What is hashed, as the first byte that is. Ids are stored in files: a value never changes nor comes back.
 #[derive(Clone, Copy)]
@@ -33,7 +33,11 @@ const EMAIL_NORMALISED: u8 = 1;
 /// The 128-bit key of a limiter's ids. Who has it can try emails until one fits an id; without it an id tells
 /// nothing, and nobody can choose emails that collide.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret([u8; 16]);
+pub struct Secret {
+    key: [u8; 16],
+    /// How it is derived from the operator's hash key, if it is.
+    derivation: Option<Salted>,
+}
 
 /// One identity of one subject: 64 bits of keyed hash.
 ///
@@ -84,13 +88,31 @@ impl Secret {
     /// The secret of these bytes, which are to come from a cryptographic generator or a key derivation.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Secret {
-        Secret(bytes)
+        Secret {
+            key: bytes,
+            derivation: None,
+        }
     }
 
-    /// The bytes, for storing. Nowhere else.
+    /// The secret of these bytes, which were derived from a hash key.
+    pub(super) fn derived(key: [u8; 16], derivation: Salted) -> Secret {
+        Secret {
+            key,
+            derivation: Some(derivation),
+        }
+    }
+
+    /// The bytes. They are not to be stored: see [`stored`](Self::stored).
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
+        &self.key
+    }
+
+    /// What is stored of it.
+    #[must_use]
+    pub fn stored(&self) -> StoredSecret {
+        self.derivation
+            .map_or(StoredSecret::Whole(self.key), StoredSecret::Derived)
     }
 
     /// The identity of an address for the subjects that count by it.
@@ -156,7 +178,7 @@ impl Secret {
     /// A hasher that has taken the kind. Only `write` may be used on it: the other methods of the trait hash a
     /// number as this machine holds it.
     fn hasher(&self, kind: Kind) -> SipHasher24 {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
+        let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write(&[kind as u8]);
         hasher
     }

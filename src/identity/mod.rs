@@ -32,9 +32,11 @@ mod casefold;
 mod cidr;
 mod domain;
 mod email;
+mod hash_key;
 mod id;
 
 pub use address::{Address, AddressError, ClientIp, Ipv6Block, Ipv6Prefix};
 pub use cidr::{Cidr, CidrError};
 pub use email::{CanonicalEmail, MAX_NORMALISED_BYTES, PlusTags};
+pub use hash_key::{HashKey, HashKeyError, Salted, SecretError, StoredSecret};
 pub use id::{Id, Secret, Tag};

@@ -255,6 +255,12 @@ impl AccessLists {
             .saturating_add(tree(self.expiring.len(), expiry))
     }
 
+    /// Whether some entry has expired at `now` and was not reclaimed yet.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expiring.first().is_some_and(|(at, _, _)| *at <= now)
+    }
+
     /// Takes out at most `at_most` entries that have expired at `now`; returns how many there were.
     pub fn reclaim(&mut self, now: Timestamp, at_most: usize) -> usize {
         for reclaimed in 0..at_most {

@@ -94,6 +94,11 @@ pub enum Effect {
         /// The new policy.
         policy: Policy,
     },
+    /// Time went on with nobody trying, and what has expired by now is about to be reclaimed.
+    TimePassed {
+        /// The time it is now.
+        at: Timestamp,
+    },
     /// The server's clock was set back, and the ledger's time is this far ahead of it from now on.
     ClockSetBack {
         /// How far ahead.

@@ -75,7 +75,7 @@ impl LogTable {
 
     /// Whether nothing depends on this lock of `id` any more: it is as good as gone at once, and taken
     /// out later.
-    fn is_over(&self, id: Id, state: &LockState, now: Timestamp) -> bool {
+    pub(crate) fn is_over(&self, id: Id, state: &LockState, now: Timestamp) -> bool {
         locks::is_over(state, now, || self.is_live(id, now))
     }
 }
@@ -243,17 +243,18 @@ impl Ledger {
         table.locks = locks;
     }
 
-    /// Changes over to `policy` at `at`: series that stay keep their counts.
-    pub(crate) fn change_policy(&mut self, policy: &Policy, at: Timestamp) {
+    /// Changes over to `policy` at `at`: series that stay keep their counts. Returns the tables that
+    /// nobody needs any more, whose freeing may take long.
+    pub(crate) fn change_policy(&mut self, policy: &Policy, at: Timestamp) -> Vec<LogTable> {
         let at = self.advance(at);
         for table in &mut self.tables {
             table.floor = table.cutoff(at);
         }
-        self.adopt(policy);
+        self.adopt(policy)
     }
 
-    /// Arranges the tables for `policy`.
-    fn adopt(&mut self, policy: &Policy) {
+    /// Arranges the tables for `policy`; returns those left over.
+    fn adopt(&mut self, policy: &Policy) -> Vec<LogTable> {
         let (needs, places) = series::plan(policy);
         let mut old = std::mem::take(&mut self.tables);
         let table_for = |needs: Needs| {
@@ -272,6 +273,7 @@ impl Ledger {
         self.devices_stand_in = policy.rules().iter().any(|rule| {
             rule.subject() == Subject::Device && rule.enforcement() == Enforcement::Enforced
         });
+        old
     }
 
     /// The log that the rule at `place` goes by.

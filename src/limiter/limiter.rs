@@ -5,13 +5,14 @@ use crate::limiter::access::{AccessLists, Entry, List, ListFull, Listing};
 use crate::limiter::attempt::{Attempt, Cost, Party};
 use crate::limiter::effect::Effect;
 use crate::limiter::judge::{Binding, Verdict};
-use crate::limiter::ledger::{Forgiveness, Identities, Ledger};
+use crate::limiter::ledger::{Forgiveness, Identities, Ledger, LogTable};
 use crate::limiter::locks::LockState;
+use crate::limiter::reclaim::Sweep;
 use crate::limiter::time::Timestamp;
 use crate::policy::{Enforcement, Millis, Policy, Rule, Subject};
 
 /// How many list entries that have ended are removed whenever one is added.
-const LIST_RECLAIM_STEP: usize = 4;
+pub(super) const LIST_RECLAIM_STEP: usize = 4;
 
 /// The value of one limiter key.
 ///
@@ -25,7 +26,16 @@ pub struct Limiter {
     pub(super) ledger: Ledger,
     pub(super) access: AccessLists,
     pub(super) totals: Vec<RuleTotals>,
+    /// Where reclaiming goes on.
+    pub(super) sweep: Sweep,
+    /// Tables that the policy does not need any more, until somebody takes them.
+    leftovers: Vec<LogTable>,
 }
+
+/// What a limiter does not need any more. Dropping it frees the memory, which may take long and may
+/// be done in any thread.
+#[derive(Debug)]
+pub struct Leftovers(#[expect(dead_code, reason = "held to be dropped")] Vec<LogTable>);
 
 /// How often this server has decided by a rule. Kept in memory only.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -96,6 +106,8 @@ impl Limiter {
             totals: vec![RuleTotals::default(); policy.rules().len()],
             ledger: Ledger::new(&policy),
             access: AccessLists::default(),
+            sweep: Sweep::default(),
+            leftovers: Vec::new(),
             policy,
             secret,
         }
@@ -253,6 +265,13 @@ impl Limiter {
         self.carry_out(Effect::ChangePolicy { at, policy }, &mut emit);
     }
 
+    /// What changes of the policy have left over, if anything: to be dropped where that disturbs
+    /// nobody.
+    pub fn take_leftovers(&mut self) -> Option<Leftovers> {
+        let leftovers = std::mem::take(&mut self.leftovers);
+        (!leftovers.is_empty()).then_some(Leftovers(leftovers))
+    }
+
     /// Carries out what another server, or this one before a restart, has decided.
     pub fn apply(&mut self, effect: Effect) {
         match effect {
@@ -299,9 +318,13 @@ impl Limiter {
                     .remove(entry.list, &entry.entry, self.ledger.newest);
             }
             Effect::ChangePolicy { at, policy } => {
-                self.ledger.change_policy(&policy, at);
+                let leftovers = self.ledger.change_policy(&policy, at);
+                self.leftovers.extend(leftovers);
                 self.totals = carried_over(&self.policy, &self.totals, &policy);
                 self.policy = policy;
+            }
+            Effect::TimePassed { at } => {
+                self.ledger.advance(at);
             }
             Effect::ClockSetBack { lead } => self.ledger.lead = lead,
         }

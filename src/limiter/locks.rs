@@ -36,9 +36,12 @@ impl LockState {
     }
 }
 
-/// The locks of one table's identities, by identity and by which rule with `LOCK` it is.
+/// Whose lock it is: the identity, and which rule with `LOCK`.
+pub(crate) type LockKey = (Id, u8);
+
+/// The locks of one table's identities.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Locks(BTreeMap<(Id, u8), LockState>);
+pub(crate) struct Locks(BTreeMap<LockKey, LockState>);
 
 /// The state after a trip at `now`, if a rule with `lock` trips when it refuses an identity that it
 /// remembers as `known`: not while it is shut, and not again before it has admitted something.
@@ -74,7 +77,7 @@ impl Locks {
     /// About how many bytes they take.
     pub(crate) fn bytes(&self) -> usize {
         // A B-tree's nodes are two thirds full on average.
-        let entry = size_of::<((Id, u8), LockState)>();
+        let entry = size_of::<(LockKey, LockState)>();
         entry.saturating_mul(self.len()).saturating_mul(3) / 2
     }
 
@@ -123,6 +126,22 @@ impl Locks {
         for rule in rules {
             self.0.remove(&(id, rule));
         }
+    }
+
+    /// The next locks after `after` (from the start if `None`), at most `count`.
+    pub(crate) fn next_after(
+        &self,
+        after: Option<LockKey>,
+        count: usize,
+    ) -> impl Iterator<Item = (LockKey, &LockState)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.0.range((start, Bound::Unbounded));
+        range.take(count).map(|(key, state)| (*key, state))
+    }
+
+    /// Forgets one lock.
+    pub(crate) fn forget(&mut self, key: LockKey) {
+        self.0.remove(&key);
     }
 
     /// Forgets the locks of all rules from number `rules` on.

@@ -3,6 +3,7 @@
 //! Most identities are seen once or twice, so the first marks live in the table's slot itself and
 //! cost no allocation; further ones move to a ring on the heap.
 
+use crate::limiter::relocate::Mover;
 use crate::limiter::stamp::Mark;
 use crate::limiter::time::Cutoff;
 
@@ -179,6 +180,13 @@ impl<M: Mark> Log<M> {
         match self {
             Self::Inline(_) => 0,
             Self::Spilled(ring) => size_of_val(&*ring.slots),
+        }
+    }
+
+    /// Lets `mover` move what it holds beside its slot.
+    pub(crate) fn relocate(&mut self, mover: &mut impl Mover) {
+        if let Self::Spilled(ring) = self {
+            ring.slots = mover.relocate(std::mem::take(&mut ring.slots));
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::identity::Id;
 use crate::limiter::attempt::Party;
 use crate::limiter::log::Log;
+use crate::limiter::relocate::Mover;
 use crate::limiter::stamp::{Mark, Sighting, Stamp};
 use crate::limiter::table::Table;
 use crate::limiter::time::{Cutoff, Timestamp};
@@ -58,6 +59,14 @@ impl Logs {
         match self {
             Self::Attempts(table) => table.bytes(),
             Self::Parties(table) => table.bytes(),
+        }
+    }
+
+    /// Bytes of the logs that are too long for their slot.
+    pub(crate) fn log_bytes(&self) -> usize {
+        match self {
+            Self::Attempts(table) => table.log_bytes(),
+            Self::Parties(table) => table.log_bytes(),
         }
     }
 
@@ -131,6 +140,38 @@ impl Logs {
         match self {
             Self::Attempts(table) => table.remove(id),
             Self::Parties(table) => table.remove(id),
+        }
+    }
+
+    /// How many segments there are to sweep.
+    pub(crate) fn segments(&self) -> usize {
+        match self {
+            Self::Attempts(table) => table.segments(),
+            Self::Parties(table) => table.segments(),
+        }
+    }
+
+    /// Lets `mover` move the memory of a segment.
+    pub(crate) fn relocate(&mut self, segment: usize, mover: &mut impl Mover) {
+        match self {
+            Self::Attempts(table) => table.relocate(segment, mover),
+            Self::Parties(table) => table.relocate(segment, mover),
+        }
+    }
+
+    /// Whether a segment is worth sweeping, see [`Table::is_worth_sweeping`].
+    pub(crate) fn is_worth_sweeping(&self, segment: usize, cutoff: Cutoff) -> bool {
+        match self {
+            Self::Attempts(table) => table.is_worth_sweeping(segment, cutoff),
+            Self::Parties(table) => table.is_worth_sweeping(segment, cutoff),
+        }
+    }
+
+    /// Sweeps a segment, see [`Table::sweep`].
+    pub(crate) fn sweep(&mut self, segment: usize, cutoff: Cutoff) -> usize {
+        match self {
+            Self::Attempts(table) => table.sweep(segment, cutoff),
+            Self::Parties(table) => table.sweep(segment, cutoff),
         }
     }
 

@@ -21,6 +21,8 @@
 //! | `effect` | [`Effect`]: what is replicated |
 //! | `limiter` | [`Limiter`]: what it is made of, and how effects change it |
 //! | `decide`, `forgive` | what can be asked of it: CHECK and PEEK; RESET, REFUND and UNLOCK |
+//! | `reclaim` | how what has expired is let go while nobody asks |
+//! | `relocate` | how its memory is defragmented |
 //! | `state` | what it holds, for saving, replicas and the curious |
 //! | `chunk` | what was counted as portable bytes, and back |
 
@@ -43,6 +45,8 @@ mod limiter;
 mod locks;
 mod log;
 mod logs;
+mod reclaim;
+mod relocate;
 mod segment;
 mod series;
 mod stamp;
@@ -58,7 +62,9 @@ pub use attempt::{Attempt, Cost, Party};
 pub use chunk::{CHUNK_BYTES, ChunkError, Chunks, Part};
 pub use effect::{Effect, Genesis, GenesisError, TableGenesis};
 pub use judge::{Binding, RuleSet, Verdict};
-pub use limiter::{AttemptError, Limiter, Received, RuleStanding, RuleTotals};
+pub use limiter::{AttemptError, Leftovers, Limiter, Received, RuleStanding, RuleTotals};
+pub use reclaim::Reclaimed;
+pub use relocate::{Mover, RelocateCursor};
 pub use series::Series;
 pub use stamp::Stamp;
 pub use state::Usage;

@@ -6,6 +6,7 @@
 
 use crate::identity::Id;
 use crate::limiter::log::Log;
+use crate::limiter::relocate::Mover;
 use crate::limiter::stamp::{Mark, Sighting, Stamp};
 
 /// A place for one identity: vacant while its log is empty.
@@ -30,13 +31,48 @@ impl<M: Mark> Slot<M> {
     }
 }
 
-/// A run of slots whose identities share the first `depth` bits.
+/// A run of slots whose identities share their leading bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment<M: Mark> {
     slots: Box<[Slot<M>]>,
     len: usize,
-    /// How many leading bits of its identities are the same.
+    pub(crate) prefix: Prefix,
+}
+
+/// The leading bits that all identities of a segment share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Prefix {
+    /// How many.
     pub(crate) depth: u32,
+    /// The bits, as a number below 2^depth.
+    pub(crate) bits: u32,
+}
+
+impl Prefix {
+    /// No bits: that of the one segment of a small table.
+    pub(crate) const NONE: Self = Self { depth: 0, bits: 0 };
+
+    /// One bit longer, with that bit 0 and 1: those of the halves of a split.
+    pub(crate) fn halves(self) -> [Self; 2] {
+        let depth = self.depth.saturating_add(1);
+        let bits = self.bits << 1;
+        [bits, bits | 1].map(|bits| Self { depth, bits })
+    }
+
+    /// One bit shorter: that of the segment which this one and its buddy came from; `None` for
+    /// one that was never split.
+    pub(crate) fn parent(self) -> Option<Self> {
+        Some(Self {
+            depth: self.depth.checked_sub(1)?,
+            bits: self.bits >> 1,
+        })
+    }
+
+    /// The other half of the parent.
+    pub(crate) fn buddy(self) -> Self {
+        let bits = self.bits ^ 1;
+        Self { bits, ..self }
+    }
 }
 
 /// How many slots a segment has at most before it is split: 32 KiB, rebuilt in microseconds.
@@ -44,11 +80,11 @@ pub(crate) const MAX_CAPACITY: usize = 1024;
 
 impl<M: Mark> Segment<M> {
     /// A segment of `capacity` vacant slots.
-    pub(crate) fn with_capacity(capacity: usize, depth: u32) -> Self {
+    pub(crate) fn with_capacity(capacity: usize, prefix: Prefix) -> Self {
         Self {
             slots: vec![Slot::VACANT; capacity].into_boxed_slice(),
             len: 0,
-            depth,
+            prefix,
         }
     }
 
@@ -142,6 +178,14 @@ impl<M: Mark> Segment<M> {
             .chain(before)
             .filter(|slot| !slot.is_vacant())
             .map(|slot| (slot.id, &slot.log))
+    }
+
+    /// Lets `mover` move the slots and what their logs hold.
+    pub(crate) fn relocate(&mut self, mover: &mut impl Mover) {
+        self.slots = mover.relocate(std::mem::take(&mut self.slots));
+        for slot in &mut self.slots {
+            slot.log.relocate(mover);
+        }
     }
 
     /// Takes everything out.
@@ -272,7 +316,7 @@ mod tests {
         /// Few distinct low bits, so that probes collide and wrap.
         #[test]
         fn behaves_as_a_map(steps in proptest::collection::vec((0..40_u64, any::<bool>()), 1..300)) {
-            let mut segment = Segment::with_capacity(32, 0);
+            let mut segment = Segment::with_capacity(32, Prefix::NONE);
             let mut map = HashMap::new();
             for (at, (key, adds)) in steps.into_iter().enumerate() {
                 let id = Id::from_raw(key << 61 | (key % 7) << 29);

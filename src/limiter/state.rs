@@ -15,6 +15,9 @@ use crate::limiter::time::{Cutoff, Timestamp};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 
+/// About how many bytes a log holds that is too long for its slot.
+const TYPICAL_RING_BYTES: usize = 64;
+
 /// What one table takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Usage {
@@ -103,6 +106,19 @@ impl Limiter {
             .map(|table| table.bytes)
             .fold(size_of::<Self>(), usize::saturating_add)
             .saturating_add(self.access.bytes())
+    }
+
+    /// About how many blocks of memory it takes: what freeing it costs.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        let tables = self.ledger.tables.iter().map(|table| {
+            let spilled = table.logs.log_bytes() / TYPICAL_RING_BYTES;
+            let segments = table.logs.segments();
+            segments
+                .saturating_add(spilled)
+                .saturating_add(table.locks.len())
+        });
+        tables.fold(self.access.len(), usize::saturating_add)
     }
 
     /// A number that two limiters share only if they hold the same: policy, secret, time, the

@@ -3,11 +3,14 @@
 //!
 //! It grows a segment at a time: whichever command makes it grow pays for one segment of at most
 //! 32 KiB, never for the table. Expired identities are reclaimed when room is needed, from the
-//! segment that needs it.
+//! segment that needs it, and by [`Table::sweep`], by which it also shrinks.
+
+mod sweep;
 
 use crate::identity::Id;
 use crate::limiter::log::Log;
-use crate::limiter::segment::{self, MAX_CAPACITY, Segment};
+use crate::limiter::relocate::Mover;
+use crate::limiter::segment::{self, MAX_CAPACITY, Prefix, Segment};
 use crate::limiter::stamp::Mark;
 use crate::limiter::time::Cutoff;
 
@@ -40,7 +43,7 @@ impl<M: Mark> Default for Table<M> {
     fn default() -> Self {
         Self {
             directory: vec![0],
-            segments: vec![Segment::with_capacity(0, 0)],
+            segments: vec![Segment::with_capacity(0, Prefix::NONE)],
             depth: 0,
             len: 0,
             slot_bytes: 0,
@@ -62,6 +65,11 @@ impl<M: Mark> Table<M> {
             .saturating_add(size_of_val(self.segments.as_slice()))
             .saturating_add(self.slot_bytes)
             .saturating_add(self.log_bytes)
+    }
+
+    /// Bytes of the logs that are too long for their slot.
+    pub(crate) fn log_bytes(&self) -> usize {
+        self.log_bytes
     }
 
     /// Whether the ids crowd together as keyed hashes never do, that is, whether they are forged.
@@ -137,6 +145,13 @@ impl<M: Mark> Table<M> {
         self.segments.iter().flat_map(Segment::iter)
     }
 
+    /// Lets `mover` move the memory of segment number `index`.
+    pub(crate) fn relocate(&mut self, index: usize, mover: &mut impl Mover) {
+        if let Some(segment) = self.segments.get_mut(index) {
+            segment.relocate(mover);
+        }
+    }
+
     /// Lets `change` work on the log of `id`; the identity goes if that leaves its log empty.
     fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<M>) -> R) -> Option<R> {
         let index = self.segment_of(id);
@@ -190,7 +205,7 @@ impl<M: Mark> Table<M> {
             self.skewed |= larger > SKEWED_CAPACITY;
             self.rebuild(index, larger, cutoff);
         } else {
-            self.split(index, id, cutoff);
+            self.split(index, cutoff);
         }
     }
 
@@ -198,7 +213,7 @@ impl<M: Mark> Table<M> {
     fn can_split(&self, index: usize) -> bool {
         let entries = self.directory.len();
         self.segments.get(index).is_some_and(|segment| {
-            segment.depth < self.depth
+            segment.prefix.depth < self.depth
                 || entries.saturating_mul(IDENTITIES_PER_DIRECTORY_ENTRY) <= self.len
         })
     }
@@ -208,8 +223,8 @@ impl<M: Mark> Table<M> {
         let Some(slot) = self.segments.get_mut(index) else {
             return;
         };
-        let depth = slot.depth;
-        let old = std::mem::replace(slot, Segment::with_capacity(capacity, depth));
+        let empty = Segment::with_capacity(capacity, slot.prefix);
+        let old = std::mem::replace(slot, empty);
         self.forget(&old);
         for (id, log) in old.into_entries() {
             if !log.is_expired(cutoff) {
@@ -219,37 +234,25 @@ impl<M: Mark> Table<M> {
         self.count_slots(index);
     }
 
-    /// Splits the segment, which holds `id`'s place, by the first bit its identities differ in.
-    fn split(&mut self, index: usize, id: Id, cutoff: Cutoff) {
-        let Some(depth) = self.segments.get(index).map(|segment| segment.depth) else {
+    /// Splits a segment by the first bit that its identities differ in.
+    fn split(&mut self, index: usize, cutoff: Cutoff) {
+        let Some(prefix) = self.segments.get(index).map(|segment| segment.prefix) else {
             return;
         };
-        if depth == self.depth {
+        if prefix.depth == self.depth {
             self.directory = self.directory.iter().flat_map(|s| [*s, *s]).collect();
             self.depth = self.depth.saturating_add(1);
         }
-        let deeper = depth.saturating_add(1);
-        let halves = MAX_CAPACITY / 2;
-        let capacity = segment::capacity_for(halves);
+        let [lower, upper] = prefix.halves();
+        let capacity = segment::capacity_for(MAX_CAPACITY / 2);
         let sibling = self.segments.len();
-        self.segments.push(Segment::with_capacity(capacity, deeper));
+        self.segments.push(Segment::with_capacity(capacity, upper));
         let Some(slot) = self.segments.get_mut(index) else {
             return;
         };
-        let old = std::mem::replace(slot, Segment::with_capacity(capacity, deeper));
+        let old = std::mem::replace(slot, Segment::with_capacity(capacity, lower));
         self.forget(&old);
-
-        let span = 1_usize << self.depth.saturating_sub(depth);
-        let first = leading_bits(id, depth).saturating_mul(span);
-        let upper_half = self
-            .directory
-            .iter_mut()
-            .skip(first)
-            .take(span)
-            .skip(span / 2);
-        for entry in upper_half {
-            *entry = u32::try_from(sibling).unwrap_or(u32::MAX);
-        }
+        self.point(upper, sibling);
         for (id, log) in old.into_entries() {
             if !log.is_expired(cutoff) {
                 let half = self.segment_of(id);
@@ -260,6 +263,15 @@ impl<M: Mark> Table<M> {
         self.count_slots(sibling);
     }
 
+    /// Lets the directory's entries for `prefix` point at segment number `index`.
+    fn point(&mut self, prefix: Prefix, index: usize) {
+        let entry = u32::try_from(index).unwrap_or(u32::MAX);
+        let span = 1_usize << self.depth.saturating_sub(prefix.depth);
+        let first = (prefix.bits as usize).saturating_mul(span);
+        let entries = self.directory.iter_mut().skip(first).take(span);
+        entries.for_each(|at| *at = entry);
+    }
+
     /// Puts an entry into a segment that is being rebuilt, growing it if the halves of a split came
     /// out very uneven.
     fn settle(&mut self, index: usize, id: Id, log: Log<M>) {
@@ -267,7 +279,7 @@ impl<M: Mark> Table<M> {
             return;
         };
         if segment.is_full() {
-            let larger = Segment::with_capacity(segment.next_capacity(), segment.depth);
+            let larger = Segment::with_capacity(segment.next_capacity(), segment.prefix);
             for (id, log) in std::mem::replace(segment, larger).into_entries() {
                 segment.insert(id, log);
             }
@@ -341,6 +353,19 @@ mod tests {
         let slots: usize = table.segments.iter().map(Segment::slot_bytes).sum();
         assert_eq!(table.slot_bytes, slots);
         assert_eq!(table.directory.len(), 1 << table.depth);
+        for (index, segment) in table.segments.iter().enumerate() {
+            let Prefix { depth, bits } = segment.prefix;
+            let shift = table.depth - depth;
+            let entries = table.directory.iter().enumerate();
+            let own = entries.filter(|(_, entry)| **entry as usize == index);
+            assert!(own.clone().all(|(at, _)| at >> shift == bits as usize));
+            assert_eq!(own.count(), 1 << shift);
+            assert!(
+                segment
+                    .iter()
+                    .all(|(id, _)| leading_bits(id, depth) == bits as usize)
+            );
+        }
     }
 
     #[test]
@@ -374,6 +399,36 @@ mod tests {
             table.len()
         );
         assert!((299_500..300_000).all(|n| table.get(id(n)).is_some()));
+    }
+
+    #[test]
+    fn sweeping_an_expired_table_leaves_as_little_as_a_new_one() {
+        let mut table = Table::<Stamp>::default();
+        for n in 0..100_000_u64 {
+            add(&mut table, id(n), stamp(n + 1, 0), 3, Cutoff::NEVER);
+        }
+        let full = table.bytes();
+        let half = Cutoff::from_millis(50_000);
+        let swept = |table: &mut Table<Stamp>, cutoff| {
+            let (mut segment, mut reclaimed) = (0, 0);
+            while segment < table.segments() {
+                let segments = table.segments();
+                reclaimed += table.sweep(segment, cutoff);
+                segment += usize::from(table.segments() == segments);
+            }
+            reclaimed
+        };
+        assert_eq!(swept(&mut table, half), 50_000);
+        assert_sums(&table);
+        assert!((50_000..100_000).all(|n| table.get(id(n)).is_some()));
+        assert!(table.bytes() < full * 6 / 10);
+        assert_eq!(swept(&mut table, Cutoff::from_millis(100_000)), 50_000);
+        for _ in 0..20 {
+            swept(&mut table, Cutoff::from_millis(100_000));
+        }
+        assert_sums(&table);
+        assert_eq!((table.segments(), table.depth), (1, 0));
+        assert!(table.bytes() < 1_000, "{} bytes left", table.bytes());
     }
 
     #[test]
@@ -434,7 +489,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_as_a_map_of_lists(
-            steps in proptest::collection::vec((0..3_000_u64, 0..3_u32, 0..4_u8), 1..4_000),
+            steps in proptest::collection::vec((0..3_000_u64, 0..3_u32, 0..5_u8), 1..4_000),
         ) {
             let mut table = Table::<Stamp>::default();
             let mut map: HashMap<u64, Vec<Stamp>> = HashMap::new();
@@ -446,6 +501,15 @@ mod tests {
                     log.retain(|kept| kept.tag() != stamp.tag());
                     let removed = table.forgive(id(key), stamp.tag(), usize::MAX, Cutoff::NEVER);
                     prop_assert_eq!(removed, before - log.len());
+                } else if action == 4 {
+                    // Now and then all that is older than the newest 2000 goes, a segment at a time.
+                    let cutoff = Cutoff::from_millis((at as u64).saturating_sub(2_000));
+                    let segment = key as usize % table.segments();
+                    table.sweep(segment, cutoff);
+                    map.retain(|n, log| {
+                        let expired = log.last().is_none_or(|mark| cutoff.has_passed(mark.at()));
+                        !expired || table.get(id(*n)).is_some()
+                    });
                 } else {
                     map.entry(key).or_default().extend(vec![stamp; usize::from(action)]);
                     add(&mut table, id(key), stamp, usize::from(action), Cutoff::NEVER);

@@ -13,7 +13,7 @@ use std::ptr;
 
 /// What every block of the server is aligned to, even where it puts a size before each (as Redis does
 /// over an allocator that cannot tell them); greater alignments are made here.
-const MIN_ALIGN: usize = 8;
+pub(super) const MIN_ALIGN: usize = 8;
 
 /// Forwards to Redis's allocator once the module API is there, and to the system's before.
 pub(crate) struct ServerAllocator;

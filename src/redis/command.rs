@@ -153,7 +153,24 @@ pub(crate) fn register<C: Command>(ctx: &Context) -> Result<(), RegisterError> {
     let command = command
         .filter(|command| !command.is_null())
         .ok_or(refused)?;
+    categorise(command);
     describe(command, &spec)
+}
+
+/// The category of all our commands in access control lists, `@authlimit`.
+const ACL_CATEGORY: &CStr = c"authlimit";
+
+/// Adds the category to those of the server, where modules may: since Redis 7.4 and Valkey 8.
+pub(super) fn add_acl_category(ctx: &Context) {
+    // SAFETY: the context is that of the running load, the name a C string.
+    unsafe { api!(RedisModule_AddACLCategory(ctx.ctx, ACL_CATEGORY.as_ptr())) };
+}
+
+/// Puts a command into the category; where there is none, the server refuses, and that is all.
+fn categorise(command: *mut raw::RedisModuleCommand) {
+    let category = ACL_CATEGORY.as_ptr();
+    // SAFETY: the command is one that was just created, the name a C string.
+    unsafe { api!(RedisModule_SetCommandACLCategories(command, category)) };
 }
 
 /// A command that the server would not take.

@@ -1,6 +1,6 @@
 //! The module's configuration: `CONFIG GET`, `SET` and `REWRITE`, and module arguments.
 
-use crate::identity::Secret;
+use crate::identity::{HashKey, Secret};
 use crate::limiter::Limiter;
 use crate::policy::{Capacity, Policy, PolicyError};
 use crate::redis::error::CommandError;
@@ -64,6 +64,38 @@ pub(crate) fn check_policy(words: &[u8]) -> Result<&str, RedisError> {
     str::from_utf8(words).map_err(|_| RedisError::Str("the policy is not ASCII"))
 }
 
+/// `authlimit.hash-key`: what the secrets of new limiters are derived from, so that no file and no
+/// replication stream holds them; without it each is random and stored with its limiter.
+pub(crate) static HASH_KEY: HashKeyConfig = HashKeyConfig(Mutex::new(None));
+
+/// The present hash key.
+pub(crate) fn hash_key() -> Option<HashKey> {
+    let key = HASH_KEY.0.lock().unwrap_or_else(PoisonError::into_inner);
+    key.clone()
+}
+
+/// The hash key as the server's configuration; empty where there is none.
+pub(crate) struct HashKeyConfig(Mutex<Option<HashKey>>);
+
+impl ConfigurationValue<RedisString> for HashKeyConfig {
+    fn get(&self, _: &ConfigurationContext) -> RedisString {
+        let key = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = key.as_ref().map_or(&[][..], HashKey::as_bytes);
+        RedisString::create_from_slice(std::ptr::null_mut(), bytes)
+    }
+
+    fn set(&self, _: &ConfigurationContext, bytes: RedisString) -> Result<(), RedisError> {
+        let key = match bytes.as_slice() {
+            [] => None,
+            bytes => {
+                Some(HashKey::new(bytes).map_err(|error| RedisError::String(error.to_string()))?)
+            }
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = key;
+        Ok(())
+    }
+}
+
 /// A limiter with the default policy, for a key that has none.
 ///
 /// # Errors
@@ -84,9 +116,15 @@ pub(crate) fn empty_default_limiter() -> Result<Limiter, CommandError> {
     default_limiter(Secret::from_bytes([0; 16]))
 }
 
-/// A new limiter's secret.
-pub(crate) fn random_secret() -> Result<Secret, CommandError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| CommandError::Random)?;
-    Ok(Secret::from_bytes(bytes))
+/// A new limiter's secret: derived from the hash key, or random where there is none.
+///
+/// # Errors
+/// [`CommandError::Random`] if the system has no random numbers.
+pub(crate) fn new_secret() -> Result<Secret, CommandError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| CommandError::Random)?;
+    Ok(match hash_key() {
+        Some(key) => key.secret(random),
+        None => Secret::from_bytes(random),
+    })
 }

@@ -1,8 +1,9 @@
 //! Everything a client can be told instead of an answer.
 
 use crate::identity::{AddressError, CidrError};
-use crate::limiter::{AttemptError, ListFull};
+use crate::limiter::{AttemptError, ChunkError, GenesisError, ListFull};
 use crate::policy::PolicyError;
+use crate::redis::message::MessageError;
 use std::ffi::CString;
 
 /// Why a command gets an error reply, and does nothing. No message repeats what the client sent.
@@ -95,9 +96,16 @@ pub(crate) enum CommandError {
     /// The internal command from an ordinary client.
     #[error("ERR AUTHLIMIT.EFFECT is for replication and the append-only file only")]
     EffectFromClient,
-    /// The internal command with bytes that no authlimit of this version writes.
-    #[error("ERR AUTHLIMIT.EFFECT does not understand this effect: is the primary newer?")]
-    BadEffect,
+    /// The internal command with bytes that no authlimit of this version writes, or of a limiter
+    /// under another hash key.
+    #[error("ERR AUTHLIMIT.EFFECT: {0}")]
+    BadMessage(#[from] MessageError),
+    /// The internal command with a header that fits no limiter.
+    #[error("ERR AUTHLIMIT.EFFECT: {0}")]
+    BadGenesis(#[from] GenesisError),
+    /// The internal command with a chunk that no limiter writes.
+    #[error("ERR AUTHLIMIT.EFFECT: {0}")]
+    BadChunk(#[from] ChunkError),
     /// The internal command for a limiter that is not there.
     #[error("ERR AUTHLIMIT.EFFECT is for a limiter that is not here")]
     EffectWithoutLimiter,

@@ -7,7 +7,7 @@
 //! bincode has no maintainer any more (RUSTSEC-2025-0141). Of its releases 1.3.3 is the sound one,
 //! and it is used in this file only, with a limit on what it may read.
 
-use crate::identity::Secret;
+use crate::identity::{HashKey, Salted, SecretError, StoredSecret};
 use crate::limiter::{Genesis, GenesisError, Series, TableGenesis, Timestamp};
 use crate::policy::{Millis, Policy, PolicyError, Subject};
 use bincode::Options;
@@ -24,14 +24,29 @@ const MAX_BYTES: u64 = 64 * 1024;
 struct FieldsV1 {
     /// The policy in its own words.
     policy: String,
-    /// The SipHash key of the limiter's ids.
-    secret: [u8; 16],
+    /// The SipHash key of the limiter's ids, or how it is derived.
+    secret: SecretV1,
     /// The time of the newest effect, in milliseconds since the Unix epoch.
     newest: u64,
     /// How far the ledger's time is ahead of the server's clock, in milliseconds.
     lead: u64,
     /// One entry for each table that the policy needs.
     tables: Vec<TableV1>,
+}
+
+/// What is stored of a secret in version 1; as bincode numbers them, in 4 bytes: 0, 1.
+#[derive(Serialize, Deserialize)]
+enum SecretV1 {
+    /// The key itself.
+    Whole([u8; 16]),
+    /// It is derived from `authlimit.hash-key`, with this salt; the check value tells whether from the
+    /// same one.
+    Derived {
+        /// The salt.
+        salt: [u8; 16],
+        /// The check value.
+        check: [u8; 8],
+    },
 }
 
 /// A table of version 1.
@@ -62,6 +77,9 @@ pub(crate) enum HeaderError {
     /// What the fields say fits no limiter.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+    /// It was stored under another hash key.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 /// How bincode reads and writes a header.
@@ -77,7 +95,10 @@ fn encoding() -> impl Options {
 pub(crate) fn encode(genesis: &Genesis) -> Vec<u8> {
     let fields = FieldsV1 {
         policy: genesis.policy.to_string(),
-        secret: *genesis.secret.as_bytes(),
+        secret: match genesis.secret.stored() {
+            StoredSecret::Whole(key) => SecretV1::Whole(key),
+            StoredSecret::Derived(Salted { salt, check }) => SecretV1::Derived { salt, check },
+        },
         newest: genesis.newest.as_millis(),
         lead: genesis.lead.get(),
         tables: genesis
@@ -97,21 +118,30 @@ pub(crate) fn encode(genesis: &Genesis) -> Vec<u8> {
     bytes
 }
 
-/// What a header says.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Genesis, HeaderError> {
+/// What a header says, on a server with this hash key.
+///
+/// # Errors
+/// [`HeaderError`] for bytes that are no header of a version that this code knows, or one that was
+/// stored under another hash key.
+pub(crate) fn decode(bytes: &[u8], hash_key: Option<&HashKey>) -> Result<Genesis, HeaderError> {
     let (version, fields) = bytes.split_first_chunk().ok_or(HeaderError::Damaged)?;
     match u16::from_le_bytes(*version) {
         0 => Err(HeaderError::Damaged),
-        1 => decode_v1(fields),
+        1 => decode_v1(fields, hash_key),
         newer => Err(HeaderError::Newer(newer)),
     }
 }
 
 /// What the fields of version 1 say.
-fn decode_v1(bytes: &[u8]) -> Result<Genesis, HeaderError> {
+fn decode_v1(bytes: &[u8], hash_key: Option<&HashKey>) -> Result<Genesis, HeaderError> {
     let fields: FieldsV1 = encoding()
         .deserialize(bytes)
         .map_err(|_| HeaderError::Damaged)?;
+    let secret = match fields.secret {
+        SecretV1::Whole(key) => StoredSecret::Whole(key),
+        SecretV1::Derived { salt, check } => StoredSecret::Derived(Salted { salt, check }),
+    };
+    let secret = secret.open(hash_key)?;
     let policy = Policy::from_text(&fields.policy)?;
     let newest = Timestamp::from_millis(fields.newest).ok_or(GenesisError::Time)?;
     let tables = fields.tables.iter().map(|table| {
@@ -127,7 +157,7 @@ fn decode_v1(bytes: &[u8]) -> Result<Genesis, HeaderError> {
     let tables = tables.collect::<Result<Vec<_>, GenesisError>>()?;
     Ok(Genesis {
         policy,
-        secret: Secret::from_bytes(fields.secret),
+        secret,
         newest,
         lead: Millis::new(fields.lead),
         tables,
@@ -137,6 +167,7 @@ fn decode_v1(bytes: &[u8]) -> Result<Genesis, HeaderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Secret;
     use proptest::prelude::*;
 
     fn genesis() -> Genesis {
@@ -167,13 +198,28 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        assert_eq!(decode(&encode(&genesis())), Ok(genesis()));
+        assert_eq!(decode(&encode(&genesis()), None), Ok(genesis()));
+    }
+
+    #[test]
+    fn a_derived_secret_is_not_written_and_derived_again() {
+        let key = HashKey::new(b"a key of the operator's").unwrap();
+        let derived = Genesis {
+            secret: key.secret([9; 16]),
+            ..genesis()
+        };
+        let bytes = encode(&derived);
+        let secret = derived.secret.as_bytes();
+        assert!(bytes.windows(16).all(|window| window != secret));
+        assert_eq!(decode(&bytes, Some(&key)), Ok(derived));
+        assert_eq!(decode(&bytes, None), Err(SecretError::NoHashKey.into()));
     }
 
     #[test]
     fn version_1_is_these_bytes_for_good() {
         let mut expected = vec![1, 0, 50, 0, 0, 0, 0, 0, 0, 0];
         expected.extend(b"PAIR 5/15m IP 50/900s COUNT-DENIED PLUS-TAGS strip");
+        expected.extend([0; 4]);
         expected.extend([7; 16]);
         expected.extend(1_000_u64.to_le_bytes());
         expected.extend(3_u64.to_le_bytes());
@@ -185,17 +231,17 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_named() {
-        assert_eq!(decode(&[2, 0, 1, 2, 3]), Err(HeaderError::Newer(2)));
+        assert_eq!(decode(&[2, 0, 1, 2, 3], None), Err(HeaderError::Newer(2)));
     }
 
     #[test]
     fn truncated_and_padded_headers_are_refused() {
         let bytes = encode(&genesis());
         for len in 0..bytes.len() {
-            assert!(decode(&bytes[..len]).is_err(), "{len}");
+            assert!(decode(&bytes[..len], None).is_err(), "{len}");
         }
         assert_eq!(
-            decode(&[bytes.as_slice(), &[0]].concat()),
+            decode(&[bytes.as_slice(), &[0]].concat(), None),
             Err(HeaderError::Damaged)
         );
     }
@@ -205,12 +251,12 @@ mod tests {
         fn hostile_bytes_never_panic(
             position in 0..120_usize, value: u8, bytes in proptest::collection::vec(any::<u8>(), 0..64),
         ) {
-            let _ = decode(&bytes);
+            let _ = decode(&bytes, None);
             let mut mutated = encode(&genesis());
             if let Some(byte) = mutated.get_mut(position) {
                 *byte = value;
             }
-            let _ = decode(&mutated);
+            let _ = decode(&mutated, None);
         }
     }
 }

@@ -3,7 +3,8 @@
 use crate::limiter::Limiter;
 use crate::redis::error::CommandError;
 use crate::redis::native_type;
-use crate::redis::session::Session;
+use crate::redis::registry;
+use crate::redis::session::{Session, string_bytes};
 use redis_module::raw;
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -34,20 +35,34 @@ impl Session<'_> {
     /// Opens the limiter's key.
     fn open(&self, mode: u32) -> Result<LimiterKey<'_>, CommandError> {
         let name = self.key_name()?;
+        // SAFETY: context and string are those of the running callback, which the session does not
+        // outlive.
+        unsafe { LimiterKey::open(self.ctx, name, mode) }
+    }
+}
+
+impl LimiterKey<'_> {
+    /// Opens a key in the database of the context.
+    ///
+    /// # Safety
+    /// Context and name must be those of a running callback, which the key must not outlive, and
+    /// the mode one of the API's.
+    unsafe fn open(
+        ctx: *mut raw::RedisModuleCtx,
+        name: *mut raw::RedisModuleString,
+        mode: u32,
+    ) -> Result<Self, CommandError> {
         let mode = c_int::try_from(mode).unwrap_or_default();
-        // SAFETY: context and string are those of the running callback, and the mode is one of the
-        // API's.
-        let handle = unsafe { api!(RedisModule_OpenKey(self.ctx, name, mode)) };
-        let key = LimiterKey {
+        // SAFETY: by the caller's promises.
+        let handle = unsafe { api!(RedisModule_OpenKey(ctx, name, mode)) };
+        let key = Self {
             handle: handle.unwrap_or(std::ptr::null_mut()).cast(),
             session: PhantomData,
         };
         key.check_type()?;
         Ok(key)
     }
-}
 
-impl LimiterKey<'_> {
     /// The limiter, if there is one.
     pub(crate) fn limiter(&self) -> Option<&Limiter> {
         // SAFETY: the value is a limiter (`value` says why), which lives in the keyspace as long as
@@ -87,6 +102,29 @@ impl LimiterKey<'_> {
 }
 
 impl WritableLimiterKey<'_> {
+    /// Opens a key in the database of the context, without making it look used.
+    ///
+    /// # Safety
+    /// Context and name must be those of a running callback, which the key must not outlive.
+    pub(super) unsafe fn open_quietly(
+        ctx: *mut raw::RedisModuleCtx,
+        name: *mut raw::RedisModuleString,
+    ) -> Result<Self, CommandError> {
+        let mode =
+            raw::REDISMODULE_READ | raw::REDISMODULE_WRITE | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+        // SAFETY: the caller's promises are passed on.
+        unsafe { LimiterKey::open(ctx, name, mode) }.map(Self)
+    }
+
+    /// Frees what a change of the policy has left over, in a thread of its own: that may take long.
+    pub(crate) fn free_leftovers(&mut self) {
+        let Some(leftovers) = self.limiter_mut().and_then(Limiter::take_leftovers) else {
+            return;
+        };
+        // Where there can be no thread, this frees them: the closure is dropped.
+        let _ = std::thread::Builder::new().spawn(move || drop(leftovers));
+    }
+
     /// The limiter, if there is one, to change.
     pub(crate) fn limiter_mut(&mut self) -> Option<&mut Limiter> {
         // SAFETY: as for `limiter`; `&mut self` makes this the only reference.
@@ -105,9 +143,25 @@ impl WritableLimiterKey<'_> {
                 value.cast()
             ))
         };
-        if status != Some(0) {
+        if status == Some(0) {
+            self.note();
+        } else {
             // SAFETY: the server has not taken the value, so it is still this function's.
             drop(unsafe { Box::from_raw(value) });
+        }
+    }
+}
+
+impl WritableLimiterKey<'_> {
+    /// Notes in the registry that a limiter is here.
+    fn note(&self) {
+        // SAFETY: the handle is that of an open key.
+        let db = unsafe { api!(RedisModule_GetDbIdFromModuleKey(self.0.handle)) };
+        // SAFETY: as above; the name lives as long as the key is open.
+        let name = unsafe { api!(RedisModule_GetKeyNameFromModuleKey(self.0.handle)) };
+        if let (Some(db), Some(name)) = (db, name) {
+            // SAFETY: as above.
+            registry::note(db, unsafe { string_bytes(name) });
         }
     }
 }

@@ -19,15 +19,16 @@
 //! | 13 | list remove | one list entry, its end without meaning |
 //! | 14 | change policy | at (8), the policy in its own words |
 //! | 15 | clock set back | lead (8) |
+//! | 16 | time passed | at (8) |
 //!
 //! Times and lengths are in milliseconds. An attempt is its stamp (8 bytes: time and tag), the
 //! address's id (8), the email's id (8), and where there is a device or a cost other than 1, which of
 //! them (1: 1 device, 2 cost, 3 both), the device's id (8) and the cost (4).
 
-use crate::identity::Id;
+use crate::identity::{HashKey, Id};
 use crate::limiter::{Cost, Effect, Genesis, Listing, Part, Party, RuleSet, Stamp, Timestamp};
 use crate::policy::{Millis, Policy};
-use crate::redis::header;
+use crate::redis::header::{self, HeaderError};
 
 /// How many bytes a message mostly has: that of an attempt of cost 1 without a device.
 pub(crate) const USUAL_BYTES: usize = 25;
@@ -47,6 +48,7 @@ const LIST_ADD: u8 = 12;
 const LIST_REMOVE: u8 = 13;
 const CHANGE_POLICY: u8 = 14;
 const CLOCK_SET_BACK: u8 = 15;
+const TIME_PASSED: u8 = 16;
 
 /// In an attempt: a device follows. In an unlock: an address.
 const FIRST: u8 = 1;
@@ -145,6 +147,10 @@ pub(crate) fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
             encode_time(*at, bytes);
             bytes.extend(policy.to_string().as_bytes());
         }
+        Effect::TimePassed { at } => {
+            bytes.push(TIME_PASSED);
+            encode_time(*at, bytes);
+        }
         Effect::ClockSetBack { lead } => {
             bytes.push(CLOCK_SET_BACK);
             bytes.extend(lead.get().to_le_bytes());
@@ -183,11 +189,41 @@ fn encode_id(id: Id, bytes: &mut Vec<u8>) {
     bytes.extend(id.raw().to_le_bytes());
 }
 
-/// What a message says; `None` if it is none that this version writes.
-pub(crate) fn decode(bytes: &[u8]) -> Option<Message<'_>> {
-    let mut fields = Fields(bytes);
-    let message = match fields.byte()? {
-        CREATE => Message::Create(header::decode(fields.rest()).ok()?),
+/// Why bytes are no message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum MessageError {
+    /// No authlimit of this version writes them.
+    #[error(
+        "the effect is of a kind or form that this authlimit does not know: is the other one newer?"
+    )]
+    Unknown,
+    /// The header of a create message is wrong.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+}
+
+/// What a message says, on a server with this hash key, which only a create message needs.
+///
+/// # Errors
+/// [`MessageError`] if it is none that this version writes, or is of a limiter under another hash key.
+pub(crate) fn decode(
+    bytes: &[u8],
+    hash_key: impl FnOnce() -> Option<HashKey>,
+) -> Result<Message<'_>, MessageError> {
+    match bytes.split_first() {
+        Some((&CREATE, header)) => {
+            let genesis = header::decode(header, hash_key().as_ref())?;
+            Ok(Message::Create(genesis))
+        }
+        Some((&code, fields)) => decode_other(code, fields).ok_or(MessageError::Unknown),
+        None => Err(MessageError::Unknown),
+    }
+}
+
+/// What a message says that creates no limiter.
+fn decode_other(code: u8, fields: &[u8]) -> Option<Message<'_>> {
+    let mut fields = Fields(fields);
+    let message = match code {
         LOGS => Message::Chunk(Part::Logs(fields.byte()?), fields.rest()),
         LOCKS => Message::Chunk(Part::Locks(fields.byte()?), fields.rest()),
         LISTS => Message::Chunk(Part::Access, fields.rest()),
@@ -243,6 +279,7 @@ fn decode_effect(code: u8, fields: &mut Fields<'_>) -> Option<Effect> {
             };
             Effect::Unlock { at, address, email }
         }
+        TIME_PASSED => Effect::TimePassed { at: fields.time()? },
         LIST_ADD => Effect::ListAdd {
             at: fields.time()?,
             entry: fields.list_entry()?,
@@ -341,6 +378,10 @@ mod tests {
     use crate::limiter::{Entry, Limiter, List};
     use proptest::prelude::*;
 
+    fn no_key() -> Option<HashKey> {
+        None
+    }
+
     fn time() -> impl Strategy<Value = Timestamp> {
         (1..1_u64 << 42).prop_map(|at| Timestamp::from_millis(at).unwrap())
     }
@@ -410,6 +451,7 @@ mod tests {
                 policy: policy.clone()
             }),
             span().prop_map(|lead| Effect::ClockSetBack { lead }),
+            time().prop_map(|at| Effect::TimePassed { at }),
         ]
     }
 
@@ -418,7 +460,7 @@ mod tests {
         fn effects_come_back_whole(effect in effects()) {
             let mut bytes = Vec::new();
             encode_effect(&effect, &mut bytes);
-            prop_assert_eq!(decode(&bytes), Some(Message::Effect(effect)));
+            prop_assert_eq!(decode(&bytes, no_key), Ok(Message::Effect(effect)));
         }
 
         #[test]
@@ -427,16 +469,16 @@ mod tests {
             let mut bytes = Vec::new();
             encode_effect(&effect, &mut bytes);
             for len in 0..bytes.len() {
-                let shorter = decode(&bytes[..len]);
-                prop_assert_ne!(shorter, Some(Message::Effect(effect.clone())));
+                let shorter = decode(&bytes[..len], no_key);
+                prop_assert_ne!(shorter, Ok(Message::Effect(effect.clone())));
             }
             bytes.push(padding);
-            prop_assert_ne!(decode(&bytes), Some(Message::Effect(effect)));
+            prop_assert_ne!(decode(&bytes, no_key), Ok(Message::Effect(effect)));
         }
 
         #[test]
         fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = decode(&bytes);
+            let _ = decode(&bytes, no_key);
         }
     }
 
@@ -464,10 +506,10 @@ mod tests {
         let limiter = Limiter::new(policy, Secret::from_bytes([1; 16]));
         let genesis = limiter.genesis();
         let bytes = encode_create(&genesis);
-        assert_eq!(decode(&bytes), Some(Message::Create(genesis)));
+        assert_eq!(decode(&bytes, no_key), Ok(Message::Create(genesis)));
         for part in [Part::Logs(3), Part::Locks(0), Part::Access] {
             let bytes = encode_chunk(part, b"abc");
-            assert_eq!(decode(&bytes), Some(Message::Chunk(part, b"abc")));
+            assert_eq!(decode(&bytes, no_key), Ok(Message::Chunk(part, b"abc")));
         }
     }
 }

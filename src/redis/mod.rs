@@ -9,10 +9,15 @@
 //! | `reply` | replies |
 //! | `key` | the limiter at a key |
 //! | `error` | [`CommandError`](error::CommandError): everything a client can be told |
-//! | `config` | `authlimit.default-policy`, `authlimit.autocreate` |
+//! | `config` | `authlimit.default-policy` and the other settings |
 //! | `native_type` | the data type and its callbacks |
 //! | `persistence` | RDB and AOF rewrite |
 //! | `header`, `message` | the stored and replicated bytes |
+//! | `registry` | where the limiters of this server are |
+//! | `cron` | reclaiming while nobody asks |
+//! | `defrag` | moving limiters' memory for the server |
+//! | `server_events` | what the server tells of itself |
+//! | `eviction` | whether it may evict limiters |
 //! | `log` | the server's log |
 //! | `start` | what is done once, when the module is loaded |
 
@@ -28,7 +33,10 @@ macro_rules! api {
 pub(crate) mod alloc;
 pub(crate) mod command;
 pub(crate) mod config;
+mod cron;
+mod defrag;
 pub(crate) mod error;
+mod eviction;
 pub(crate) mod guard;
 mod header;
 pub(crate) mod key;
@@ -36,6 +44,8 @@ mod log;
 pub(crate) mod message;
 pub(crate) mod native_type;
 mod persistence;
+mod registry;
 mod reply;
+mod server_events;
 pub(crate) mod session;
 pub(crate) mod start;

@@ -4,6 +4,7 @@
 //! [`put`](crate::redis::key::WritableLimiterKey::put), by loading or by copying, and unmade here.
 
 use crate::limiter::Limiter;
+use crate::redis::defrag;
 use crate::redis::guard::guarded;
 use crate::redis::persistence;
 use redis_module::native_types::RedisType;
@@ -31,9 +32,9 @@ pub(crate) static LIMITER_TYPE: RedisType = RedisType::new(
         aux_load: None,
         aux_save: None,
         aux_save_triggers: 0,
-        free_effort: None,
+        free_effort: Some(free_effort),
         unlink: None,
-        defrag: None,
+        defrag: Some(defrag),
         mem_usage2: None,
         free_effort2: None,
         unlink2: None,
@@ -114,6 +115,25 @@ unsafe extern "C" fn digest(digest: *mut raw::RedisModuleDigest, value: *mut c_v
     };
     // SAFETY: as above.
     unsafe { api!(RedisModule_DigestEndSequence(digest)) };
+}
+
+/// What freeing a limiter costs, by which the server decides whether to do it in another thread.
+unsafe extern "C" fn free_effort(_key: *mut raw::RedisModuleString, value: *const c_void) -> usize {
+    // SAFETY: the server passes a value of this type.
+    let limiter = unsafe { limiter(value) };
+    guarded(|| limiter.blocks()).unwrap_or(1)
+}
+
+/// Moves a limiter's memory, for active defragmentation.
+unsafe extern "C" fn defrag(
+    ctx: *mut raw::RedisModuleDefragCtx,
+    _key: *mut raw::RedisModuleString,
+    value: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: the server passes where it keeps a value of this type, and uses it itself only after
+    // this call.
+    let limiter = unsafe { &mut *(*value).cast::<Limiter>() };
+    guarded(|| defrag::defragment(ctx, limiter)).unwrap_or(0)
 }
 
 /// Frees a limiter, in whichever thread the server does that.

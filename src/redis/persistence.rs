@@ -5,11 +5,13 @@
 //! their table (a number), and the chunk (a string; see `limiter::chunk`), then the number 0.
 
 use crate::limiter::{CHUNK_BYTES, ChunkError, GenesisError, Limiter, Part};
+use crate::redis::config;
 use crate::redis::header::{self, HeaderError};
 use crate::redis::log::{self, Level};
 use crate::redis::message;
 use crate::redis::native_type::ENCODING_VERSION;
-use crate::redis::session::EFFECT_COMMAND;
+use crate::redis::registry;
+use crate::redis::session::{EFFECT_COMMAND, string_bytes};
 use redis_module::raw;
 use std::ffi::{c_char, c_int};
 
@@ -49,7 +51,10 @@ enum LoadError {
 /// would only say that it ran out of memory or data.
 pub(super) fn load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> Option<Limiter> {
     match try_load(rdb, encoding_version) {
-        Ok(limiter) => Some(limiter),
+        Ok(limiter) => {
+            note(rdb);
+            Some(limiter)
+        }
         Err(error) => {
             log::write(
                 Level::Warning,
@@ -60,13 +65,28 @@ pub(super) fn load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> Opt
     }
 }
 
+/// Notes in the registry where the limiter that is being loaded will be.
+fn note(rdb: *mut raw::RedisModuleIO) {
+    // SAFETY: the handle is the running callback's.
+    let db = unsafe { api!(RedisModule_GetDbIdFromIO(rdb)) };
+    // SAFETY: as above; the name lives as long as the callback runs, and may be null.
+    let name = unsafe { api!(RedisModule_GetKeyNameFromIO(rdb)) };
+    if let (Some(db), Some(name)) = (db, name.filter(|name| !name.is_null())) {
+        // SAFETY: as above.
+        registry::note(db, unsafe { string_bytes(name) });
+    }
+}
+
 /// Loads a limiter.
 fn try_load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> Result<Limiter, LoadError> {
     if encoding_version != ENCODING_VERSION {
         return Err(LoadError::Encoding(encoding_version));
     }
     let header = raw::load_string_buffer(rdb).map_err(|_| LoadError::Short)?;
-    let mut limiter = Limiter::from_genesis(header::decode(header.as_ref())?)?;
+    let mut limiter = Limiter::from_genesis(header::decode(
+        header.as_ref(),
+        config::hash_key().as_ref(),
+    )?)?;
     loop {
         let part = match load_number(rdb)? {
             END => return Ok(limiter),

@@ -2,6 +2,7 @@
 
 use crate::limiter::{Effect, Genesis, Timestamp};
 use crate::redis::error::CommandError;
+use crate::redis::log::{self, Level};
 use crate::redis::message;
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int};
@@ -61,28 +62,29 @@ impl<'a> Session<'a> {
 
     /// The server's clock; a command reads it once.
     pub(crate) fn clock(&self) -> Result<Timestamp, CommandError> {
-        // SAFETY: takes nothing. Since Redis 7.2; the same for a whole transaction or script.
-        let cached = unsafe { api!(RedisModule_CachedMicroseconds()) }
-            .and_then(|micros| u64::try_from(micros).ok())
-            .map(|micros| Duration::from_micros(micros).as_millis());
-        let millis = match cached {
-            Some(millis) => u64::try_from(millis).ok(),
-            // SAFETY: takes nothing.
-            None => unsafe { api!(RedisModule_Milliseconds()) }
-                .and_then(|millis| u64::try_from(millis).ok()),
-        };
-        millis
-            .and_then(Timestamp::from_millis)
-            .ok_or(CommandError::Clock)
+        clock()
     }
 
     /// Whether the call comes from the primary's replication stream or from a file that is being
     /// loaded, rather than from a client.
     pub(crate) fn is_replayed(&self) -> bool {
         let replayed = raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING;
-        // SAFETY: the context is that of the running callback.
-        let flags = unsafe { api!(RedisModule_GetContextFlags(self.ctx)) }.unwrap_or(0);
-        u32::try_from(flags).is_ok_and(|flags| flags & replayed != 0)
+        context_flags(self.ctx) & replayed != 0
+    }
+
+    /// Says in the log why an effect cannot be carried out. From the append-only file that ends the
+    /// server, as a damaged file does: it would otherwise go on with limits forgotten. A replica goes
+    /// on; the server logs each error there and follows `propagation-error-behavior`.
+    pub(crate) fn give_up_replaying(&self, error: CommandError) {
+        log::write(Level::Warning, &format!("authlimit: {error}"));
+        let is_loading = context_flags(self.ctx) & raw::REDISMODULE_CTX_FLAGS_LOADING != 0;
+        if is_loading {
+            log::write(
+                Level::Warning,
+                "authlimit: the append-only file cannot be loaded without forgetting limits; exiting",
+            );
+            std::process::exit(1);
+        }
     }
 
     /// Where what this call changes is told to replicas, the append-only file and watching clients.
@@ -124,8 +126,14 @@ impl Replication<'_> {
         self.signal_modified();
     }
 
-    /// Sends a message.
+    /// Sends a message, and tells that the key was changed.
     fn send(self, message: &[u8]) {
+        self.replicate(message);
+        self.signal_modified();
+    }
+
+    /// Sends a message.
+    fn replicate(self, message: &[u8]) {
         let (bytes, len) = (message.as_ptr().cast::<c_char>(), message.len());
         // SAFETY: the context is that of the running callback; the format takes a string of the
         // server's and a buffer with its length, which the server copies.
@@ -140,7 +148,28 @@ impl Replication<'_> {
             ))
         };
         debug_assert_eq!(sent, Some(0), "the format fits the arguments");
-        self.signal_modified();
+    }
+
+    /// For what is done with the limiter at a key outside of a command.
+    ///
+    /// # Safety
+    /// Context and key must be those of a running callback, and `'s` must end with it.
+    pub(super) unsafe fn outside(
+        ctx: *mut raw::RedisModuleCtx,
+        key: *mut raw::RedisModuleString,
+    ) -> Self {
+        Self {
+            ctx,
+            key,
+            session: PhantomData,
+        }
+    }
+
+    /// The limiter at the key was changed in a way that nobody who asks can see.
+    pub(super) fn invisible_effect(self, effect: &Effect) {
+        let mut bytes = Vec::with_capacity(message::USUAL_BYTES);
+        message::encode_effect(effect, &mut bytes);
+        self.replicate(&bytes);
     }
 
     /// Tells the server that the key was changed, for WATCH and client-side caching.
@@ -148,6 +177,51 @@ impl Replication<'_> {
         // SAFETY: context and string are those of the running callback.
         unsafe { api!(RedisModule_SignalModifiedKey(self.ctx, self.key)) };
     }
+}
+
+/// The bytes of a string of the server's; none of a null one.
+///
+/// # Safety
+/// The string must be null or one of the server's that lives, unchanged, for `'a`.
+pub(super) unsafe fn string_bytes<'a>(string: *const raw::RedisModuleString) -> &'a [u8] {
+    let mut len = 0;
+    if string.is_null() {
+        return &[];
+    }
+    // SAFETY: the string is the server's, and the length is where it is written.
+    match unsafe { api!(RedisModule_StringPtrLen(string, &raw mut len)) } {
+        // SAFETY: the server says that there are `len` bytes, which by the caller's promise nobody
+        // changes.
+        Some(bytes) if !bytes.is_null() => unsafe { std::slice::from_raw_parts(bytes.cast(), len) },
+        _ => &[],
+    }
+}
+
+/// The server's clock; a command reads it once.
+///
+/// # Errors
+/// [`CommandError::Clock`] if it is set to before 1970 or after 2109.
+pub(super) fn clock() -> Result<Timestamp, CommandError> {
+    // SAFETY: takes nothing. Since Redis 7.2; the same for a whole transaction or script.
+    let cached = unsafe { api!(RedisModule_CachedMicroseconds()) }
+        .and_then(|micros| u64::try_from(micros).ok())
+        .map(|micros| Duration::from_micros(micros).as_millis());
+    let millis = match cached {
+        Some(millis) => u64::try_from(millis).ok(),
+        // SAFETY: takes nothing.
+        None => unsafe { api!(RedisModule_Milliseconds()) }
+            .and_then(|millis| u64::try_from(millis).ok()),
+    };
+    millis
+        .and_then(Timestamp::from_millis)
+        .ok_or(CommandError::Clock)
+}
+
+/// The flags of a context, none on a server that does not tell.
+pub(super) fn context_flags(ctx: *mut raw::RedisModuleCtx) -> u32 {
+    // SAFETY: asks for nothing that a running callback's context has not.
+    let flags = unsafe { api!(RedisModule_GetContextFlags(ctx)) }.unwrap_or(0);
+    u32::try_from(flags).unwrap_or(0)
 }
 
 impl<'a> Arguments<'a> {
@@ -167,14 +241,8 @@ impl<'a> Arguments<'a> {
     /// The argument at `position`, if there are as many.
     pub(crate) fn get(self, position: usize) -> Option<&'a [u8]> {
         let string = self.strings.get(position)?;
-        let mut len = 0;
         // SAFETY: the string is the server's and lives as long as the call.
-        let bytes = unsafe { api!(RedisModule_StringPtrLen(*string, &raw mut len)) }?;
-        if bytes.is_null() {
-            return None;
-        }
-        // SAFETY: the server says that there are `len` bytes, which nobody changes during the call.
-        Some(unsafe { std::slice::from_raw_parts(bytes.cast(), len) })
+        Some(unsafe { string_bytes(*string) })
     }
 
     /// The arguments from `position` on.

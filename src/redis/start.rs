@@ -1,10 +1,13 @@
 //! What is done once, when the module is loaded.
 
 use crate::policy::Capacity;
-use crate::redis::command::{Register, RegisterError};
+use crate::redis::command::{self, Register, RegisterError};
 use crate::redis::config;
+use crate::redis::cron;
+use crate::redis::eviction;
 use crate::redis::guard;
 use crate::redis::log::{self, Level};
+use crate::redis::server_events;
 use redis_module::configuration::{
     ConfigurationFlags, register_bool_configuration, register_i64_configuration,
     register_string_configuration,
@@ -63,7 +66,11 @@ pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Regi
 /// Registers configs and commands.
 fn try_prepare(ctx: &Context, words: &[&[u8]], commands: &[Register]) -> Result<(), StartError> {
     register_configs(ctx, &ModuleArguments::parse(words)?)?;
+    command::add_acl_category(ctx);
     commands.iter().try_for_each(|register| register(ctx))?;
+    server_events::subscribe(ctx.ctx);
+    eviction::look(ctx.ctx);
+    cron::start(ctx.ctx);
     Ok(())
 }
 
@@ -99,6 +106,14 @@ fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), St
         1,
         i64::from(Capacity::MAX),
         flags(),
+        None,
+    );
+    register_string_configuration(
+        ctx,
+        "hash-key",
+        &config::HASH_KEY,
+        "",
+        ConfigurationFlags::IMMUTABLE | ConfigurationFlags::SENSITIVE,
         None,
     );
     // SAFETY: the context is that of the running load.

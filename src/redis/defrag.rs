@@ -1,0 +1,58 @@
+//! Active defragmentation: moves a limiter's memory for the server, as far as it says at a time.
+
+use crate::limiter::{Limiter, Mover, RelocateCursor};
+use crate::redis::alloc::MIN_ALIGN;
+use redis_module::raw;
+use std::ffi::{c_int, c_ulong, c_void};
+
+/// All is moved.
+const DONE: c_int = 0;
+/// The server is to call again.
+const MORE: c_int = 1;
+
+/// Moves blocks with the server's help.
+struct ServerMover(*mut raw::RedisModuleDefragCtx);
+
+impl Mover for ServerMover {
+    fn relocate<T>(&mut self, block: Box<[T]>) -> Box<[T]> {
+        // The allocator puts more strictly aligned ones somewhere inside of the server's block.
+        const { assert!(align_of::<T>() <= MIN_ALIGN) };
+        if size_of_val(&*block) == 0 {
+            return block;
+        }
+        let len = block.len();
+        let old = Box::into_raw(block).cast::<T>();
+        // SAFETY: the context is the running callback's. The block comes from the server's allocator,
+        // which was there before the first limiter; from here on it is only in `old`. If it is
+        // moved, its bytes are, too, and the old block is freed.
+        let moved = unsafe { api!(RedisModule_DefragAlloc(self.0, old.cast())) };
+        let moved = moved.filter(|moved| !moved.is_null());
+        let start = moved.map_or(old, <*mut c_void>::cast);
+        // SAFETY: the block at `start` is one of `len` elements of the server's allocator, which
+        // nothing else refers to.
+        unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)) }
+    }
+
+    fn should_stop(&mut self) -> bool {
+        // SAFETY: the context is the running callback's.
+        unsafe { api!(RedisModule_DefragShouldStop(self.0)) }.unwrap_or(0) != 0
+    }
+}
+
+/// Moves a limiter's memory from where the last call stopped; returns whether there is more, as the
+/// server wants it.
+pub(super) fn defragment(ctx: *mut raw::RedisModuleDefragCtx, limiter: &mut Limiter) -> c_int {
+    let mut raw_cursor: c_ulong = 0;
+    // SAFETY: the context is the running callback's, and the cursor is where it is written; it stays
+    // zero at the first call.
+    unsafe { api!(RedisModule_DefragCursorGet(ctx, &raw mut raw_cursor)) };
+    let from = RelocateCursor::from_raw(raw_cursor);
+    match limiter.relocate(from, &mut ServerMover(ctx)) {
+        None => DONE,
+        Some(cursor) => {
+            // SAFETY: the context is the running callback's.
+            unsafe { api!(RedisModule_DefragCursorSet(ctx, cursor.raw())) };
+            MORE
+        }
+    }
+}
