@@ -17,12 +17,12 @@ run: build ## start a Redis with the module: on port 6379, the next free one, or
 	@.ci/serve "$(MODULE)" $(PORT)
 
 # The integration tests load the library that people will load, not the unoptimised one of the test build.
-test: ## check format and lints, then run the unit, property and integration tests
+test: ## check format and lints, then run all tests, and those of a server on Redis 7.0 and 8 and Valkey 9
 	@.ci/deps test
 	cargo fmt --all --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo build --release --locked
-	AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked
+	AUTHLIMIT_MODULE="$(MODULE)" tests/on-every-server
 
 build: deps ## build the module, target/release/libauthlimit.so
 	cargo build --release --locked

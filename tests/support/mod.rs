@@ -25,7 +25,14 @@
 //!
 //! Three things come from the environment: `AUTHLIMIT_MODULE`, the module to load (otherwise the one that cargo built
 //! together with the running test); `AUTHLIMIT_REDIS_SERVER`, the server to load it into (otherwise `redis-server`);
-//! and `TMPDIR`, where the servers' folders go. `make test` gives the release build.
+//! and `TMPDIR`, where the servers' folders go. `make test` gives the release build, and runs every file that says
+//! `mod support;` on three servers: the machine's own, and those that `tests/servers` brings. One file on one of these:
+//!
+//! ```sh
+//! AUTHLIMIT_REDIS_SERVER="$(tests/servers valkey-9)" cargo test --test replication
+//! ```
+//!
+//! A test that expects something else of another server says why.
 
 #![allow(
     dead_code,
