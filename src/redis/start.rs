@@ -125,11 +125,20 @@ fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), St
     }
 }
 
-/// Tells the server that a short read is reported rather than fatal, and that a key is changed only
-/// when a command says so.
+/// Valkey's option by which a module says that `CLUSTER MIGRATESLOTS` (Valkey 9) may move its keys, which otherwise is
+/// refused on the whole server. The keys come as the append-only file has them, and then the effects of what happens
+/// meanwhile; both from a client that counts as a primary.
+const VALKEY_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION: u32 = 1 << 5;
+
+/// Tells the server that a short read is reported rather than fatal, that a key is changed only
+/// when a command says so, and on Valkey that limiters may be moved as a stream of commands.
 fn set_module_options(ctx: &Context) {
-    let options = raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS
+    let mut options = raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS
         | raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED;
+    // Redis may give the bit another meaning one day.
+    if ctx.server_info("server").field("valkey_version").is_some() {
+        options |= VALKEY_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION;
+    }
     let options = c_int::try_from(options).unwrap_or_default();
     // SAFETY: the context is that of the running load.
     unsafe { api!(RedisModule_SetModuleOptions(ctx.ctx, options)) };

@@ -1,6 +1,6 @@
 //! Commands with any bytes in them, and their replies as a test wants to see them.
 
-use redis::{Connection, ConnectionLike, Value};
+use redis::{ConnectionLike, Value};
 
 /// The reply to CHECK and PEEK.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) struct Verdict {
 /// one), for then the server did worse than refuse.
 #[track_caller]
 pub(crate) fn command<A: AsRef<[u8]>>(
-    client: &mut Connection,
+    client: &mut impl ConnectionLike,
     words: &[A],
 ) -> Result<Value, String> {
     let mut packed = redis::Cmd::new();
@@ -44,7 +44,7 @@ pub(crate) fn command<A: AsRef<[u8]>>(
 
 /// Sends a command that answers with a verdict, and panics on any other answer.
 #[track_caller]
-pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut Connection, words: &[A]) -> Verdict {
+pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &[A]) -> Verdict {
     let reply = command(client, words);
     match reply.as_ref().map(|value| match value {
         Value::Array(fields) => fields.as_slice(),
@@ -73,7 +73,7 @@ pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut Connection, words: &[A]) -> V
 
 /// Returns the digest of a key's whole value, which is equal where the values are.
 #[track_caller]
-pub(crate) fn digest(client: &mut Connection, key: &str) -> String {
+pub(crate) fn digest(client: &mut impl ConnectionLike, key: &str) -> String {
     match command(client, &["DEBUG", "DIGEST-VALUE", key]) {
         Ok(Value::Array(values)) if values.len() == 1 => {
             redis::from_redis_value(values[0].clone()).expect("text")

@@ -47,8 +47,10 @@
 )]
 
 mod client;
+pub(crate) mod cluster;
 pub(crate) mod hostile;
 pub(crate) mod lists;
+pub(crate) mod load;
 mod port;
 pub(crate) mod replies;
 pub(crate) mod rules;

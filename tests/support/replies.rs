@@ -1,7 +1,7 @@
 //! Commands as lines, and what their replies hold.
 
 use super::client::{Verdict, command, verdict};
-use redis::{Connection, Value};
+use redis::{ConnectionLike, Value};
 
 /// An address to send.
 pub(crate) const IP: &str = "203.0.113.7";
@@ -20,31 +20,31 @@ pub(crate) const RESET: [&str; 4] = ["AUTHLIMIT.RESET", "login", IP, EMAIL];
 
 /// Sends a line of words parted by single spaces.
 #[track_caller]
-pub(crate) fn send(client: &mut Connection, line: &str) -> Result<Value, String> {
+pub(crate) fn send(client: &mut impl ConnectionLike, line: &str) -> Result<Value, String> {
     command(client, &line.split(' ').collect::<Vec<_>>())
 }
 
 /// Sends a line that must be answered with OK.
 #[track_caller]
-pub(crate) fn ok(client: &mut Connection, line: &str) {
+pub(crate) fn ok(client: &mut impl ConnectionLike, line: &str) {
     assert_eq!(send(client, line), Ok(Value::Okay), "{line}");
 }
 
 /// Sends CHECK, for the limiter `login`.
 #[track_caller]
-pub(crate) fn check(client: &mut Connection, ip: &str, email: &str) -> Verdict {
+pub(crate) fn check(client: &mut impl ConnectionLike, ip: &str, email: &str) -> Verdict {
     verdict(client, &["AUTHLIMIT.CHECK", "login", ip, email])
 }
 
 /// Sends PEEK, for the limiter `login`.
 #[track_caller]
-pub(crate) fn peek(client: &mut Connection, ip: &str, email: &str) -> Verdict {
+pub(crate) fn peek(client: &mut impl ConnectionLike, ip: &str, email: &str) -> Verdict {
     verdict(client, &["AUTHLIMIT.PEEK", "login", ip, email])
 }
 
 /// Says whether a key is there.
 #[track_caller]
-pub(crate) fn exists(client: &mut Connection, key: &str) -> bool {
+pub(crate) fn exists(client: &mut impl ConnectionLike, key: &str) -> bool {
     command(client, &["EXISTS", key]) == Ok(Value::Int(1))
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn elements(value: &Value) -> Vec<Value> {
 
 /// Returns the policy that INFO tells.
 #[track_caller]
-pub(crate) fn policy(client: &mut Connection, key: &str) -> String {
+pub(crate) fn policy(client: &mut impl ConnectionLike, key: &str) -> String {
     let info = command(client, &["AUTHLIMIT.INFO", key]).expect("there is such a limiter");
     text(&entry(&info, "policy"))
 }
