@@ -1,4 +1,4 @@
-//! What README.md and docs/policies.md show is what a server does, and they leave nothing out.
+//! What README.md and the pages in docs show is what a server does, and they leave nothing out.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -19,6 +19,7 @@ use std::process::Command;
 use authlimit::policy::{ModifierWord, OptionWord, Policy, Preset, Subject};
 use redis::Value;
 use support::Server;
+use support::cluster::Cluster;
 use support::replies::send;
 use tempfile::TempDir;
 
@@ -133,13 +134,13 @@ fn without_times(text: &str) -> String {
     out.trim_end().to_owned()
 }
 
-#[test]
-fn the_readmes_first_session_goes_as_it_is_shown() {
-    let server = Server::start();
-    let cli = Cli::of(&server);
-    let readme = page("README.md");
+/// Types a page's sessions, and checks that each line prints what the page shows.
+#[track_caller]
+fn goes_as_it_is_shown(path: &str, server: &Server) {
+    let cli = Cli::of(server);
+    let page = page(path);
     let mut lines = 0;
-    for block in blocks(&readme, "```console") {
+    for block in blocks(&page, "```console") {
         // Each line that begins with a prompt is followed by what it prints.
         for shown in block.strip_prefix("$ ").expect("a prompt").split("\n$ ") {
             let (line, printed) = shown.split_once('\n').unwrap_or((shown, ""));
@@ -150,6 +151,17 @@ fn the_readmes_first_session_goes_as_it_is_shown() {
         }
     }
     assert!(lines > 5, "only {lines} lines were found");
+}
+
+#[test]
+fn the_readmes_first_session_goes_as_it_is_shown() {
+    goes_as_it_is_shown("README.md", &Server::start());
+}
+
+#[test]
+fn the_sessions_in_a_cluster_go_as_they_are_shown() {
+    let cluster = Cluster::start();
+    goes_as_it_is_shown("docs/cluster.md", &cluster.nodes()[0]);
 }
 
 #[test]
@@ -365,7 +377,11 @@ fn the_readmes_module_arguments_are_accepted() {
 
 #[test]
 fn the_files_that_the_pages_link_to_are_there() {
-    for (path, folder) in [("README.md", ""), ("docs/policies.md", "docs/")] {
+    for (path, folder) in [
+        ("README.md", ""),
+        ("docs/policies.md", "docs/"),
+        ("docs/cluster.md", "docs/"),
+    ] {
         let page = page(path);
         for part in page.split("](").skip(1) {
             let target = part.split(')').next().expect("a link has an end");

@@ -235,12 +235,7 @@ fn a_replica_with_its_own_aof_restarts_to_the_same() {
         wait_for_replica(&primary, &replica);
         workload(&mut primary.connect(), &mut random, STEPS / 2);
         wait_for_replica(&primary, &replica);
-        // A sync makes the replica rewrite its file, which may still be under way.
-        wait_until("the replica's file is complete", || {
-            ["aof_rewrite_in_progress", "aof_rewrite_scheduled"]
-                .iter()
-                .all(|field| replica.info(field).as_deref() == Some("0"))
-        });
+        replica.wait_for_aof();
         let expected = snapshot(&mut primary.connect());
         // Nothing but its own file may tell it.
         ok(&mut replica.connect(), "REPLICAOF NO ONE");

@@ -42,15 +42,13 @@ pub(crate) fn command<A: AsRef<[u8]>>(
     }
 }
 
-/// Sends a command that answers with a verdict, and panics on any other answer.
-#[track_caller]
-pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &[A]) -> Verdict {
-    let reply = command(client, words);
-    match reply.as_ref().map(|value| match value {
-        Value::Array(fields) => fields.as_slice(),
-        _ => &[],
-    }) {
-        Ok(
+impl Verdict {
+    /// Reads a reply; None if it is no verdict.
+    pub(crate) fn from_reply(reply: &Value) -> Option<Self> {
+        let Value::Array(fields) = reply else {
+            return None;
+        };
+        match fields.as_slice() {
             [
                 Value::Int(allowed @ (0 | 1)),
                 Value::Int(limit),
@@ -58,17 +56,25 @@ pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &
                 Value::Int(retry_after_ms),
                 Value::Int(reset_ms),
                 Value::BulkString(rule),
-            ],
-        ) => Verdict {
-            allowed: *allowed == 1,
-            limit: *limit,
-            remaining: *remaining,
-            retry_after_ms: *retry_after_ms,
-            reset_ms: *reset_ms,
-            rule: String::from_utf8(rule.clone()).expect("a rule is text"),
-        },
-        _ => panic!("{}: not a verdict: {reply:?}", shown(words)),
+            ] => Some(Self {
+                allowed: *allowed == 1,
+                limit: *limit,
+                remaining: *remaining,
+                retry_after_ms: *retry_after_ms,
+                reset_ms: *reset_ms,
+                rule: String::from_utf8(rule.clone()).ok()?,
+            }),
+            _ => None,
+        }
     }
+}
+
+/// Sends a command that answers with a verdict, and panics on any other answer.
+#[track_caller]
+pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &[A]) -> Verdict {
+    let reply = command(client, words);
+    let verdict = reply.as_ref().ok().and_then(Verdict::from_reply);
+    verdict.unwrap_or_else(|| panic!("{}: not a verdict: {reply:?}", shown(words)))
 }
 
 /// Returns the digest of a key's whole value, which is equal where the values are.

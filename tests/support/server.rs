@@ -326,17 +326,23 @@ impl Server {
     pub(crate) fn rewrite_aof(&self) {
         let started = command(&mut self.connect(), &["BGREWRITEAOF"]);
         assert!(started.is_ok(), "{started:?}");
-        wait_until("the append-only file is rewritten", || {
-            ["aof_rewrite_in_progress", "aof_rewrite_scheduled"]
-                .iter()
-                .all(|field| self.info(field).as_deref() == Some("0"))
-        });
+        self.wait_for_aof();
         assert_eq!(
             self.info("aof_last_bgrewrite_status").as_deref(),
             Some("ok"),
             "{}",
             tail(&self.log(), 10)
         );
+    }
+
+    /// Waits until no rewrite of the append-only file is under way; a replica begins one after every full sync.
+    #[track_caller]
+    pub(crate) fn wait_for_aof(&self) {
+        wait_until("the append-only file is rewritten", || {
+            ["aof_rewrite_in_progress", "aof_rewrite_scheduled"]
+                .iter()
+                .all(|field| self.info(field).as_deref() == Some("0"))
+        });
     }
 
     /// Returns all that the server has logged since it was first started, and all that it wrote to its standard error.
