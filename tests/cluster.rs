@@ -265,6 +265,16 @@ fn no_attempt_is_lost_when_the_servers_move_a_slot_by_themselves() {
     );
     tally.is_what_was_counted(&mut client);
     replica_is_the_same(&cluster, cluster.owner(COUNTING));
+    // The limiters came as commands, none of which may have been refused.
+    for node in &cluster.nodes()[..3] {
+        let effects = node
+            .info("cmdstat_AUTHLIMIT.EFFECT")
+            .expect("every node was a target");
+        assert!(
+            effects.ends_with("rejected_calls=0,failed_calls=0"),
+            "{effects}"
+        );
+    }
 }
 
 #[test]
@@ -368,4 +378,66 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
         (heir, owner)
     );
     replica_is_the_same(&cluster, heir);
+}
+
+/// As docs/cluster.md advises for a limiter too hot for one shard.
+#[test]
+fn a_split_limiter_holds_both_limits_and_gives_back_what_the_second_part_refused() {
+    const EMAIL_LIMIT: usize = 50;
+    const ADDRESS_LIMIT: usize = 2 * EMAIL_LIMIT - 10;
+    let cluster = Cluster::start();
+    let mut client = cluster.client();
+    let policies = [
+        ("login-ip:{3}", format!("IP {ADDRESS_LIMIT}/1d")),
+        ("login-email:{9}", format!("EMAIL {EMAIL_LIMIT}/1d")),
+        ("login-email:{4}", format!("EMAIL {EMAIL_LIMIT}/1d")),
+    ];
+    for (limiter, policy) in &policies {
+        ok(&mut client, &format!("AUTHLIMIT.POLICY {limiter} {policy}"));
+    }
+    assert_ne!(cluster.owner(policies[0].0), cluster.owner(policies[1].0));
+    // Several clients for one account until it refuses, and then for another until the address does.
+    let mut left = ADDRESS_LIMIT;
+    for (limiter, email) in [
+        ("login-email:{9}", EMAIL),
+        ("login-email:{4}", "bob@example.com"),
+    ] {
+        let by_address = ["login-ip:{3}", IP, email];
+        let by_email = [limiter, IP, email];
+        let admitted: usize = thread::scope(|scope| {
+            let clients = (0..4).map(|_| cluster.client());
+            let running: Vec<_> = clients
+                .map(|mut client| {
+                    let mut allowed = move || {
+                        let mut check = |words: &[&str; 3]| {
+                            verdict(
+                                &mut client,
+                                &[&["AUTHLIMIT.CHECK"], words.as_slice()].concat(),
+                            )
+                            .allowed
+                        };
+                        if !check(&by_address) {
+                            return false;
+                        }
+                        if !check(&by_email) {
+                            let refund = [&["AUTHLIMIT.REFUND"], by_address.as_slice()].concat();
+                            assert_eq!(command(&mut client, &refund), Ok(Value::Int(1)));
+                            return false;
+                        }
+                        true
+                    };
+                    scope.spawn(move || (0..EMAIL_LIMIT).filter(|_| allowed()).count())
+                })
+                .collect();
+            let counts = running
+                .into_iter()
+                .map(|client| client.join().expect("no client fails"));
+            counts.sum()
+        });
+        assert_eq!(admitted, left.min(EMAIL_LIMIT), "{limiter}");
+        left -= admitted;
+        let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", "login-ip:{3}", IP, email]);
+        assert_eq!(usize::try_from(peeked.remaining), Ok(left));
+    }
+    assert_eq!(left, 0);
 }
