@@ -34,6 +34,8 @@ pub struct CanonicalEmail<'a>(Form<'a>);
     reason = "the large one is the common one, and is here to save the heap allocation that a box would be"
 )]
 enum Form<'a> {
+    /// Normal as received.
+    Unchanged(&'a [u8]),
     /// Normalised, and ASCII before and after.
     Ascii(AsciiText),
     /// Normalised, by way of the Unicode algorithms.
@@ -60,6 +62,9 @@ impl<'a> CanonicalEmail<'a> {
     /// Emptiness is for the caller to judge, by `raw`: white space alone is accepted here, and is one identity.
     #[must_use]
     pub fn of(raw: &'a [u8], plus_tags: PlusTags) -> CanonicalEmail<'a> {
+        if is_plainly_canonical(raw, plus_tags) {
+            return CanonicalEmail(Form::Unchanged(raw));
+        }
         let Ok(text) = str::from_utf8(raw) else {
             return CanonicalEmail(Form::AsReceived(raw));
         };
@@ -81,6 +86,7 @@ impl<'a> CanonicalEmail<'a> {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
+            Form::Unchanged(raw) => raw,
             Form::Ascii(text) => text.as_bytes(),
             Form::Unicode(text) => text.as_bytes(),
             Form::AsReceived(raw) => raw,
@@ -112,6 +118,19 @@ impl fmt::Debug for CanonicalEmail<'_> {
             .field("bytes", &self.as_bytes().len())
             .finish()
     }
+}
+
+/// Whether these bytes are their own canonical form, which can be seen of most emails without making it.
+/// `false` says nothing.
+fn is_plainly_canonical(raw: &[u8], plus_tags: PlusTags) -> bool {
+    // Not `all`: without an early end this is a few vector instructions for an email.
+    let is_plain = |byte: u8| (b'!'..=b'~').contains(&byte) & !byte.is_ascii_uppercase();
+    raw.len() <= MAX_NORMALISED_BYTES
+        && raw.iter().fold(true, |all, byte| all & is_plain(*byte))
+        && raw.last() != Some(&b'.')
+        && (plus_tags == PlusTags::Keep || !raw.contains(&b'+'))
+        // Of an encoded international domain.
+        && !raw.windows(2).any(|pair| pair == b"--")
 }
 
 /// The canonical form of ASCII text, in one pass and without touching the heap. `None` if the text has other

@@ -118,19 +118,20 @@ impl Secret {
     /// The identity of an address for the subjects that count by it.
     #[must_use]
     pub fn address_id(&self, address: &Address) -> Id {
-        let mut hasher = self.hasher(Kind::Address);
         match address {
             Address::V4(address) => {
-                hasher.write(&[FAMILY_V4]);
-                hasher.write(&address.octets());
+                let [a, b, c, d] = address.octets();
+                self.id(&[Kind::Address as u8, FAMILY_V4, a, b, c, d])
             }
             Address::V6(block) => {
-                hasher.write(&[FAMILY_V6]);
+                let mut bytes = [Kind::Address as u8; 18];
+                let [_, family, bits @ ..] = &mut bytes;
+                *family = FAMILY_V6;
                 // In network order, as an IPv4 address is.
-                hasher.write(&block.bits().to_be_bytes());
+                *bits = block.bits().to_be_bytes();
+                self.id(&bytes)
             }
         }
-        Id(hasher.finish())
     }
 
     /// The identity of an email for the subjects that count by it.
@@ -141,46 +142,55 @@ impl Secret {
         } else {
             EMAIL_AS_RECEIVED
         };
-        let mut hasher = self.hasher(Kind::Email);
-        hasher.write(&[class]);
-        write_sized(&mut hasher, email.as_bytes());
-        Id(hasher.finish())
+        let [a, b, c, d, e, f, g, h] = length(email.as_bytes());
+        let head = [Kind::Email as u8, class, a, b, c, d, e, f, g, h];
+        self.id_of_two(&head, email.as_bytes())
     }
 
     /// The identity of an address on an email, from the ids of the two.
     #[must_use]
     pub fn pair_id(&self, address: Id, email: Id) -> Id {
-        let mut hasher = self.hasher(Kind::Pair);
-        hasher.write(&address.0.to_le_bytes());
-        hasher.write(&email.0.to_le_bytes());
-        Id(hasher.finish())
+        let mut bytes = [Kind::Pair as u8; 17];
+        let [_, ids @ ..] = &mut bytes;
+        let (one, other) = ids.split_at_mut(8);
+        one.copy_from_slice(&address.0.to_le_bytes());
+        other.copy_from_slice(&email.0.to_le_bytes());
+        self.id(&bytes)
     }
 
     /// The id of a device, by what the application calls it: the very bytes.
     #[must_use]
     pub fn device_id(&self, device: &[u8]) -> Id {
-        let mut hasher = self.hasher(Kind::Device);
-        write_sized(&mut hasher, device);
-        Id(hasher.finish())
+        let [a, b, c, d, e, f, g, h] = length(device);
+        let head = [Kind::Device as u8, a, b, c, d, e, f, g, h];
+        self.id_of_two(&head, device)
     }
 
     /// The tag of an attempt: by the id of its address and the email's bytes exactly as received, so that
     /// `Victim@x.org` and `victim@x.org` have one email id and two tags.
     #[must_use]
     pub fn tag(&self, address: Id, email_as_spelled: &[u8]) -> Tag {
-        let mut hasher = self.hasher(Kind::Tag);
-        hasher.write(&address.0.to_le_bytes());
-        write_sized(&mut hasher, email_as_spelled);
-        let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
+        let mut head = [Kind::Tag as u8; 17];
+        let [_, fields @ ..] = &mut head;
+        let (one, other) = fields.split_at_mut(8);
+        one.copy_from_slice(&address.0.to_le_bytes());
+        other.copy_from_slice(&length(email_as_spelled));
+        let [a, b, c, d, ..] = self.id_of_two(&head, email_as_spelled).0.to_le_bytes();
         Tag::from_raw(u32::from_le_bytes([a, b, c, d]))
     }
 
-    /// A hasher that has taken the kind. Only `write` may be used on it: the other methods of the trait hash a
-    /// number as this machine holds it.
-    fn hasher(&self, kind: Kind) -> SipHasher24 {
+    /// The hash of bytes.
+    fn id(&self, bytes: &[u8]) -> Id {
+        Id(SipHasher24::new_with_key(&self.key).hash(bytes))
+    }
+
+    /// The hash of `head`, and `tail` after it.
+    fn id_of_two(&self, head: &[u8], tail: &[u8]) -> Id {
         let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write(&[kind as u8]);
-        hasher
+        // Only `write`: the other methods of the trait hash a number as this machine holds it.
+        hasher.write(head);
+        hasher.write(tail);
+        Id(hasher.finish())
     }
 }
 
@@ -191,12 +201,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Hashes a field of variable length behind its length, so that where it ends cannot be shifted.
-fn write_sized(hasher: &mut SipHasher24, field: &[u8]) {
+/// The length of a field of variable length, which is hashed before it, so that where it ends cannot be shifted.
+fn length(field: &[u8]) -> [u8; 8] {
     // No target has addresses beyond 64 bits.
-    let length = u64::try_from(field.len()).unwrap_or(u64::MAX);
-    hasher.write(&length.to_le_bytes());
-    hasher.write(field);
+    u64::try_from(field.len()).unwrap_or(u64::MAX).to_le_bytes()
 }
 
 #[cfg(test)]

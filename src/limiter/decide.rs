@@ -26,6 +26,7 @@ impl Limiter {
         }
         let party = attempt.party;
         let ids = self.ledger.identities(&party, &self.secret);
+        self.ledger.touch(&ids);
         let judgement = judge(&self.policy, &self.ledger, &party, &ids, at, Purpose::Count);
         self.add_to_totals(&judgement);
         if !judgement.tripping.is_empty() {

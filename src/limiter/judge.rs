@@ -160,7 +160,11 @@ impl<'a> Standing<'a> {
 
     /// The figures as they are, with the wait of this attempt.
     pub(crate) fn before(&self) -> Figures {
-        self.figures(self.used, self.units)
+        Figures {
+            remaining: self.remaining(self.used),
+            retry_after: self.wait(self.used, self.units),
+            reset: self.until_left(self.used).max(self.locked_for()),
+        }
     }
 
     /// The figures once the attempt is counted, with the wait of another one like it.
@@ -170,12 +174,19 @@ impl<'a> Standing<'a> {
         } else {
             self.units
         };
-        let window = self.rule.window().length();
+        let used = self.used.saturating_add(self.units);
         Figures {
+            remaining: self.remaining(used),
+            retry_after: self.wait(used, another),
             // The newest is of now, also where it only refreshed one that was there.
-            reset: window.max(self.locked_for()),
-            ..self.figures(self.used.saturating_add(self.units), another)
+            reset: self.rule.window().length().max(self.locked_for()),
         }
+    }
+
+    /// Whether the rule refuses the attempt: its window has no room for it, or it has shut the
+    /// identity.
+    fn refuses(&self) -> bool {
+        !self.has_room() || self.locked_for() > Millis::ZERO
     }
 
     /// How much longer the rule has shut the identity.
@@ -203,22 +214,19 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// The figures when `used` stamps are in the window and an attempt of `units` is waiting.
-    fn figures(&self, used: u32, units: u32) -> Figures {
-        let locked_for = self.locked_for();
-        let limit = self.rule.limit().get();
-        let remaining = if locked_for > Millis::ZERO {
+    /// How many more the rule would admit with `used` stamps in the window.
+    fn remaining(&self, used: u32) -> u32 {
+        if self.locked_for() > Millis::ZERO {
             0
         } else {
-            limit.saturating_sub(used)
-        };
-        Figures {
-            remaining,
-            retry_after: self
-                .until_left(self.must_leave(used, units))
-                .max(locked_for),
-            reset: self.until_left(used).max(locked_for),
+            self.rule.limit().get().saturating_sub(used)
         }
+    }
+
+    /// How long an attempt of `units` must wait when `used` stamps are in the window.
+    fn wait(&self, used: u32, units: u32) -> Millis {
+        self.until_left(self.must_leave(used, units))
+            .max(self.locked_for())
     }
 
     /// How many of `used` stamps must leave before `units` more fit. None for no more.
@@ -296,7 +304,8 @@ pub(crate) fn judge(
             continue;
         };
         concerned.insert(index);
-        if standing.before().retry_after > Millis::ZERO {
+        let refuses = standing.refuses();
+        if refuses {
             refusing.insert(index);
         }
         let standing = match standing.trip().filter(|_| purpose == Purpose::Count) {
@@ -306,15 +315,14 @@ pub(crate) fn judge(
             }
             None => standing,
         };
-        let before = standing.before();
-        let refuses = before.retry_after > Millis::ZERO;
+        let is_enforced = rule.enforcement() == Enforcement::Enforced;
         let figures = match purpose {
-            Purpose::Count => standing.after(),
-            Purpose::Look => before,
+            Purpose::Count if !(refuses && is_enforced) => standing.after(),
+            _ => standing.before(),
         };
         match rule.enforcement() {
             Enforcement::Enforced if refuses => {
-                prefer(&mut refused_by, index, before, longest_wait_first);
+                prefer(&mut refused_by, index, figures, longest_wait_first);
             }
             Enforcement::Enforced => {
                 longest_wait = longest_wait.max(figures.retry_after);

@@ -78,7 +78,14 @@ impl<M: Mark> Log<M> {
 
     /// The index of the oldest mark that `cutoff` has not passed; the length if all have left.
     pub(crate) fn first_after(&self, cutoff: Cutoff) -> usize {
-        let (mut low, mut high) = (0, self.len());
+        // Mostly nothing has left.
+        if self
+            .get(0)
+            .is_none_or(|oldest| !cutoff.has_passed(oldest.at()))
+        {
+            return 0;
+        }
+        let (mut low, mut high) = (1, self.len());
         while low < high {
             let middle = low.midpoint(high);
             match self.get(middle) {

@@ -70,6 +70,14 @@ impl Logs {
         }
     }
 
+    /// Some bits of the slot where `id` would like to be, see [`Table::touch`].
+    pub(crate) fn touch(&self, id: Id) -> u64 {
+        match self {
+            Self::Attempts(table) => table.touch(id),
+            Self::Parties(table) => table.touch(id),
+        }
+    }
+
     /// The log of `id`.
     pub(crate) fn get(&self, id: Id) -> Option<LogRef<'_>> {
         match self {

@@ -16,7 +16,9 @@ pub(crate) struct Slot<M: Mark> {
     pub(crate) log: Log<M>,
 }
 
-// Two to a cache line: what a look-up costs is the number of lines it touches.
+/// How many slots a cache line holds: what a look-up costs is the number of lines it touches.
+const SLOTS_A_LINE: usize = 2;
+
 const _: () = assert!(size_of::<Slot<Stamp>>() == 32 && size_of::<Slot<Sighting>>() == 32);
 
 impl<M: Mark> Slot<M> {
@@ -112,6 +114,16 @@ impl<M: Mark> Segment<M> {
     /// and 88 percent full at any size instead of between 44 and 88.
     pub(crate) fn next_capacity(&self) -> usize {
         capacity_after(self.slots.len())
+    }
+
+    /// Some bits of each cache line that a look-up of `id` mostly reads, for whoever wants them in the
+    /// cache.
+    pub(crate) fn touch(&self, id: Id) -> u64 {
+        let home = self.home(id);
+        let lines = [0, SLOTS_A_LINE, 2 * SLOTS_A_LINE];
+        let slots = lines.map(|line| self.slots.get(home.saturating_add(line)));
+        let bits = slots.map(|slot| slot.map_or(0, |slot| slot.id.raw()));
+        bits.into_iter().fold(0, |all, bits| all ^ bits)
     }
 
     /// The log of `id`.

@@ -77,6 +77,12 @@ impl<M: Mark> Table<M> {
         self.skewed
     }
 
+    /// Some bits of the slot where `id` would like to be, see [`Segment::touch`].
+    pub(crate) fn touch(&self, id: Id) -> u64 {
+        let segment = self.segments.get(self.segment_of(id));
+        segment.map_or(0, |segment| segment.touch(id))
+    }
+
     /// The log of `id`.
     pub(crate) fn get(&self, id: Id) -> Option<&Log<M>> {
         self.segments.get(self.segment_of(id))?.get(id)

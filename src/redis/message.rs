@@ -30,9 +30,6 @@ use crate::limiter::{Cost, Effect, Genesis, Listing, Part, Party, RuleSet, Stamp
 use crate::policy::{Millis, Policy};
 use crate::redis::header::{self, HeaderError};
 
-/// How many bytes a message mostly has: that of an attempt of cost 1 without a device.
-pub(crate) const USUAL_BYTES: usize = 25;
-
 const CREATE: u8 = 1;
 const LOGS: u8 = 2;
 const LOCKS: u8 = 3;
@@ -497,7 +494,7 @@ mod tests {
         let mut expected = vec![5, 3, 0, 64, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         expected.extend(2_u64.to_le_bytes());
         assert_eq!(bytes, expected);
-        assert_eq!(bytes.len(), USUAL_BYTES);
+        assert_eq!(bytes.len(), 25);
     }
 
     #[test]

@@ -5,12 +5,18 @@ use crate::redis::error::CommandError;
 use crate::redis::log::{self, Level};
 use crate::redis::message;
 use redis_module::raw;
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
 use std::time::Duration;
 
 /// The name of the internal command that carries effects to replicas and the append-only file.
 pub(crate) const EFFECT_COMMAND: &CStr = c"AUTHLIMIT.EFFECT";
+
+thread_local! {
+    /// Where messages are written, one at a time: without an allocation for each.
+    static MESSAGE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// One call of a command, alive only as long as the call.
 pub(crate) struct Session<'a> {
@@ -114,9 +120,8 @@ impl Replication<'_> {
 
     /// The limiter at the key was changed.
     pub(crate) fn effect(self, effect: &Effect) {
-        let mut bytes = Vec::with_capacity(message::USUAL_BYTES);
-        message::encode_effect(effect, &mut bytes);
-        self.send(&bytes);
+        self.invisible_effect(effect);
+        self.signal_modified();
     }
 
     /// The call itself is what others have to do, too.
@@ -167,9 +172,10 @@ impl Replication<'_> {
 
     /// The limiter at the key was changed in a way that nobody who asks can see.
     pub(super) fn invisible_effect(self, effect: &Effect) {
-        let mut bytes = Vec::with_capacity(message::USUAL_BYTES);
+        let mut bytes = MESSAGE.take();
         message::encode_effect(effect, &mut bytes);
         self.replicate(&bytes);
+        MESSAGE.set(bytes);
     }
 
     /// Tells the server that the key was changed, for WATCH and client-side caching.
