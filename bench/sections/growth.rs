@@ -1,0 +1,202 @@
+//! From nothing to many identities and back: whether a command ever pays for the size of the table.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use super::{Expect, check, populate, sizes};
+use crate::identities::Draw;
+use crate::load::{self, Extent};
+use crate::measure::{Machine, Quiet, reset_statistics, server_times, used_memory};
+use crate::peers::{KEY, Peer, module};
+use crate::report::Bound::AtMost;
+use crate::report::{Page, count, figure};
+use crate::support::{Server, command};
+
+/// The end of the step of the server's histogram in which a millisecond lies, in microseconds.
+const MILLISECOND: i64 = 1056;
+
+/// How much the server may have allocated in the end, of what it had before the limiter was filled.
+const BACK: f64 = 1.1;
+
+/// How long reclaiming may take, after the window has passed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many different identities still come once all others have expired.
+const FEW: u32 = 1000;
+
+/// How often the commands of a time took long.
+struct Slow {
+    commands: i64,
+    /// Above a millisecond.
+    above: i64,
+    /// The end of the step in which the slowest was, in microseconds.
+    slowest: i64,
+}
+
+impl Slow {
+    /// What the server has counted since its statistics were reset.
+    fn of(server: &Server) -> Self {
+        let times: BTreeMap<i64, i64> = server_times(&mut server.connect(), "authlimit.check");
+        Self {
+            commands: times.values().sum(),
+            above: times.range(MILLISECOND + 1..).map(|(_, count)| count).sum(),
+            slowest: times
+                .iter()
+                .rfind(|(_, count)| **count > 0)
+                .map_or(0, |(limit, _)| *limit),
+        }
+    }
+
+    /// A row of the table.
+    fn row(&self, what: &str) -> Vec<String> {
+        vec![
+            what.to_owned(),
+            figure(self.commands as f64),
+            self.above.to_string(),
+            self.slowest.to_string(),
+        ]
+    }
+}
+
+/// Fills a limiter, lets everything expire, and sees that all comes back; adds it to a page.
+pub(crate) fn measure(machine: &Machine, identities: u32, page: &mut Page) {
+    eprintln!("growing to {0} + {0} and back", count(identities));
+    let quiet = Quiet::wait();
+    // Long enough that all are there before the first are gone.
+    let window = Duration::from_secs(u64::from(identities / 150_000).max(3));
+    let policy = format!(
+        "IP 100/{0}s EMAIL 100/{0}s CAPACITY 20000000",
+        window.as_secs()
+    );
+    let peer = module("authlimit, IP and EMAIL", &policy);
+    let server = peer.start(machine, &[("latency-tracking", "yes")]);
+    let before = sizes::warmed_up(&peer, &server);
+
+    reset_statistics(&mut server.connect());
+    let started = Instant::now();
+    populate(&peer, &server, identities);
+    let growing = Slow::of(&server);
+    reset_statistics(&mut server.connect());
+    let full = used_memory(&server);
+    // As many commands, and nothing grows: what the machine itself does to a command.
+    let known = (FEW * 10).min(identities);
+    let extent = Extent {
+        logins: identities.into(),
+        time: Duration::from_secs(3600),
+    };
+    // They come in turn, so that not even the last log of theirs overflows.
+    load::run(&peer, server.port(), &mut Draw::once(known), 64, extent);
+    let standing = Slow::of(&server);
+    eprintln!(
+        "filled in {:.1} s, of a window of {} s",
+        started.elapsed().as_secs_f64(),
+        window.as_secs()
+    );
+    drop(quiet);
+
+    std::thread::sleep(window);
+    let quiet = Quiet::wait();
+    reset_statistics(&mut server.connect());
+    let took = reclaim(&peer, &server, before);
+    let reclaiming = Slow::of(&server);
+    let after = used_memory(&server);
+    drop(quiet);
+
+    page.paragraph(&format!(
+        "## From nothing to {0} addresses and {0} emails, and back\n\nThe server's own times of `AUTHLIMIT.CHECK` \
+         (`LATENCY HISTOGRAM`; its step about a millisecond ends at {MILLISECOND} µs). The second row is the same number of \
+         commands on {1} known identities: what the machine does to a command. Then everything expires, with {2} identities \
+         still coming for a moment, and after that nobody.",
+        count(identities),
+        count(known),
+        count(FEW)
+    ));
+    page.table(
+        &["", "commands", "above 1 ms", "slowest, µs at most"],
+        &[
+            growing.row("growing"),
+            standing.row("not growing"),
+            reclaiming.row("reclaiming"),
+        ],
+    );
+    page.paragraph(&format!(
+        "Memory: {} MB before, {} MB full, {} MB after; {}.",
+        figure(before / 1e6),
+        figure(full / 1e6),
+        figure(after / 1e6),
+        match took {
+            Some(took) => format!(
+                "back within {:.0} s of the window's end",
+                took.as_secs_f64()
+            ),
+            None => format!(
+                "**not back** within {:.0} s of the window's end",
+                PATIENCE.as_secs_f64()
+            ),
+        }
+    ));
+    let noise = standing.above as f64;
+    page.target(
+        "commands above 1 ms while growing (bound: while not)",
+        AtMost(noise),
+        growing.above as f64,
+    );
+    page.target(
+        "commands above 1 ms while reclaiming",
+        AtMost(noise),
+        reclaiming.above as f64,
+    );
+    page.target(
+        "used_memory when all has expired ÷ before",
+        AtMost(BACK),
+        after / before,
+    );
+    let identities_left = identities_left(&server);
+    page.target(
+        "identities left when all has expired",
+        AtMost(0.0),
+        identities_left,
+    );
+}
+
+/// Sends a little traffic for a few seconds, then none; returns how long it took until the memory was back.
+fn reclaim(peer: &Peer, server: &Server, before: f64) -> Option<Duration> {
+    let started = Instant::now();
+    let traffic = Extent {
+        logins: u64::from(FEW) * 50,
+        time: Duration::from_secs(5),
+    };
+    let outcome = load::run(peer, server.port(), &mut Draw::once(FEW), 1, traffic);
+    check(peer, &outcome, Expect::Admitted);
+    while started.elapsed() < PATIENCE {
+        if used_memory(server) <= before * BACK {
+            return Some(started.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    None
+}
+
+/// How many identities the limiter still holds, by `AUTHLIMIT.INFO`, expired ones among them.
+fn identities_left(server: &Server) -> f64 {
+    let reply = command(&mut server.connect(), &["AUTHLIMIT.INFO", KEY]);
+    let mut words = Vec::new();
+    flatten(&reply.expect("the limiter is there"), &mut words);
+    let pairs = words.windows(2).filter(|pair| pair[0] == "identities");
+    pairs
+        .map(|pair| pair[1].parse::<f64>().expect("a number follows"))
+        .sum()
+}
+
+/// The words and numbers of a reply, one after the other.
+fn flatten(reply: &Value, words: &mut Vec<String>) {
+    match reply {
+        Value::Array(values) => values.iter().for_each(|value| flatten(value, words)),
+        Value::Int(number) => words.push(number.to_string()),
+        Value::BulkString(bytes) => words.push(String::from_utf8_lossy(bytes).into_owned()),
+        Value::SimpleString(text) => words.push(text.clone()),
+        other => panic!("not expected here: {other:?}"),
+    }
+}
