@@ -168,15 +168,22 @@ pub(crate) fn count(number: u32) -> String {
     }
 }
 
-/// The commit that is checked out, with a plus where files have been changed since.
+/// The last commit that changed the module's source, with a plus if it has been changed since.
 pub(crate) fn commit() -> String {
-    let described = Command::new("git")
-        .args(["describe", "--always", "--dirty=+", "--exclude=*"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output();
-    match described {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .args(arguments)
+            .args(["--", "src"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(text)
+    };
+    match git(&["log", "-1", "--format=%h"]) {
+        Some(hash) if !hash.is_empty() => {
+            let changes = git(&["status", "--porcelain"]).unwrap_or_default();
+            format!("{hash}{}", if changes.is_empty() { "" } else { "+" })
         }
         _ => "an unknown commit".to_owned(),
     }
