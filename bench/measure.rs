@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::File;
-use std::thread::available_parallelism;
+use std::thread::{available_parallelism, sleep};
+use std::time::{Duration, Instant};
 
 use redis::{Connection, Value};
+use rustix::fs::FlockOperation;
 
 use crate::report::{Versions, commit, cpu_model};
 use crate::support::{Builder, Server, command, wait_until};
@@ -105,25 +107,49 @@ fn available_parallelism_of_machine() -> usize {
     *CORES.get_or_init(|| available_parallelism().map_or(1, usize::from))
 }
 
+/// How long others are kept off the machine before they have their turn.
+const QUIET: Duration = Duration::from_secs(100);
+
 /// Keeps others off the machine while it is held: an exclusive lock of the file that `AUTHLIMIT_BENCH_LOCK` names, for
 /// machines on which builds take the same lock. Without it, nothing.
 #[derive(Debug)]
-pub(crate) struct Quiet(#[expect(dead_code, reason = "dropping it unlocks")] Option<File>);
+pub(crate) struct Quiet {
+    file: Option<File>,
+    since: Instant,
+}
 
 impl Quiet {
     /// Waits for the lock.
     pub(crate) fn wait() -> Self {
-        let Some(path) = env::var_os("AUTHLIMIT_BENCH_LOCK") else {
-            return Self(None);
+        let open = |path| {
+            let mut options = File::options();
+            options.create(true).append(true).open(path)
         };
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .expect("the lock's file can be opened");
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-            .expect("the file can be locked");
-        Self(Some(file))
+        let path = env::var_os("AUTHLIMIT_BENCH_LOCK");
+        let mut quiet = Self {
+            file: path.map(|path| open(path).expect("the lock's file can be opened")),
+            since: Instant::now(),
+        };
+        quiet.lock(FlockOperation::LockExclusive);
+        quiet
+    }
+
+    /// Lets others have their turn, if they have waited long; call it where nothing is being timed.
+    pub(crate) fn rest(&mut self) {
+        if self.since.elapsed() > QUIET {
+            self.lock(FlockOperation::Unlock);
+            // Time for one of those who wait to take it.
+            sleep(Duration::from_millis(100));
+            self.lock(FlockOperation::LockExclusive);
+        }
+    }
+
+    /// Locks or unlocks the file, if there is one.
+    fn lock(&mut self, operation: FlockOperation) {
+        if let Some(file) = &self.file {
+            rustix::fs::flock(file, operation).expect("the file can be locked");
+        }
+        self.since = Instant::now();
     }
 }
 

@@ -12,7 +12,7 @@ use mio::{Events, Poll};
 use crate::identities::Draw;
 use crate::peers::{Login, Peer};
 use connection::Connection;
-pub(crate) use reply::complete_replies;
+pub(crate) use reply::reply;
 
 /// How many connections there are, as many as redis-benchmark opens.
 pub(crate) const CONNECTIONS: usize = 50;

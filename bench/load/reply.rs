@@ -34,7 +34,7 @@ pub(crate) fn complete_replies(
 }
 
 /// Returns the first integers and the length of the reply at the beginning of `bytes`, if all of it is there.
-fn reply(bytes: &[u8]) -> io::Result<Option<(Figures, usize)>> {
+pub(crate) fn reply(bytes: &[u8]) -> io::Result<Option<(Figures, usize)>> {
     let mut figures = [0; 2];
     let mut integers = 0;
     let mut values = 1_i64;

@@ -1,6 +1,7 @@
 //! Who is compared: plain commands as a yardstick, the module, and the ways a limiter is made without it. Each writes
 //! a login in its own commands; the scripts are the files beside this one, called by their hash.
 
+mod others;
 mod words;
 
 use std::env;
@@ -235,17 +236,17 @@ pub(crate) fn limiters(quota: Quota, machine: &Machine) -> Vec<Peer> {
     let mut peers = vec![
         two_subjects(quota),
         packed(quota),
-        words::two_counters(quota),
+        others::two_counters(quota),
         Peer::dual_script("Lua: log in a ZSET", include_str!("log.lua"), quota),
         Peer::dual_script("Lua: GCRA", include_str!("gcra.lua"), quota),
-        words::sliding_window(quota),
-        words::fixed_window(quota),
+        others::sliding_window(quota),
+        others::fixed_window(quota),
     ];
     if machine.has_command("INCREX") {
-        peers.push(words::increx(quota));
+        peers.push(others::increx(quota));
     }
     if let Ok(path) = env::var("AUTHLIMIT_BENCH_REDIS_CELL") {
-        peers.push(words::redis_cell(quota, path));
+        peers.push(others::redis_cell(quota, path));
     }
     peers
 }

@@ -7,15 +7,16 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::ops::Range;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::Scale;
 use crate::charts::{Bar, Whose, bars};
-use crate::load::now_millis;
+use crate::load::{now_millis, reply};
 use crate::measure::{Machine, Quiet};
-use crate::peers::{Kind, Login, Peer, Quota, limiters};
+use crate::peers::{Figures, Kind, Login, Peer, Quota, limiters};
 use crate::report::Bound::AtMost;
 use crate::report::{Page, figure};
 use crate::support::Server;
@@ -74,7 +75,7 @@ pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
     let _quiet = Quiet::wait();
     let peers = limiters(quota, machine);
     let mut arenas: Vec<Arena> = peers.into_iter().map(|peer| arena(peer, machine)).collect();
-    let (_, now) = ask(&mut arenas[0].stream, &[], 0, None);
+    let now = clock(&mut arenas[0].stream);
     let start = (now / MILLIS + 2) * MILLIS;
     for arena in &mut arenas {
         for index in 0..scale.starts {
@@ -124,33 +125,42 @@ fn arena(peer: Peer, machine: &Machine) -> Arena {
 impl Adversary {
     /// Tries until it is refused, if its plan says so now; returns the server's time.
     fn tick(&mut self, peer: &Peer, stream: &mut TcpStream, serial: &mut u64) -> u64 {
+        let mut burst = 1;
         loop {
-            let (_, now) = ask(stream, &[], 0, None);
+            let now = clock(stream);
+            let is_first = self.admitted.is_empty();
             let is_time = match self.plan {
                 Plan::FromThen => now >= self.begins,
-                Plan::OnceThenLate => {
-                    let late = self.begins + MILLIS * 9 / 10;
-                    now >= late || (now >= self.begins && self.admitted.is_empty())
-                }
+                Plan::OnceThenLate if is_first => now >= self.begins,
+                Plan::OnceThenLate => now >= self.begins + MILLIS * 9 / 10,
             };
             if !is_time {
                 return now;
             }
-            *serial += 1;
-            let login = Login {
-                address: self.address.as_bytes(),
-                email: self.email.as_bytes(),
-                now: now_millis(),
-                serial: *serial,
-            };
-            let mut words = Vec::new();
-            (peer.write)(&login, &mut words);
-            let (is_admitted, now) = ask(stream, &words, peer.calls, Some(peer));
-            if !is_admitted {
+            let attempts: Vec<_> = (0..burst).map(|_| self.attempt(peer, serial)).collect();
+            let answers = ask(stream, &attempts, peer.calls, &peer.admits);
+            let admitted = answers.iter().filter(|answer| answer.admitted);
+            self.admitted.extend(admitted.map(|answer| answer.at));
+            if answers.iter().any(|answer| !answer.admitted) {
                 return now;
             }
-            self.admitted.push(now);
+            // As long as they are admitted, more at once: a burst should take no time.
+            burst = (burst * 2).min(LIMIT);
         }
+    }
+
+    /// The commands of an attempt.
+    fn attempt(&self, peer: &Peer, serial: &mut u64) -> Vec<u8> {
+        *serial += 1;
+        let login = Login {
+            address: self.address.as_bytes(),
+            email: self.email.as_bytes(),
+            now: now_millis(),
+            serial: *serial,
+        };
+        let mut words = Vec::new();
+        (peer.write)(&login, &mut words);
+        words
     }
 
     /// The most attempts that were admitted in one window.
@@ -163,52 +173,58 @@ impl Adversary {
     }
 }
 
-/// Sends a login's commands, and asks the server for its time just before them. A login is admitted if all of its
-/// commands say so.
-fn ask(stream: &mut TcpStream, words: &[u8], calls: usize, peer: Option<&Peer>) -> (bool, u64) {
-    let mut batch = b"*1\r\n$4\r\nTIME\r\n".to_vec();
-    batch.extend_from_slice(words);
+/// What became of an attempt.
+struct Answer {
+    /// Whether all of its commands admitted it.
+    admitted: bool,
+    /// The server's time just before, in milliseconds.
+    at: u64,
+}
+
+/// The server's time, in milliseconds.
+fn clock(stream: &mut TcpStream) -> u64 {
+    let answers = ask(stream, &[Vec::new()], 0, &|_| true);
+    answers.first().expect("it tells its time").at
+}
+
+/// Sends attempts of so many commands each, all at once, and asks the server for its time before each of them.
+fn ask(
+    stream: &mut TcpStream,
+    attempts: &[Vec<u8>],
+    calls: usize,
+    admits: &dyn Fn(Figures) -> bool,
+) -> Vec<Answer> {
+    let mut batch = Vec::new();
+    for words in attempts {
+        batch.extend_from_slice(b"*1\r\n$4\r\nTIME\r\n");
+        batch.extend_from_slice(words);
+    }
     stream.write_all(&batch).expect("the server reads");
     let mut received = Vec::new();
-    loop {
+    let mut replies: Vec<(Figures, Range<usize>)> = Vec::new();
+    while replies.len() < attempts.len() * (calls + 1) {
         let mut part = [0; 4096];
         let bytes = stream.read(&mut part).expect("the server answers");
         assert!(bytes > 0, "the server has closed the connection");
         received.extend_from_slice(&part[..bytes]);
-        // The first reply is the time, which is text; the others are the peer's.
-        let any = |_| true;
-        let counted = crate::load::complete_replies(&received, &any).expect("no errors");
-        if counted.count < calls as u64 + 1 {
-            continue;
+        loop {
+            let start = replies.last().map_or(0, |(_, range)| range.end);
+            let Some((figures, len)) = reply(&received[start..]).expect("no errors") else {
+                break;
+            };
+            replies.push((figures, start..start + len));
         }
-        let time = millis(&received);
-        let admitted = peer.is_none_or(|peer| {
-            let after_time = end_of_time(&received);
-            crate::load::complete_replies(&received[after_time..], &peer.admits)
-                .expect("no errors")
-                .admitted
-                == calls as u64
-        });
-        return (admitted, time);
     }
+    let answer = |replies: &[(Figures, Range<usize>)]| Answer {
+        at: millis(&received[replies[0].1.clone()]),
+        admitted: replies[1..].iter().all(|(figures, _)| admits(*figures)),
+    };
+    replies.chunks(calls + 1).map(answer).collect()
 }
 
-/// The lines of a reply to `TIME`: `*2`, `$10`, seconds, `$6`, microseconds.
-const TIME_LINES: usize = 5;
-
-/// Where the reply to `TIME` at the beginning of what was received ends.
-fn end_of_time(received: &[u8]) -> usize {
-    let ends = received
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n');
-    let mut ends = ends.map(|(index, _)| index + 1);
-    ends.nth(TIME_LINES - 1).expect("the reply is complete")
-}
-
-/// The milliseconds that a reply to `TIME` tells.
+/// The milliseconds that a reply to `TIME` tells: `*2`, `$10`, seconds, `$6`, microseconds.
 fn millis(received: &[u8]) -> u64 {
-    let text = String::from_utf8_lossy(&received[..end_of_time(received)]).into_owned();
+    let text = String::from_utf8_lossy(received);
     let lines: Vec<&str> = text.split("\r\n").collect();
     let number = |line: usize| lines[line].parse::<u64>().expect("a number");
     number(2) * 1000 + number(4) / 1000

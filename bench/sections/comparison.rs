@@ -53,9 +53,10 @@ pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
         .into_iter()
         .chain(limiters(QUOTA, machine));
     let mut entries: Vec<Entry> = peers.map(|peer| fill(peer, machine, scale)).collect();
+    let mut quiet = Quiet::wait();
     for round in 0..scale.rounds {
         eprintln!("round {} of {}", round + 1, scale.rounds);
-        let _quiet = Quiet::wait();
+        quiet.rest();
         refill_module(&entries, scale);
         for (index, pipeline) in PIPELINES.into_iter().enumerate() {
             for entry in &mut entries {
@@ -74,6 +75,7 @@ pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
             }
         }
     }
+    drop(quiet);
     write(&entries, machine, scale, folder);
 }
 

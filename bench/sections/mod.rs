@@ -81,13 +81,13 @@ pub(crate) struct Scale {
     pub(crate) rounds: u64,
     /// How long a turn may take.
     pub(crate) turn: Duration,
-    /// How many logins of attempts that are not under a clock: for the append-only file.
+    /// How many attempts the append-only file is measured by.
     pub(crate) logins: u32,
     /// The numbers of addresses that the page `sizes` has.
     pub(crate) sizes: Vec<u32>,
     /// The numbers of addresses that the page `large` has.
     pub(crate) large: Vec<u32>,
-    /// How many windows an adversary is given, with this many starts spread over the first.
+    /// At how many moments, spread over a window, adversaries begin.
     pub(crate) starts: u32,
     /// Whether the results are for the repository.
     pub(crate) is_for_keeps: bool,
@@ -144,7 +144,7 @@ pub(crate) struct Turn {
     pub(crate) p99: f64,
 }
 
-/// Which share of the attempts must be admitted for a turn to count.
+/// What must become of the attempts for a turn to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expect {
     /// All of them.

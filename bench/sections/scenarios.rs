@@ -23,8 +23,11 @@ pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
         "Under attack, and with the sign-in preset",
         &machine.versions,
     );
+    let mut quiet = Quiet::wait();
     hammering(machine, scale, &mut page);
+    quiet.rest();
     sign_in(machine, scale, &mut page);
+    drop(quiet);
     page.write();
 }
 
@@ -40,7 +43,6 @@ fn hammering(machine: &Machine, scale: &Scale, page: &mut Page) {
     });
     let mut turns: [Vec<Turn>; 2] = [const { Vec::new() }; 2];
     for round in 0..scale.rounds {
-        let _quiet = Quiet::wait();
         for ((peer, server), turns) in peers.iter().zip(&servers).zip(&mut turns) {
             let mut draw = Draw::one_email(scale.identities, round);
             let extent = scale.extent(PIPELINE);
@@ -130,7 +132,6 @@ fn sign_in(machine: &Machine, scale: &Scale, page: &mut Page) {
     let servers = peers.each_ref().map(|peer| peer.start(machine, &[]));
     let mut turns: [Vec<Turn>; 2] = [const { Vec::new() }; 2];
     for round in 0..scale.rounds {
-        let _quiet = Quiet::wait();
         for ((peer, server), turns) in peers.iter().zip(&servers).zip(&mut turns) {
             // Anew in each round, so that no pair comes to its fifth attempt but by rare chance.
             command(&mut server.connect(), &["DEL", KEY]).expect("the server obeys");

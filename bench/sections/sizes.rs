@@ -51,12 +51,13 @@ pub(crate) fn run(
     folder: &Path,
 ) {
     let peer = module("authlimit, IP and EMAIL", POLICY);
+    let mut quiet = Quiet::wait();
     let mut filled: Vec<(Server, Size)> = sizes
         .iter()
         .map(|identities| fill(&peer, *identities, machine))
         .collect();
+    quiet.rest();
     for round in 0..scale.rounds {
-        let _quiet = Quiet::wait();
         for (server, size) in &mut filled {
             let mut draw = Draw::any(size.identities, round);
             let mut extent = scale.extent(PIPELINE);
@@ -68,15 +69,18 @@ pub(crate) fn run(
     }
     let sizes: Vec<Size> = filled
         .into_iter()
-        .map(|(server, size)| with_five_attempts(&peer, server, size))
+        .map(|(server, size)| {
+            quiet.rest();
+            with_five_attempts(&peer, server, size)
+        })
         .collect();
+    drop(quiet);
     write(&sizes, machine, name, folder);
 }
 
 /// Starts a server with an attempt by each identity, saved and loaded once.
 fn fill(peer: &Peer, identities: u32, machine: &Machine) -> (Server, Size) {
     eprintln!("filling: {} addresses and emails", count(identities));
-    let _quiet = Quiet::wait();
     let mut server = peer.start(machine, &[("rdbcompression", "yes")]);
     let before = warmed_up(peer, &server);
     populate(peer, &server, identities);
@@ -119,7 +123,6 @@ fn load_seconds(server: &Server) -> f64 {
 
 /// Counts five attempts of each identity on a limiter that is empty again, and sees what they take.
 fn with_five_attempts(peer: &Peer, server: Server, size: Size) -> Size {
-    let _quiet = Quiet::wait();
     command(&mut server.connect(), &["DEL", KEY]).expect("the server obeys");
     let before = used_memory(&server);
     peer.prepare(&server);
