@@ -167,7 +167,7 @@ impl Peer {
 /// `PING`, `GET` and `INCR`: what the server itself costs.
 pub(crate) fn yardsticks(identities: u32) -> Vec<Peer> {
     let get = move |login: &Login<'_>, out: &mut Vec<u8>| {
-        // One key per call; which of the two is left to chance, so that all of the keys are read.
+        // One key per call: an address's and an email's in turn.
         let key = match login.serial % 2 {
             0 => key(b"a:", login.address),
             _ => key(b"e:", login.email),

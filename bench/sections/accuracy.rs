@@ -97,8 +97,9 @@ pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
     loop {
         let mut now = 0;
         for arena in &mut arenas {
+            now = clock(&mut arena.stream);
             for adversary in &mut arena.adversaries {
-                now = adversary.tick(&arena.peer, &mut arena.stream, &mut serial);
+                adversary.tick(now, &arena.peer, &mut arena.stream, &mut serial);
             }
         }
         if now > start + 5 * MILLIS {
@@ -123,29 +124,31 @@ fn arena(peer: Peer, machine: &Machine) -> Arena {
 }
 
 impl Adversary {
-    /// Tries until it is refused, if its plan says so now; returns the server's time.
-    fn tick(&mut self, peer: &Peer, stream: &mut TcpStream, serial: &mut u64) -> u64 {
+    /// Tries until it is refused, if its plan says so at this time of the server's.
+    fn tick(&mut self, mut now: u64, peer: &Peer, stream: &mut TcpStream, serial: &mut u64) {
         let mut burst = 1;
-        loop {
-            let now = clock(stream);
-            let is_first = self.admitted.is_empty();
-            let is_time = match self.plan {
-                Plan::FromThen => now >= self.begins,
-                Plan::OnceThenLate if is_first => now >= self.begins,
-                Plan::OnceThenLate => now >= self.begins + MILLIS * 9 / 10,
-            };
-            if !is_time {
-                return now;
-            }
+        while self.is_time(now) {
             let attempts: Vec<_> = (0..burst).map(|_| self.attempt(peer, serial)).collect();
             let answers = ask(stream, &attempts, peer.calls, &peer.admits);
-            let admitted = answers.iter().filter(|answer| answer.admitted);
-            self.admitted.extend(admitted.map(|answer| answer.at));
+            for answer in &answers {
+                now = answer.at;
+                if answer.admitted {
+                    self.admitted.push(now);
+                }
+            }
             if answers.iter().any(|answer| !answer.admitted) {
-                return now;
+                return;
             }
             // As long as they are admitted, more at once: a burst should take no time.
             burst = (burst * 2).min(LIMIT);
+        }
+    }
+
+    /// Whether its plan is to try now.
+    fn is_time(&self, now: u64) -> bool {
+        match self.plan {
+            Plan::OnceThenLate if !self.admitted.is_empty() => now >= self.begins + MILLIS * 9 / 10,
+            Plan::FromThen | Plan::OnceThenLate => now >= self.begins,
         }
     }
 
