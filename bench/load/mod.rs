@@ -110,7 +110,10 @@ fn try_run(
         busy += usize::from(next_batch(connection)?);
     }
     while busy > 0 {
-        poll.poll(&mut events, Some(Duration::from_secs(60)))?;
+        match poll.poll(&mut events, Some(Duration::from_secs(60))) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
         if events.is_empty() {
             return Err(io::Error::other("no answer within a minute"));
         }

@@ -8,7 +8,7 @@ use redis::{Connection, Value};
 use super::{populate, sizes};
 use crate::identities::{Draw, Identities};
 use crate::load::{self, Extent};
-use crate::measure::{Machine, Quiet, reset_statistics, server_times, used_memory};
+use crate::measure::{Machine, reset_statistics, server_times, used_memory};
 use crate::peers::{KEY, module};
 use crate::report::Bound::AtMost;
 use crate::report::{Page, count, figure};
@@ -76,7 +76,6 @@ fn longest_wait(client: &mut Connection, time: Duration) -> f64 {
 /// Fills a limiter, lets everything expire, and sees that all comes back; adds it to a page.
 pub(crate) fn measure(machine: &Machine, identities: u32, page: &mut Page) {
     eprintln!("growing to {0} + {0} and back", count(identities));
-    let quiet = Quiet::wait();
     // Long enough that all are there before the first are gone.
     let window = Duration::from_secs(u64::from(identities / 150_000).max(3));
     let policy = format!(
@@ -113,7 +112,6 @@ pub(crate) fn measure(machine: &Machine, identities: u32, page: &mut Page) {
     let reclaimed = reclaim(&server, before, window);
     let reclaiming = Slow::of(&server);
     let after = used_memory(&server);
-    drop(quiet);
 
     page.paragraph(&format!(
         "## From nothing to {0} addresses and {0} emails, and back\n\nThe server's own times of `AUTHLIMIT.CHECK` \

@@ -74,8 +74,9 @@ pub(crate) fn run(
             with_five_attempts(&peer, server, size)
         })
         .collect();
-    drop(quiet);
+    quiet.rest();
     write(&sizes, machine, name, folder);
+    drop(quiet);
 }
 
 /// Starts a server with an attempt by each identity, saved and loaded once.
