@@ -1,7 +1,7 @@
 # What to type. The work is cargo's; .ci/deps brings what is missing, .ci/serve starts the server of `make run`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build deps
+.PHONY: help run test build deps bench bench-large bench-smoke bench-engine callgrind
 
 # As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -11,7 +11,7 @@ TARGET := $(if $(filter /%,$(CARGO_TARGET_DIR)),,$(CURDIR)/)$(or $(CARGO_TARGET_
 MODULE := $(TARGET)/release/libauthlimit.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' Makefile
 
 run: build ## start a Redis with the module: on port 6379, the next free one, or PORT=n
 	@.ci/serve "$(MODULE)" $(PORT)
@@ -29,3 +29,20 @@ build: deps ## build the module, target/release/libauthlimit.so
 
 deps: ## install what is missing (Debian, Ubuntu), or say what to install
 	@.ci/deps
+
+# Of a server and a client on cores of their own, see bench/README.md.
+bench: build ## measure the module against its peers, about 10 minutes: bench/results/
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server
+
+bench-large: build ## the same with ten million addresses and emails, 8 GB of memory
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server -- large
+
+bench-smoke: build ## see that the benchmarks still run, about 2 minutes
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server -- smoke
+	cargo bench --locked --bench engine -- --test
+
+bench-engine: build ## measure the engine without a server
+	cargo bench --locked --bench engine
+
+callgrind: deps ## count the instructions of a check
+	@bench/callgrind
