@@ -4,6 +4,7 @@ use crate::limiter::{Effect, Genesis, Timestamp};
 use crate::redis::error::CommandError;
 use crate::redis::log::{self, Level};
 use crate::redis::message;
+use crate::redis::stats;
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
@@ -117,6 +118,7 @@ impl Replication<'_> {
         let mut bytes = Vec::with_capacity(message::USUAL_BYTES);
         message::encode_effect(effect, &mut bytes);
         self.send(&bytes);
+        stats::count_effect(effect);
     }
 
     /// The call itself is what others have to do, too.

@@ -41,6 +41,7 @@
 
 mod client;
 pub(crate) mod hostile;
+pub(crate) mod listener;
 pub(crate) mod lists;
 mod port;
 pub(crate) mod replies;
