@@ -36,7 +36,7 @@ fn command_info_tells_arity_flags_and_the_key() {
     let server = Server::start();
     let mut client = server.connect();
     let secretive = ["skip_monitor", "skip_slowlog"];
-    let expected: [(&str, i64, &[&str], bool); 10] = [
+    let expected: [(&str, i64, &[&str], bool); 11] = [
         ("CHECK", -4, &["write", "denyoom", "fast"], true),
         ("PEEK", -4, &["readonly", "fast"], true),
         ("RESET", -4, &["write", "fast"], true),
