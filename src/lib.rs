@@ -17,7 +17,7 @@ mod commands;
 mod redis;
 
 use crate::commands::{
-    Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, Unlock,
+    Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, Top, Unlock,
 };
 use crate::redis::command::{Register, register};
 
@@ -30,6 +30,7 @@ const COMMANDS: &[Register] = &[
     register::<SetPolicy>,
     register::<Info>,
     register::<Unlock<'_>>,
+    register::<Top>,
     register::<Allow>,
     register::<Deny>,
     register::<ApplyEffect<'_>>,

@@ -377,11 +377,14 @@ fn the_readmes_module_arguments_are_accepted() {
 
 #[test]
 fn the_files_that_the_pages_link_to_are_there() {
-    for (path, folder) in [
+    let pages = [
         ("README.md", ""),
         ("docs/policies.md", "docs/"),
         ("docs/cluster.md", "docs/"),
-    ] {
+        ("docs/events.md", "docs/"),
+        ("examples/monitoring/README.md", "examples/monitoring/"),
+    ];
+    for (path, folder) in pages {
         let page = page(path);
         for part in page.split("](").skip(1) {
             let target = part.split(')').next().expect("a link has an end");

@@ -15,8 +15,8 @@ use support::replies::{elements, entry, send, text, texts};
 use support::{Server, command};
 
 /// The commands that a client may send.
-const COMMANDS: [&str; 9] = [
-    "CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "ALLOW", "DENY",
+const COMMANDS: [&str; 10] = [
+    "CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "TOP", "ALLOW", "DENY",
 ];
 
 /// What one of the presets is short for, in the order of the manual.
@@ -36,7 +36,7 @@ fn command_info_tells_arity_flags_and_the_key() {
     let server = Server::start();
     let mut client = server.connect();
     let secretive = ["skip_monitor", "skip_slowlog"];
-    let expected: [(&str, i64, &[&str], bool); 10] = [
+    let expected: [(&str, i64, &[&str], bool); 11] = [
         ("CHECK", -4, &["write", "denyoom", "fast"], true),
         ("PEEK", -4, &["readonly", "fast"], true),
         ("RESET", -4, &["write", "fast"], true),
@@ -44,6 +44,7 @@ fn command_info_tells_arity_flags_and_the_key() {
         ("POLICY", -2, &["write", "denyoom"], false),
         ("INFO", 2, &["readonly"], false),
         ("UNLOCK", -4, &["write"], true),
+        ("TOP", -3, &["readonly"], false),
         ("ALLOW", -3, &["write", "denyoom"], true),
         ("DENY", -3, &["write", "denyoom"], true),
         ("EFFECT", 3, &["write", "fast", "noscript"], true),
@@ -95,6 +96,7 @@ fn command_getkeys_finds_the_one_key() {
         "REFUND login 1.2.3.4 a@b.c",
         "POLICY login IP 5/1h EMAIL 5/1h",
         "INFO login",
+        "TOP login IP COUNT 5",
         "EFFECT login x",
     ];
     for line in lines {
@@ -107,7 +109,7 @@ fn command_getkeys_finds_the_one_key() {
 fn command_docs_tells_what_each_command_does_and_every_argument() {
     let server = Server::start();
     let mut client = server.connect_resp3();
-    let arguments: [(&str, &[&str]); 9] = [
+    let arguments: [(&str, &[&str]); 10] = [
         ("CHECK", &["key", "ip", "email", "COST", "DEVICE"]),
         ("PEEK", &["key", "ip", "email", "COST", "DEVICE", "RULES"]),
         ("RESET", &["key", "ip", "email", "DEVICE"]),
@@ -125,6 +127,7 @@ fn command_docs_tells_what_each_command_does_and_every_argument() {
         ),
         ("INFO", &["key"]),
         ("UNLOCK", &["key", "IP", "EMAIL"]),
+        ("TOP", &["key", "whom", "COUNT"]),
         ("ALLOW", &["key", "action"]),
         ("DENY", &["key", "action"]),
     ];

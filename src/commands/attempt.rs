@@ -88,6 +88,11 @@ impl<'a> AttemptArguments<'a> {
         Ok(parsed)
     }
 
+    /// The attempt as received.
+    pub(super) fn received(&self) -> &Received<'a> {
+        &self.received
+    }
+
     /// Makes the attempt, as `limiter` tells addresses and emails apart.
     pub(super) fn attempt(&self, limiter: &Limiter) -> Result<Attempt, AttemptError> {
         limiter.attempt(&self.received)

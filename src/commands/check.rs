@@ -5,8 +5,10 @@ use crate::limiter::Limiter;
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
+use crate::redis::events::RefusedAttempt;
 use crate::redis::key::WritableLimiterKey;
 use crate::redis::session::Session;
+use crate::redis::stats;
 
 /// `AUTHLIMIT.CHECK key ip email [COST n] [DEVICE id]`: may this attempt go ahead? Counts it if so.
 ///
@@ -68,10 +70,23 @@ impl Check<'_> {
         })?;
         let limiter = key.limiter_mut().ok_or(CommandError::Internal)?;
         let attempt = self.0.attempt(limiter)?;
-        let verdict = limiter.check(&attempt, clock, config::capacity(), |effect| {
+        let decision = limiter.decide(&attempt, clock, config::capacity(), |effect| {
             replication.effect(effect);
         });
-        session.reply_verdict(limiter, &verdict);
+        session.reply_verdict(limiter, &decision.verdict);
+        stats::count_verdict(limiter, &decision.verdict);
+        if decision.verdict.allowed {
+            return Ok(());
+        }
+        let refused = RefusedAttempt {
+            attempt: &attempt,
+            received: self.0.received(),
+            decision: &decision,
+        };
+        let events = session.observe_refusal(limiter, &refused, clock);
+        // Whoever hears of the events may use the limiter at once.
+        drop(key);
+        session.publish(&events);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod peek;
 mod policy;
 mod refund;
 mod reset;
+mod top;
 mod unlock;
 
 pub(crate) use access::{Allow, Deny};
@@ -20,4 +21,5 @@ pub(crate) use peek::Peek;
 pub(crate) use policy::SetPolicy;
 pub(crate) use refund::Refund;
 pub(crate) use reset::Reset;
+pub(crate) use top::Top;
 pub(crate) use unlock::Unlock;

@@ -4,25 +4,38 @@ use crate::identity::Id;
 use crate::limiter::access::{List, Listed};
 use crate::limiter::attempt::{Attempt, Party};
 use crate::limiter::effect::Effect;
-use crate::limiter::judge::{Binding, Judgement, Purpose, RuleSet, Standing, Verdict, judge};
+use crate::limiter::judge::{
+    Binding, Decision, Judgement, Purpose, RuleSet, Standing, Verdict, judge,
+};
 use crate::limiter::ledger::Identities;
 use crate::limiter::limiter::{Limiter, RuleStanding};
 use crate::limiter::time::Timestamp;
 use crate::policy::{Capacity, Counting, Enforcement, Millis};
 
 impl Limiter {
-    /// Decides whether `attempt` may go ahead, and counts it if so. Where the policy names no
-    /// capacity, a table holds `default_capacity` identities.
+    /// As [`Limiter::decide`], for those who need the answer alone.
     pub fn check(
         &mut self,
         attempt: &Attempt,
         clock: Timestamp,
         default_capacity: Capacity,
-        mut emit: impl FnMut(&Effect),
+        emit: impl FnMut(&Effect),
     ) -> Verdict {
+        self.decide(attempt, clock, default_capacity, emit).verdict
+    }
+
+    /// Decides whether `attempt` may go ahead, and counts it if so. Where the policy names no
+    /// capacity, a table holds `default_capacity` identities.
+    pub fn decide(
+        &mut self,
+        attempt: &Attempt,
+        clock: Timestamp,
+        default_capacity: Capacity,
+        mut emit: impl FnMut(&Effect),
+    ) -> Decision {
         let at = self.read_clock(clock, &mut emit);
         if let Some(verdict) = self.listed(attempt, at) {
-            return verdict;
+            return Decision::without_rules(verdict);
         }
         let party = attempt.party;
         let ids = self.ledger.identities(&party, &self.secret);
@@ -45,7 +58,11 @@ impl Limiter {
             emit(&effect);
             self.count(&party, &ids, at);
         }
-        judgement.verdict
+        Decision {
+            verdict: judgement.verdict,
+            refusing: judgement.refusing,
+            tripping: judgement.tripping,
+        }
     }
 
     /// What [`Limiter::check`] would decide, with nothing counted and the figures as they are.

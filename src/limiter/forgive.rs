@@ -99,6 +99,9 @@ impl Limiter {
             };
             table.logs.remove(id);
             table.locks.remove(id);
+            if let Some(watch) = &mut self.watch {
+                watch.forget(id);
+            }
             cleared = cleared.saturating_add(1);
         }
         if cleared > 0 {

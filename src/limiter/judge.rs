@@ -100,6 +100,28 @@ pub(crate) struct Judgement {
     pub(crate) tripping: RuleSet,
 }
 
+/// What was decided about an attempt, and by which rules.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The rules that refused, those in shadow among them.
+    pub refusing: RuleSet,
+    /// Those of them that shut the identity for it.
+    pub tripping: RuleSet,
+}
+
+impl Decision {
+    /// The decision that no rule had a part in.
+    pub(crate) fn without_rules(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            refusing: RuleSet::default(),
+            tripping: RuleSet::default(),
+        }
+    }
+}
+
 /// One rule's figures for one attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Figures {
@@ -187,6 +209,11 @@ impl<'a> Standing<'a> {
     /// identity.
     fn refuses(&self) -> bool {
         !self.has_room() || self.locked_for() > Millis::ZERO
+    }
+
+    /// Whether the rule counts the different identities that there are, and not attempts.
+    pub(crate) fn counts_identities(&self) -> bool {
+        self.rule.subject().is_distinct_count()
     }
 
     /// How much longer the rule has shut the identity.

@@ -9,6 +9,7 @@ use crate::limiter::ledger::{Forgiveness, Identities, Ledger, LogTable};
 use crate::limiter::locks::LockState;
 use crate::limiter::reclaim::Sweep;
 use crate::limiter::time::Timestamp;
+use crate::limiter::watch::Watch;
 use crate::policy::{Enforcement, Millis, Policy, Rule, Subject};
 
 /// How many list entries that have ended are removed whenever one is added.
@@ -30,6 +31,8 @@ pub struct Limiter {
     pub(super) sweep: Sweep,
     /// Tables that the policy does not need any more, until somebody takes them.
     leftovers: Vec<LogTable>,
+    /// What is remembered of refusals; nothing is decided by it.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 /// What a limiter does not need any more. Dropping it frees the memory, which may take long and may
@@ -108,6 +111,7 @@ impl Limiter {
             access: AccessLists::default(),
             sweep: Sweep::default(),
             leftovers: Vec::new(),
+            watch: None,
             policy,
             secret,
         }
@@ -322,6 +326,9 @@ impl Limiter {
                 self.leftovers.extend(leftovers);
                 self.totals = carried_over(&self.policy, &self.totals, &policy);
                 self.policy = policy;
+                if let Some(watch) = &mut self.watch {
+                    watch.forget_rules();
+                }
             }
             Effect::TimePassed { at } => {
                 self.ledger.advance(at);

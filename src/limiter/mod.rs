@@ -23,6 +23,7 @@
 //! | `decide`, `forgive` | what can be asked of it: CHECK and PEEK; RESET, REFUND and UNLOCK |
 //! | `reclaim` | how what has expired is let go while nobody asks |
 //! | `relocate` | how its memory is defragmented |
+//! | `watch` | whom a rule has begun to refuse, and who is refused most: to tell, not to decide by |
 //! | `state` | what it holds, for saving, replicas and the curious |
 //! | `chunk` | what was counted as portable bytes, and back |
 
@@ -55,13 +56,14 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod time;
+mod watch;
 
 pub use access::{AccessLists, Entry, List, ListFull, Listed, Listing};
 pub use access_chunk::AccessChunkError;
 pub use attempt::{Attempt, Cost, Party};
 pub use chunk::{CHUNK_BYTES, ChunkError, Chunks, Part};
 pub use effect::{Effect, Genesis, GenesisError, TableGenesis};
-pub use judge::{Binding, RuleSet, Verdict};
+pub use judge::{Binding, Decision, RuleSet, Verdict};
 pub use limiter::{AttemptError, Leftovers, Limiter, Received, RuleStanding, RuleTotals};
 pub use reclaim::Reclaimed;
 pub use relocate::{Mover, RelocateCursor};
@@ -69,3 +71,5 @@ pub use series::Series;
 pub use stamp::Stamp;
 pub use state::Usage;
 pub use time::Timestamp;
+pub(crate) use watch::cut;
+pub use watch::{Beginning, BeginningKind, Beginnings, MostRefused, Names, Whom};

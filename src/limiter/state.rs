@@ -106,6 +106,7 @@ impl Limiter {
             .map(|table| table.bytes)
             .fold(size_of::<Self>(), usize::saturating_add)
             .saturating_add(self.access.bytes())
+            .saturating_add(self.watch.as_ref().map_or(0, |watch| watch.bytes()))
     }
 
     /// About how many blocks of memory it takes: what freeing it costs.

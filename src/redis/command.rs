@@ -3,6 +3,7 @@
 use crate::redis::error::CommandError;
 use crate::redis::guard::guarded;
 use crate::redis::session::Session;
+use crate::redis::stats::{self, Total};
 use redis_module::{Context, raw};
 use std::ffi::{CStr, c_int};
 use std::ptr;
@@ -300,6 +301,7 @@ unsafe extern "C" fn handle<C: Command>(
     let session = unsafe { Session::new(ctx, argv, argc) };
     let result = guarded(|| C::run(&session)).unwrap_or(Err(CommandError::Internal));
     if let Err(error) = result {
+        stats::add(Total::Errors, 1);
         guarded(|| session.reply_error(error));
     }
     c_int::try_from(raw::REDISMODULE_OK).unwrap_or_default()

@@ -4,9 +4,12 @@ use crate::identity::{HashKey, Secret};
 use crate::limiter::Limiter;
 use crate::policy::{Capacity, Policy, PolicyError};
 use crate::redis::error::CommandError;
-use redis_module::configuration::{ConfigurationContext, ConfigurationValue};
+use crate::redis::instances;
+use redis_module::configuration::{
+    ConfigurationContext, ConfigurationValue, EnumConfigurationValue,
+};
 use redis_module::{RedisError, RedisString};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What `authlimit.default-policy` is to begin with.
@@ -20,6 +23,86 @@ pub(crate) static AUTOCREATE: AtomicBool = AtomicBool::new(true);
 
 /// `authlimit.capacity`: how many identities a subject holds where the policy says nothing.
 pub(crate) static CAPACITY: AtomicI64 = AtomicI64::new(DEFAULT_CAPACITY);
+
+/// `authlimit.events`: what is told of refusals.
+pub(crate) static EVENTS: Events = Events(AtomicI32::new(EventDetail::Hashed as i32));
+
+/// How much is told of refusals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(i32)]
+pub(crate) enum EventDetail {
+    /// Nothing.
+    No = 0,
+    /// Keyed ids instead of addresses and emails.
+    Hashed = 1,
+    /// Addresses and emails as received, too, which AUTHLIMIT.TOP then remembers.
+    Full = 2,
+}
+
+impl EventDetail {
+    /// Every value, with its word.
+    const EVERY: [(Self, &'static str); 3] = [
+        (Self::No, "no"),
+        (Self::Hashed, "hashed"),
+        (Self::Full, "full"),
+    ];
+
+    /// The value of this word.
+    pub(crate) fn from_word(word: &[u8]) -> Option<Self> {
+        let mut every = Self::EVERY.into_iter();
+        let found = every.find(|(_, known)| word.eq_ignore_ascii_case(known.as_bytes()));
+        found.map(|(detail, _)| detail)
+    }
+}
+
+impl TryFrom<i32> for EventDetail {
+    type Error = RedisError;
+
+    fn try_from(number: i32) -> Result<Self, RedisError> {
+        let mut every = Self::EVERY.into_iter();
+        let found = every.find(|(detail, _)| *detail as i32 == number);
+        found
+            .map(|(detail, _)| detail)
+            .ok_or(RedisError::Str("no such value"))
+    }
+}
+
+impl From<EventDetail> for i32 {
+    fn from(detail: EventDetail) -> Self {
+        detail as Self
+    }
+}
+
+impl EnumConfigurationValue for EventDetail {
+    fn get_options(&self) -> (Vec<String>, Vec<i32>) {
+        let every = Self::EVERY.into_iter();
+        every.map(|(d, word)| (word.to_owned(), d as i32)).unzip()
+    }
+}
+
+/// What is told of refusals, at present.
+pub(crate) struct Events(AtomicI32);
+
+impl Events {
+    /// What is told.
+    pub(crate) fn get(&self) -> EventDetail {
+        EventDetail::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(EventDetail::No)
+    }
+}
+
+impl ConfigurationValue<EventDetail> for Events {
+    fn get(&self, _: &ConfigurationContext) -> EventDetail {
+        self.get()
+    }
+
+    fn set(&self, _: &ConfigurationContext, detail: EventDetail) -> Result<(), RedisError> {
+        self.0.store(detail as i32, Ordering::Relaxed);
+        if detail != EventDetail::Full {
+            instances::forget_names();
+        }
+        Ok(())
+    }
+}
 
 /// What `authlimit.capacity` is to begin with: ten million identities.
 pub(crate) const DEFAULT_CAPACITY: i64 = 10_000_000;

@@ -41,7 +41,6 @@ pub(crate) fn start(ctx: *mut raw::RedisModuleCtx) {
 }
 
 /// How many identities ticks have reclaimed since the server started.
-#[expect(dead_code, reason = "for the INFO section, which comes next")]
 pub(crate) fn reclaimed() -> u64 {
     RECLAIMED.load(Ordering::Relaxed)
 }

@@ -39,7 +39,7 @@ impl Mover for ServerMover {
     }
 }
 
-/// Moves a limiter's memory from where the last call stopped; returns whether there is more, as the
+/// Moves a limiter's memory, but not the limiter itself, which `instances` knows by its address, from where the last call stopped; returns whether there is more, as the
 /// server wants it.
 pub(super) fn defragment(ctx: *mut raw::RedisModuleDefragCtx, limiter: &mut Limiter) -> c_int {
     let mut raw_cursor: c_ulong = 0;

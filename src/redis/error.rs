@@ -41,6 +41,12 @@ pub(crate) enum CommandError {
         /// Which argument, counting from 1 after the command's name.
         position: usize,
     },
+    /// TOP of neither addresses nor emails.
+    #[error("ERR argument 2 must be IP or EMAIL")]
+    TopWhom,
+    /// COUNT without a proper number.
+    #[error("ERR argument 4: COUNT must be a whole number from 1 to 100")]
+    TopCount,
     /// An address that is none.
     #[error("ERR {0}")]
     Address(#[from] AddressError),

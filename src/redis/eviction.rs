@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static MAY_EVICT: AtomicBool = AtomicBool::new(false);
 
 /// Whether the server may evict a limiter that has no time to live.
-#[expect(dead_code, reason = "for the INFO section, which comes next")]
 pub(crate) fn may_evict_limiters() -> bool {
     MAY_EVICT.load(Ordering::Relaxed)
 }

@@ -2,6 +2,7 @@
 
 use crate::limiter::Limiter;
 use crate::redis::error::CommandError;
+use crate::redis::instances;
 use crate::redis::native_type;
 use crate::redis::registry;
 use crate::redis::session::{Session, string_bytes};
@@ -133,7 +134,7 @@ impl WritableLimiterKey<'_> {
 
     /// Puts `limiter` at the key, whatever was there.
     pub(crate) fn put(&mut self, limiter: Limiter) {
-        let value = Box::into_raw(Box::new(limiter));
+        let value = instances::hand_over(Box::new(limiter));
         // SAFETY: the handle is that of a key open for writing; the type is ours, and its callbacks
         // take the value for what it is. The server owns the value from here on.
         let status = unsafe {
@@ -147,7 +148,7 @@ impl WritableLimiterKey<'_> {
             self.note();
         } else {
             // SAFETY: the server has not taken the value, so it is still this function's.
-            drop(unsafe { Box::from_raw(value) });
+            drop(unsafe { instances::take_back(value) });
         }
     }
 }

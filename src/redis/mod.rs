@@ -18,6 +18,9 @@
 //! | `defrag` | moving limiters' memory for the server |
 //! | `server_events` | what the server tells of itself |
 //! | `eviction` | whether it may evict limiters |
+//! | `instances` | all limiters of the process, by address |
+//! | `events` | what subscribers are told of refusals |
+//! | `stats` | the section of `INFO` |
 //! | `log` | the server's log |
 //! | `start` | what is done once, when the module is loaded |
 
@@ -36,9 +39,11 @@ pub(crate) mod config;
 mod cron;
 mod defrag;
 pub(crate) mod error;
+pub(crate) mod events;
 mod eviction;
 pub(crate) mod guard;
 mod header;
+mod instances;
 pub(crate) mod key;
 mod log;
 pub(crate) mod message;
@@ -49,3 +54,4 @@ mod reply;
 mod server_events;
 pub(crate) mod session;
 pub(crate) mod start;
+pub(crate) mod stats;

@@ -6,6 +6,7 @@
 use crate::limiter::Limiter;
 use crate::redis::defrag;
 use crate::redis::guard::guarded;
+use crate::redis::instances;
 use crate::redis::persistence;
 use redis_module::native_types::RedisType;
 use redis_module::raw;
@@ -68,7 +69,7 @@ unsafe extern "C" fn rdb_load(
     guarded(|| persistence::load(rdb, encoding_version))
         .flatten()
         .map_or(ptr::null_mut(), |limiter| {
-            Box::into_raw(Box::new(limiter)).cast()
+            instances::hand_over(Box::new(limiter)).cast()
         })
 }
 
@@ -139,7 +140,7 @@ unsafe extern "C" fn defrag(
 /// Frees a limiter, in whichever thread the server does that.
 unsafe extern "C" fn free(value: *mut c_void) {
     // SAFETY: the server passes a value of this type, gives it up, and holds no reference to it.
-    let limiter = unsafe { Box::from_raw(value.cast::<Limiter>()) };
+    let limiter = unsafe { instances::take_back(value.cast::<Limiter>()) };
     guarded(|| drop(limiter));
 }
 
@@ -151,6 +152,10 @@ unsafe extern "C" fn copy(
 ) -> *mut c_void {
     // SAFETY: the server passes a value of this type.
     let limiter = unsafe { limiter(value) };
-    guarded(|| Box::new(limiter.clone()))
-        .map_or(ptr::null_mut(), |copied| Box::into_raw(copied).cast())
+    guarded(|| {
+        let mut copied = Box::new(limiter.clone());
+        copied.forget_refusals();
+        instances::hand_over(copied).cast()
+    })
+    .unwrap_or(ptr::null_mut())
 }

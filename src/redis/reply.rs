@@ -46,13 +46,18 @@ impl Session<'_> {
 
     /// Replies a string.
     pub(crate) fn reply_text(&self, text: &str) {
-        let bytes = text.as_ptr().cast::<c_char>();
-        // SAFETY: see above; the length is the text's.
+        self.reply_bytes(text.as_bytes());
+    }
+
+    /// Replies a string of any bytes.
+    pub(crate) fn reply_bytes(&self, bytes: &[u8]) {
+        let start = bytes.as_ptr().cast::<c_char>();
+        // SAFETY: see above; the length is that of the bytes.
         unsafe {
             api!(RedisModule_ReplyWithStringBuffer(
                 self.ctx,
-                bytes,
-                text.len()
+                start,
+                bytes.len()
             ))
         };
     }

@@ -4,6 +4,7 @@ use crate::limiter::{Effect, Genesis, Timestamp};
 use crate::redis::error::CommandError;
 use crate::redis::log::{self, Level};
 use crate::redis::message;
+use crate::redis::stats;
 use redis_module::raw;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
@@ -122,6 +123,7 @@ impl Replication<'_> {
     pub(crate) fn effect(self, effect: &Effect) {
         self.invisible_effect(effect);
         self.signal_modified();
+        stats::count_effect(effect);
     }
 
     /// The call itself is what others have to do, too.

@@ -2,15 +2,16 @@
 
 use crate::policy::Capacity;
 use crate::redis::command::{self, Register, RegisterError};
-use crate::redis::config;
+use crate::redis::config::{self, EventDetail};
 use crate::redis::cron;
 use crate::redis::eviction;
 use crate::redis::guard;
 use crate::redis::log::{self, Level};
 use crate::redis::server_events;
+use crate::redis::stats;
 use redis_module::configuration::{
-    ConfigurationFlags, register_bool_configuration, register_i64_configuration,
-    register_string_configuration,
+    ConfigurationFlags, register_bool_configuration, register_enum_configuration,
+    register_i64_configuration, register_string_configuration,
 };
 use redis_module::{Context, RedisString, Status, raw};
 use std::ffi::c_int;
@@ -19,7 +20,9 @@ use std::ffi::c_int;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 enum ArgumentError {
     /// Not the name of a config.
-    #[error("module argument {0} is no config: there are default-policy, autocreate and capacity")]
+    #[error(
+        "module argument {0} is no config: there are default-policy, autocreate, capacity and events"
+    )]
     Unknown(usize),
     /// A name without a value.
     #[error("module argument {0} has no value after it")]
@@ -33,6 +36,9 @@ enum ArgumentError {
     /// Neither yes nor no.
     #[error("module argument autocreate must be yes or no")]
     Autocreate,
+    /// No detail of events.
+    #[error("module argument events must be no, hashed or full")]
+    Events,
 }
 
 /// Why the module cannot be loaded.
@@ -67,6 +73,7 @@ pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Regi
 fn try_prepare(ctx: &Context, words: &[&[u8]], commands: &[Register]) -> Result<(), StartError> {
     register_configs(ctx, &ModuleArguments::parse(words)?)?;
     command::add_acl_category(ctx);
+    stats::register_section(ctx);
     commands.iter().try_for_each(|register| register(ctx))?;
     server_events::subscribe(ctx.ctx);
     eviction::look(ctx.ctx);
@@ -116,6 +123,14 @@ fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), St
         ConfigurationFlags::IMMUTABLE | ConfigurationFlags::SENSITIVE,
         None,
     );
+    register_enum_configuration(
+        ctx,
+        "events",
+        &config::EVENTS,
+        arguments.events.unwrap_or(EventDetail::Hashed),
+        flags(),
+        None,
+    );
     // SAFETY: the context is that of the running load.
     let loaded = unsafe { api!(RedisModule_LoadConfigs(ctx.ctx)) };
     if loaded == Some(0) {
@@ -153,11 +168,12 @@ struct ModuleArguments {
     default_policy: Option<String>,
     autocreate: Option<bool>,
     capacity: Option<Capacity>,
+    events: Option<EventDetail>,
 }
 
 impl ModuleArguments {
     /// The names there are.
-    const NAMES: [&'static [u8]; 3] = [b"default-policy", b"autocreate", b"capacity"];
+    const NAMES: [&'static [u8]; 4] = [b"default-policy", b"autocreate", b"capacity", b"events"];
 
     /// Parses the words. A policy is all words up to the next name: `CONFIG REWRITE` writes one of
     /// several words without the quotes that it was given in.
@@ -198,6 +214,10 @@ impl ModuleArguments {
                     b"no" => false,
                     _ => return Err(ArgumentError::Autocreate),
                 });
+            }
+            b"events" => {
+                let detail = EventDetail::from_word(value).ok_or(ArgumentError::Events)?;
+                self.events = Some(detail);
             }
             _ => {
                 let capacity = Capacity::parse(value).map_err(|_| ArgumentError::Capacity)?;

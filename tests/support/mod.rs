@@ -49,6 +49,7 @@
 mod client;
 pub(crate) mod cluster;
 pub(crate) mod hostile;
+pub(crate) mod listener;
 pub(crate) mod lists;
 pub(crate) mod load;
 mod port;

@@ -1,0 +1,97 @@
+//! Subscribers that hear what the server publishes.
+
+use super::Server;
+use super::replies::send;
+use redis::{Connection, Value};
+
+/// What a test publishes to know that everything before it has been heard.
+const END: &[u8] = b"test:end";
+
+/// A client that hears all events of all limiters, and all keyspace notifications.
+pub(crate) struct Listener(Connection);
+
+/// What was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// The channel, which may be any bytes.
+    pub(crate) channel: Vec<u8>,
+    /// The message.
+    pub(crate) message: Vec<u8>,
+}
+
+impl Heard {
+    /// Returns a field of the message, which must be JSON.
+    #[track_caller]
+    pub(crate) fn field(&self, name: &str) -> serde_json::Value {
+        let value: serde_json::Value = serde_json::from_slice(&self.message)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.message.escape_ascii()));
+        value[name].clone()
+    }
+
+    /// Returns a field that is text.
+    #[track_caller]
+    pub(crate) fn text(&self, name: &str) -> String {
+        match self.field(name) {
+            serde_json::Value::String(text) => text,
+            other => panic!("{name}: {other}"),
+        }
+    }
+}
+
+impl Listener {
+    /// Begins to listen.
+    pub(crate) fn on(server: &Server) -> Self {
+        let mut connection = server.connect();
+        let mut pubsub = connection.as_pubsub();
+        for pattern in ["authlimit:*", "__key*__:*", "test:*"] {
+            pubsub.psubscribe(pattern).expect("it subscribes");
+        }
+        // Dropped, it would unsubscribe.
+        std::mem::forget(pubsub);
+        Self(connection)
+    }
+
+    /// Returns what was published since the last call.
+    #[track_caller]
+    pub(crate) fn heard(&mut self, client: &mut Connection) -> Vec<Heard> {
+        let published = send(client, "PUBLISH test:end .");
+        assert!(matches!(published, Ok(Value::Int(1..))), "{published:?}");
+        let mut heard = Vec::new();
+        loop {
+            match self.0.recv_response().expect("the subscriber is heard") {
+                Value::Array(parts) => match parts.as_slice() {
+                    [
+                        Value::BulkString(kind),
+                        _,
+                        Value::BulkString(channel),
+                        Value::BulkString(message),
+                    ] if kind == b"pmessage" => {
+                        if channel == END {
+                            return heard;
+                        }
+                        let (channel, message) = (channel.clone(), message.clone());
+                        heard.push(Heard { channel, message });
+                    }
+                    other => panic!("not a message: {other:?}"),
+                },
+                other => panic!("not a message: {other:?}"),
+            }
+        }
+    }
+
+    /// Returns the messages of events that were published since the last call, and no notifications.
+    #[track_caller]
+    pub(crate) fn events(&mut self, client: &mut Connection) -> Vec<Heard> {
+        let mut heard = self.heard(client);
+        heard.retain(|heard| heard.channel.starts_with(b"authlimit:"));
+        heard
+    }
+
+    /// Returns the one event that was published since the last call.
+    #[track_caller]
+    pub(crate) fn event(&mut self, client: &mut Connection) -> Heard {
+        let mut events = self.events(client);
+        assert_eq!(events.len(), 1, "{events:?}");
+        events.remove(0)
+    }
+}
