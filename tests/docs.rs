@@ -381,6 +381,7 @@ fn the_files_that_the_pages_link_to_are_there() {
         ("README.md", ""),
         ("docs/policies.md", "docs/"),
         ("docs/cluster.md", "docs/"),
+        ("docs/operations.md", "docs/"),
     ] {
         let page = page(path);
         for part in page.split("](").skip(1) {
