@@ -1,7 +1,7 @@
 # What to type. The work is cargo's; .ci/deps brings what is missing, .ci/serve starts the server of `make run`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build deps bench bench-large bench-smoke bench-engine callgrind
+.PHONY: help run test storm build deps bench bench-large bench-smoke bench-engine callgrind
 
 # As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -23,6 +23,9 @@ test: ## check format and lints, then run all tests, and those of a server on Re
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo build --release --locked
 	AUTHLIMIT_MODULE="$(MODULE)" tests/on-every-server
+
+storm: build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
+	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test equality
 
 build: deps ## build the module, target/release/libauthlimit.so
 	cargo build --release --locked

@@ -381,6 +381,7 @@ fn the_files_that_the_pages_link_to_are_there() {
         ("README.md", ""),
         ("docs/policies.md", "docs/"),
         ("docs/cluster.md", "docs/"),
+        ("docs/operations.md", "docs/"),
         ("docs/events.md", "docs/"),
         ("examples/monitoring/README.md", "examples/monitoring/"),
     ];

@@ -9,10 +9,11 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use support::replies::{EMAIL, IP, ok, send};
-use support::{DEADLINE, Server, command};
+use support::storm::storm;
+use support::{Builder, DEADLINE, Random, Server, command, secrets};
 
 /// The commands that take an address and an email.
 const ATTEMPTS: [&str; 4] = ["CHECK", "PEEK", "RESET", "REFUND"];
@@ -59,4 +60,84 @@ fn the_slow_log_shows_no_email_and_no_address() {
     let shown = format!("{log:?}");
     assert!(shown.contains("POLICY"), "nothing is logged: {shown}");
     assert!(!shown.contains(EMAIL) && !shown.contains(IP), "{shown}");
+}
+
+/// All that a server sends to a replica: what it holds, then what `happen` does, up to a mark.
+fn replication_stream(server: &Server, happen: impl FnOnce()) -> Vec<u8> {
+    const MARK: &[u8] = b"the-end-of-the-stream";
+    let mut replica = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).expect("it listens");
+    replica
+        .set_read_timeout(Some(DEADLINE))
+        .expect("a time above zero");
+    replica.write_all(b"PSYNC ? -1\r\n").expect("it listens");
+    let (mut stream, mut part) = (Vec::new(), vec![0; 1 << 16]);
+    // With its first word the server has begun the stream.
+    let len = replica.read(&mut part).expect("PSYNC is answered");
+    stream.extend_from_slice(&part[..len]);
+    assert!(
+        stream.starts_with(b"+FULLRESYNC"),
+        "{}",
+        stream.escape_ascii()
+    );
+    happen();
+    let mark = [b"SET".as_slice(), b"mark", MARK];
+    assert_eq!(
+        command(&mut server.connect(), &mark),
+        Ok(redis::Value::Okay)
+    );
+    let mut searched = 0;
+    while !stream[searched..]
+        .windows(MARK.len())
+        .any(|end| end == MARK)
+    {
+        searched = stream.len().saturating_sub(MARK.len());
+        let len = replica.read(&mut part).expect("the stream goes on");
+        assert!(len > 0, "the server ended the stream");
+        stream.extend_from_slice(&part[..len]);
+    }
+    stream
+}
+
+/// Has a server send its file to replicas as one, so that these need not say when they have read it.
+fn by_file(server: Builder) -> Builder {
+    server.arg("repl-diskless-sync", "no")
+}
+
+/// Checks that a replication stream holds nobody's email or address.
+fn streams_nobody(server: Builder) {
+    let server = by_file(server).start();
+    let mut client = server.connect();
+    storm(&mut client, &mut Random::new(71), 1_500);
+    let stream = replication_stream(&server, || {
+        storm(&mut client, &mut Random::new(72), 1_500);
+    });
+    let has = |bytes: &[u8]| stream.windows(bytes.len()).any(|part| part == bytes);
+    // So that this test would find them: the limiters as a file, and the effects after it.
+    assert!(has(b"REDIS0") || has(b"VALKEY"), "no file");
+    assert!(
+        has(b"AUTHLIMIT.EFFECT") && has(b"{acme}:locks"),
+        "no effects"
+    );
+    for secret in secrets() {
+        let shown = secret.escape_ascii();
+        assert!(!has(secret), "{shown} is in the stream");
+        assert!(!server.grep_log(secret), "{shown} is in the log");
+    }
+}
+
+#[test]
+fn the_replication_stream_holds_no_email_and_no_address() {
+    streams_nobody(Server::builder());
+}
+
+#[test]
+fn the_replication_stream_under_a_hash_key_holds_neither_them_nor_the_key() {
+    let key = "00112233445566778899aabbccddeeff";
+    streams_nobody(Server::builder().arg("authlimit.hash-key", key));
+    let server = by_file(Server::builder().arg("authlimit.hash-key", key)).start();
+    let mut client = server.connect();
+    let stream = replication_stream(&server, || {
+        storm(&mut client, &mut Random::new(73), 200);
+    });
+    assert!(!stream.windows(key.len()).any(|part| part == key.as_bytes()));
 }

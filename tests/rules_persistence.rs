@@ -208,7 +208,7 @@ fn workload(client: &mut Connection, random: &mut Random, steps: usize) {
 #[derive(Debug, PartialEq)]
 struct Snapshot {
     key: &'static str,
-    digest: String,
+    digest: Option<String>,
     policy: Value,
     /// What PEEK says of some attempts (allowed, remaining, by what rule), without the times, which move on.
     verdicts: Vec<(bool, i64, String)>,
@@ -260,7 +260,8 @@ fn snapshot_at(client: &mut Connection, key: &'static str, at: &str, lists: bool
     }
     Snapshot {
         key,
-        digest: digest(client, at),
+        // A timer reclaims what is over, and moves that limiter's time on: `equality.rs` has it stand still.
+        digest: (key != "quick").then(|| digest(client, at)),
         policy: told(client, &["AUTHLIMIT.INFO", at])[1].clone(),
         verdicts,
         rows,

@@ -170,10 +170,16 @@ impl<M: Mark> Segment<M> {
         }
     }
 
-    /// The identities with their logs, in no particular order.
+    /// The identities with their logs, by home: in the order in which, put into another segment of
+    /// as many slots, they come to lie as they do here. What is stored is so stored again as the same
+    /// bytes.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log<M>)> {
-        self.slots
-            .iter()
+        let (wrapped, rest) = self
+            .slots
+            .split_at_checked(self.wrapped())
+            .unwrap_or((&[], &self.slots));
+        rest.iter()
+            .chain(wrapped)
             .filter(|slot| !slot.is_vacant())
             .map(|slot| (slot.id, &slot.log))
     }
@@ -200,13 +206,24 @@ impl<M: Mark> Segment<M> {
         }
     }
 
-    /// Takes everything out.
+    /// Takes everything out, in the order of [`iter`](Self::iter).
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (Id, Log<M>)> {
-        self.slots
-            .into_vec()
+        let wrapped = self.wrapped();
+        let mut slots = self.slots.into_vec();
+        slots.rotate_left(wrapped);
+        slots
             .into_iter()
             .filter(|slot| !slot.is_vacant())
             .map(|slot| (slot.id, slot.log))
+    }
+
+    /// How many of the first slots hold identities whose home is near the end.
+    fn wrapped(&self) -> usize {
+        let is_wrapped = |index: &usize| {
+            let slot = self.slots.get(*index);
+            slot.is_some_and(|slot| !slot.is_vacant()) && self.distance_at(*index) > *index
+        };
+        (0..self.slots.len()).take_while(is_wrapped).count()
     }
 
     /// Where `id` is.

@@ -12,7 +12,7 @@
 //! | `config` | `authlimit.default-policy` and the other settings |
 //! | `native_type` | the data type and its callbacks |
 //! | `persistence` | RDB and AOF rewrite |
-//! | `header`, `message` | the stored and replicated bytes |
+//! | `header`, `message` | the stored and replicated bytes; `format.md` tells of all of them |
 //! | `registry` | where the limiters of this server are |
 //! | `cron` | reclaiming while nobody asks |
 //! | `defrag` | moving limiters' memory for the server |
@@ -41,6 +41,8 @@ mod defrag;
 pub(crate) mod error;
 pub(crate) mod events;
 mod eviction;
+#[cfg(test)]
+mod golden;
 pub(crate) mod guard;
 mod header;
 mod instances;

@@ -23,10 +23,11 @@
 //! `clippy.toml` lets a `#[test]` function unwrap, expect, index and panic; a helper function beside it may too if the
 //! file's `allow` names `clippy::unwrap_used`, `expect_used`, `indexing_slicing` or `panic` as well.
 //!
-//! Three things come from the environment: `AUTHLIMIT_MODULE`, the module to load (otherwise the one that cargo built
+//! Four things come from the environment: `AUTHLIMIT_MODULE`, the module to load (otherwise the one that cargo built
 //! together with the running test); `AUTHLIMIT_REDIS_SERVER`, the server to load it into (otherwise `redis-server`);
-//! and `TMPDIR`, where the servers' folders go. `make test` gives the release build, and runs every file that says
-//! `mod support;` on three servers: the machine's own, and those that `tests/servers` brings. One file on one of these:
+//! `AUTHLIMIT_STORM`, how many commands a storm has (see `storm`); and `TMPDIR`, where the servers' folders go.
+//! `make test` gives the release build, and runs every file that says `mod support;` on three servers: the machine's own,
+//! and those that `tests/servers` brings. One file on one of these:
 //!
 //! ```sh
 //! AUTHLIMIT_REDIS_SERVER="$(tests/servers valkey-9)" cargo test --test replication
@@ -48,6 +49,7 @@
 
 mod client;
 pub(crate) mod cluster;
+pub(crate) mod dump;
 pub(crate) mod hostile;
 pub(crate) mod listener;
 pub(crate) mod lists;
@@ -56,6 +58,7 @@ mod port;
 pub(crate) mod replies;
 pub(crate) mod rules;
 mod server;
+pub(crate) mod storm;
 mod workload;
 
 use std::time::{Duration, Instant};

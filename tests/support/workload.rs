@@ -83,7 +83,7 @@ pub(crate) struct Snapshot(Vec<LimiterSnapshot>);
 #[derive(Clone, Debug, PartialEq)]
 struct LimiterSnapshot {
     key: &'static str,
-    digest: String,
+    digest: Option<String>,
     policy: Value,
     /// What PEEK says of some attempts, without the times, which move on.
     peeks: Vec<(bool, i64, i64, String)>,
@@ -160,9 +160,11 @@ pub(crate) fn snapshot(client: &mut Connection) -> Snapshot {
         let Ok(Value::Array(info)) = command(client, &["AUTHLIMIT.INFO", key]) else {
             panic!("AUTHLIMIT.INFO {key} has no answer in RESP2");
         };
+        // A timer reclaims what is over, and moves that limiter's time on: `equality.rs` has it stand still.
+        let is_moving = key == "quick";
         limiters.push(LimiterSnapshot {
             key,
-            digest: digest(client, key),
+            digest: (!is_moving).then(|| digest(client, key)),
             policy: info[1].clone(),
             peeks,
         });
