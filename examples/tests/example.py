@@ -34,6 +34,7 @@ class Kind:
 
     name: str
     command: tuple[str, ...]
+    prefix: str = ""
 
 
 def _cargo_target() -> Path:
@@ -45,7 +46,7 @@ KINDS = [
     Kind("axum", (str(_cargo_target() / "debug" / "authlimit-example-axum"),)),
     Kind("express", ("node", "dist/main.js")),
     Kind("fastapi", (sys.executable, "main.py")),
-    Kind("next", ("node", "dist/serve.js")),
+    Kind("next", ("node", "dist/serve.js"), prefix="/api"),
 ]
 
 
@@ -93,12 +94,12 @@ class Program:
 
     def post(self, path: str, body: object, headers: list[tuple[str, str]] | None = None) -> httpx.Response:
         """Sends one request on a connection of its own."""
-        url = f"http://127.0.0.1:{self.port}{path}"
+        url = f"http://127.0.0.1:{self.port}{self.kind.prefix}{path}"
         return httpx.post(url, json=body, headers=headers, timeout=PATIENCE, trust_env=False)
 
     def post_raw(self, path: str, body: bytes, content_type: str = "application/json") -> httpx.Response:
         """Sends one request with any bytes in it."""
-        url = f"http://127.0.0.1:{self.port}{path}"
+        url = f"http://127.0.0.1:{self.port}{self.kind.prefix}{path}"
         headers = {"Content-Type": content_type}
         return httpx.post(url, content=body, headers=headers, timeout=PATIENCE, trust_env=False)
 

@@ -41,6 +41,7 @@ class Server:
         self.folder = folder
         self.module = module
         self.port = free_port()
+        self.password: str | None = None
         self.process = self._launch()
         if module:
             self.set_policies()
@@ -57,7 +58,9 @@ class Server:
 
     def command(self, *words: str) -> Reply:
         """Sends one command on a connection of its own."""
-        with redis.Redis(port=self.port, decode_responses=True, socket_timeout=PATIENCE) as client:
+        with redis.Redis(
+            port=self.port, password=self.password, decode_responses=True, socket_timeout=PATIENCE
+        ) as client:
             return cast(Any, client).execute_command(*words)
 
     def totals(self, limiter: str) -> dict[str, int]:
@@ -70,6 +73,11 @@ class Server:
             for rule in fields["rules"]
         ]
         return {rule["rule"]: rule["allowed"] for rule in rules}
+
+    def set_password(self, password: str) -> None:
+        """Asks every new client for a password from now on."""
+        self.command("CONFIG", "SET", "requirepass", password)
+        self.password = password
 
     def kill(self) -> None:
         """Ends it as a power cut would."""
