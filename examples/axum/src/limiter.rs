@@ -1,66 +1,29 @@
-//! Asks authlimit whether an attempt may go ahead. This is the file to copy: it needs the crate `redis` with its
-//! feature `tokio-comp`, tokio, and nothing else.
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisResult};
+//! Asks authlimit whether an attempt may go ahead: the file to copy. It needs only `redis` (`tokio-comp`) and tokio.
+use redis::ErrorKind::{AuthenticationFailed, Extension, Io, Server, UnexpectedReturnType};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisResult};
 use redis::{aio::MultiplexedConnection, io::tcp::TcpSettings};
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{sync::Mutex, time};
 
-/// One body for every refusal: it must not tell which rule it was.
 pub const REFUSAL: &str = r#"{"error":"try_again_later"}"#;
 const UNITS_MS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// What happens to attempts while Redis cannot be reached.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailMode {
     Open,
     Closed,
 }
 
-/// The connection that all limiters share. It is made on first use, and again whenever it was lost.
-pub struct Connection {
-    client: Client,
-    config: AsyncConnectionConfig,
-    patience: Duration,
-    current: Mutex<Option<MultiplexedConnection>>,
-}
-
-impl Connection {
-    /// `patience` bounds a whole command, with connecting if need be; 100 ms suit a Redis that is near.
-    pub fn new(url: &str, patience: Duration) -> RedisResult<Self> {
-        let tcp = TcpSettings::default().set_nodelay(true);
-        #[cfg(target_os = "linux")] // notices soon that the other end is gone without a word
-        let tcp = tcp.set_user_timeout(Duration::from_secs(2));
-        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(patience));
-        Ok(Self { client, config, patience, current: Mutex::default() })
-    }
-
-    /// Sends a command; if the connection turns out to be lost, once more on a new one.
-    async fn send<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
-        match command.query_async(&mut self.open().await?).await {
-            Err(lost) if lost.is_unrecoverable_error() => self.current.lock().await.take(),
-            result => return result,
-        };
-        command.query_async(&mut self.open().await?).await
-    }
-
-    async fn open(&self) -> RedisResult<MultiplexedConnection> {
-        let mut current = self.current.lock().await;
-        if current.is_none() {
-            *current = Some(self.client.get_multiplexed_async_connection_with_config(&self.config).await?);
-        }
-        current.clone().ok_or_else(|| (ErrorKind::Io, "no connection").into())
-    }
-}
-
-/// The limiter of one endpoint.
+/// The limiter of one endpoint, and its connection: made on first use, and again whenever it was lost.
 pub struct Limiter {
-    pub connection: Arc<Connection>,
-    pub key: &'static str,
-    pub fail_mode: FailMode,
+    client: Client,
+    key: &'static str,
+    fail_mode: FailMode,
+    patience: time::Duration,
+    connection: Mutex<Option<MultiplexedConnection>>,
 }
 
-/// What was decided: go on if `allowed`, else answer `status` with `headers` and [`REFUSAL`].
+/// What was decided: go on if `allowed`, else answer `status`, `headers` and [`REFUSAL`], the same for every rule.
 pub struct Attempt<'a> {
     pub allowed: bool,
     pub status: u16,
@@ -84,20 +47,28 @@ impl Attempt<'_> {
 }
 
 impl Limiter {
+    /// `patience` bounds a whole command, with connecting if need be; 100 ms suit a Redis that is near.
+    pub fn new(url: &str, key: &'static str, fail_mode: FailMode, patience: time::Duration) -> RedisResult<Self> {
+        let tcp = TcpSettings::default().set_nodelay(true);
+        #[cfg(target_os = "linux")] // notices soon that the other end is gone without a word
+        let tcp = tcp.set_user_timeout(time::Duration::from_secs(2));
+        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
+        Ok(Self { client, key, fail_mode, patience, connection: Mutex::default() })
+    }
+
     /// Asks and counts, before the password is verified.
     pub async fn check<'a>(&'a self, ip: &'a str, email: &'a str) -> Attempt<'a> {
         let (key, open, who) = (self.key, self.fail_mode == FailMode::Open, [ip, email]);
         let mut attempt = Attempt { allowed: false, status: 429, headers: vec![], limiter: self, who };
         match self.send::<(bool, u64, u64, u64, u64, String)>("AUTHLIMIT.CHECK", who).await {
             Err(status) => (attempt.status, attempt.allowed) = (status, open && status == 503),
-            Ok((allowed, limit, remaining, wait_ms, reset_ms, rule)) => {
+            Ok((allowed, limit, left, wait_ms, reset_ms, rule)) => {
                 attempt.allowed = allowed;
                 let reset = reset_ms.div_ceil(1000); // rounded up: nobody who waits as told comes too early
                 if let Some(window) = window_ms(&rule).map(|ms| ms.div_ceil(1000)) {
                     attempt.headers.push(("RateLimit-Policy", format!(r#""{key}";q={limit};w={window}"#)));
-                    attempt.headers.push(("RateLimit", format!(r#""{key}";r={remaining};t={reset}"#)));
-                    let older =
-                        [("RateLimit-Limit", limit), ("RateLimit-Remaining", remaining), ("RateLimit-Reset", reset)];
+                    attempt.headers.push(("RateLimit", format!(r#""{key}";r={left};t={reset}"#)));
+                    let older = [("RateLimit-Limit", limit), ("RateLimit-Remaining", left), ("RateLimit-Reset", reset)];
                     attempt.headers.extend(older.map(|(name, value)| (name, value.to_string())));
                 }
                 let wait = (!allowed && wait_ms > 0).then(|| wait_ms.div_ceil(1000).to_string());
@@ -107,24 +78,36 @@ impl Limiter {
         attempt
     }
 
-    /// Sends a command about an attempt; if there is no good answer, logs why and returns the status for a refusal.
+    /// Sends a command; else logs why not and returns a status. A server that answers an error has allowed nothing.
     async fn send<T: FromRedisValue>(&self, command: &str, who: [&str; 2]) -> Result<T, u16> {
         let (key, command) = (self.key, redis::cmd(command).arg(self.key).arg(&who).take());
-        let outcome = timeout(self.connection.patience, self.connection.send(&command)).await;
-        outcome.unwrap_or_else(|_late| Err((ErrorKind::Io, "timeout").into())).map_err(|error| {
-            use ErrorKind::{AuthenticationFailed, Extension, Server};
-            let mode = if self.fail_mode == FailMode::Open { "open" } else { "closed" };
-            // A server that answers with an error has not allowed anything.
-            let (status, event) = match error.kind() {
-                Server(_) | Extension | AuthenticationFailed => (429, "rate_limit_error"),
-                _ => (503, "rate_limit_unavailable"),
-            };
+        let outcome = time::timeout(self.patience, self.query(&command)).await;
+        outcome.unwrap_or_else(|_late| Err((Io, "timeout").into())).map_err(|error| {
+            let replied = matches!(error.kind(), Server(_) | Extension | AuthenticationFailed | UnexpectedReturnType);
+            let (status, event) = if replied { (429, "rate_limit_error") } else { (503, "rate_limit_unavailable") };
             // Up to the first quote: after it Redis repeats the arguments of a command that it does not know.
-            let cause = error.to_string();
-            let cause = cause.split('\'').next().unwrap_or_default();
-            eprintln!("{event} limiter={key} fail_mode={mode} cause={cause}");
+            let cause = error.to_string().split('\'').next().map(str::to_owned).unwrap_or_default();
+            eprintln!("{event} limiter={key} fail_mode={:?} cause={cause}", self.fail_mode);
             status
         })
+    }
+
+    /// If the connection turns out to be lost, sends the command once more on a new one.
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.patience));
+        loop {
+            let mut kept = self.connection.lock().await;
+            let (mut connection, is_new) = match kept.take() {
+                Some(connection) => (connection, false),
+                None => (self.client.get_multiplexed_async_connection_with_config(&config).await?, true),
+            };
+            *kept = Some(connection.clone());
+            drop(kept);
+            match command.query_async(&mut connection).await {
+                Err(lost) if lost.is_unrecoverable_error() && !is_new => *self.connection.lock().await = None,
+                result => return result,
+            }
+        }
     }
 }
 
@@ -132,6 +115,5 @@ impl Limiter {
 fn window_ms(rule: &str) -> Option<u64> {
     let window = rule.split_once('/')?.1.split(' ').next()?;
     let unit = window.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    let number: u64 = window.strip_suffix(unit)?.parse().ok()?;
-    UNITS_MS.iter().find(|(word, _)| *word == unit).map(|(_, ms)| number * ms)
+    UNITS_MS.iter().find(|(word, _)| *word == unit)?.1.checked_mul(window.strip_suffix(unit)?.parse().ok()?)
 }

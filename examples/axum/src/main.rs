@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authlimit_example_axum::client_address::TrustedProxies;
-use authlimit_example_axum::limiter::Connection;
 use authlimit_example_axum::routes::{Guards, routes};
 use tokio::net::TcpListener;
 
@@ -19,10 +18,10 @@ fn setting(name: &str, default: &str) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let timeout = Duration::from_millis(setting("LIMITER_TIMEOUT_MS", "100").parse()?);
-    let redis = Arc::new(Connection::new(&setting("REDIS_URL", "redis://127.0.0.1:6379"), timeout)?);
     let proxies = TrustedProxies::parse(&setting("TRUSTED_PROXIES", ""))
         .map_err(|word| format!("TRUSTED_PROXIES: {word} is neither an address nor a network"))?;
-    let app = routes(Arc::new(Guards::new(&redis, proxies)));
+    let guards = Guards::new(&setting("REDIS_URL", "redis://127.0.0.1:6379"), timeout, proxies)?;
+    let app = routes(Arc::new(guards));
     let port: u16 = setting("PORT", "3000").parse()?;
     let listener = TcpListener::bind((setting("HOST", "127.0.0.1"), port)).await?;
     // Without connect_info there would be no peer, and no address to count for.

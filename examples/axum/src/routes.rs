@@ -2,18 +2,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, FromRequestParts, Json, State};
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::post};
+use redis::RedisResult;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::accounts::{self, DatabaseDown};
 use crate::client_address::TrustedProxies;
-use crate::limiter::{Attempt, Connection, FailMode, Limiter, REFUSAL};
+use crate::limiter::{Attempt, FailMode, Limiter, REFUSAL};
 
 /// What all endpoints share.
 pub struct Guards {
@@ -25,15 +27,16 @@ pub struct Guards {
 
 impl Guards {
     /// While Redis is away nobody guesses passwords or floods an inbox, but a new customer is not turned away.
-    #[must_use]
-    pub fn new(connection: &Arc<Connection>, proxies: TrustedProxies) -> Self {
-        let limiter = |key, fail_mode| Limiter { connection: Arc::clone(connection), key, fail_mode };
-        Self {
+    ///
+    /// # Errors
+    /// The URL is none of Redis.
+    pub fn new(redis_url: &str, patience: Duration, proxies: TrustedProxies) -> RedisResult<Self> {
+        Ok(Self {
             proxies,
-            sign_in: limiter("signin", FailMode::Closed),
-            sign_up: limiter("signup", FailMode::Open),
-            reset: limiter("reset", FailMode::Closed),
-        }
+            sign_in: Limiter::new(redis_url, "signin", FailMode::Closed, patience)?,
+            sign_up: Limiter::new(redis_url, "signup", FailMode::Open, patience)?,
+            reset: Limiter::new(redis_url, "reset", FailMode::Closed, patience)?,
+        })
     }
 }
 
