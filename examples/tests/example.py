@@ -37,13 +37,13 @@ class Kind:
     prefix: str = ""
 
 
-def _cargo_target() -> Path:
+def cargo_target() -> Path:
     """Returns where .ci/examples has told cargo to build."""
     return Path(os.environ.get("EXAMPLES_TARGET", EXAMPLES.parent / "target" / "examples"))
 
 
 KINDS = [
-    Kind("axum", (str(_cargo_target() / "debug" / "authlimit-example-axum"),)),
+    Kind("axum", (str(cargo_target() / "debug" / "authlimit-example-axum"),)),
     Kind("express", ("node", "dist/main.js")),
     Kind("fastapi", (sys.executable, "main.py")),
     Kind("next", ("node", "dist/serve.js"), prefix="/api"),
