@@ -56,7 +56,7 @@ function ruleRow(rule) {
   const wait = rule.locked_ms > 0 ? `locked for ${duration(rule.locked_ms)}` : `opens in ${duration(rule.retry_after_ms)}`;
   const left = `${rule.remaining} of ${rule.limit} left`;
   top.append(made("span", "words", rule.words), made("span", "left", rule.retry_after_ms > 0 ? wait : left));
-  const bar = document.createElement("meter");
+  const bar = document.createElement("progress");
   bar.max = rule.limit;
   bar.value = rule.retry_after_ms > 0 ? rule.limit : rule.limit - rule.remaining;
   bar.setAttribute("aria-label", `${rule.words}: used up`);
