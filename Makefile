@@ -1,7 +1,7 @@
 # What to type. The work is cargo's; .ci/deps brings what is missing, .ci/serve starts the server of `make run`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test storm build deps bench bench-large bench-smoke bench-engine callgrind
+.PHONY: help run demo test test-examples storm build deps bench bench-large bench-smoke bench-engine callgrind
 
 # As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -11,10 +11,14 @@ TARGET := $(if $(filter /%,$(CARGO_TARGET_DIR)),,$(CURDIR)/)$(or $(CARGO_TARGET_
 MODULE := $(TARGET)/release/libauthlimit.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s  %s\n", $$1, $$2 }' Makefile
 
 run: build ## start a Redis with the module: on port 6379, the next free one, or PORT=n
 	@.ci/serve "$(MODULE)" $(PORT)
+
+demo: build ## try passwords in a browser and watch the limiter: on port 8080, the next free one, or PORT=n
+	cd examples/demo && CARGO_TARGET_DIR="$(TARGET)/examples" cargo build --locked
+	@.ci/demo "$(MODULE)" "$(TARGET)/examples/debug/authlimit-demo" $(PORT)
 
 # The integration tests load the library that people will load, not the unoptimised one of the test build.
 test: ## check format and lints, then run all tests, and those of a server on Redis 7.0 and 8 and Valkey 9
@@ -23,6 +27,10 @@ test: ## check format and lints, then run all tests, and those of a server on Re
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo build --release --locked
 	AUTHLIMIT_MODULE="$(MODULE)" tests/on-every-server
+
+test-examples: build ## check the examples and the demo, and attack them
+	@.ci/deps examples
+	EXAMPLES_TARGET="$(TARGET)/examples" .ci/examples "$(MODULE)"
 
 storm: build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
 	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test equality

@@ -1,0 +1,119 @@
+//! Asks authlimit whether an attempt may go ahead: the file to copy. It needs only `redis` (`tokio-comp`) and tokio.
+use redis::ErrorKind::{AuthenticationFailed, Extension, Io, Server, UnexpectedReturnType};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisResult};
+use redis::{aio::MultiplexedConnection, io::tcp::TcpSettings};
+use tokio::{sync::Mutex, time};
+
+pub const REFUSAL: &str = r#"{"error":"try_again_later"}"#;
+const UNITS_MS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// What happens to attempts while Redis cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailMode {
+    Open,
+    Closed,
+}
+
+/// The limiter of one endpoint, and its connection: made on first use, and again whenever it was lost.
+pub struct Limiter {
+    client: Client,
+    key: &'static str,
+    fail_mode: FailMode,
+    patience: time::Duration,
+    connection: Mutex<Option<MultiplexedConnection>>,
+}
+
+/// What was decided: go on if `allowed`, else answer `status`, `headers` and [`REFUSAL`], the same for every rule.
+pub struct Attempt<'a> {
+    pub allowed: bool,
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    limiter: &'a Limiter,
+    who: [&'a str; 2],
+}
+
+impl Attempt<'_> {
+    /// Forgives what this address spent on this email. Call it when the sign-in succeeded.
+    pub async fn success(&self) {
+        let _ = self.limiter.send::<u64>("AUTHLIMIT.RESET", self.who).await;
+    }
+
+    /// Takes a counted attempt back. Call it when the endpoint failed for a reason that no client can cause.
+    pub async fn refund(&self) {
+        if self.allowed && !self.headers.is_empty() {
+            let _ = self.limiter.send::<u64>("AUTHLIMIT.REFUND", self.who).await;
+        }
+    }
+}
+
+impl Limiter {
+    /// `patience` bounds a whole command, with connecting if need be; 100 ms suit a Redis that is near.
+    pub fn new(url: &str, key: &'static str, fail_mode: FailMode, patience: time::Duration) -> RedisResult<Self> {
+        let tcp = TcpSettings::default().set_nodelay(true);
+        #[cfg(target_os = "linux")] // notices soon that the other end is gone without a word
+        let tcp = tcp.set_user_timeout(time::Duration::from_secs(2));
+        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
+        Ok(Self { client, key, fail_mode, patience, connection: Mutex::default() })
+    }
+
+    /// Asks and counts, before the password is verified.
+    pub async fn check<'a>(&'a self, ip: &'a str, email: &'a str) -> Attempt<'a> {
+        let (key, open, who) = (self.key, self.fail_mode == FailMode::Open, [ip, email]);
+        let mut attempt = Attempt { allowed: false, status: 429, headers: vec![], limiter: self, who };
+        match self.send::<(bool, u64, u64, u64, u64, String)>("AUTHLIMIT.CHECK", who).await {
+            Err(status) => (attempt.status, attempt.allowed) = (status, open && status == 503),
+            Ok((allowed, limit, left, wait_ms, reset_ms, rule)) => {
+                attempt.allowed = allowed;
+                let reset = reset_ms.div_ceil(1000); // rounded up: nobody who waits as told comes too early
+                if let Some(window) = window_ms(&rule).map(|ms| ms.div_ceil(1000)) {
+                    attempt.headers.push(("RateLimit-Policy", format!(r#""{key}";q={limit};w={window}"#)));
+                    attempt.headers.push(("RateLimit", format!(r#""{key}";r={left};t={reset}"#)));
+                    let older = [("RateLimit-Limit", limit), ("RateLimit-Remaining", left), ("RateLimit-Reset", reset)];
+                    attempt.headers.extend(older.map(|(name, value)| (name, value.to_string())));
+                }
+                let wait = (!allowed && wait_ms > 0).then(|| wait_ms.div_ceil(1000).to_string());
+                attempt.headers.extend(wait.map(|seconds| ("Retry-After", seconds)));
+            }
+        }
+        attempt
+    }
+
+    /// Sends a command; else logs why not and returns a status. A server that answers an error has allowed nothing.
+    async fn send<T: FromRedisValue>(&self, command: &str, who: [&str; 2]) -> Result<T, u16> {
+        let (key, command) = (self.key, redis::cmd(command).arg(self.key).arg(&who).take());
+        let outcome = time::timeout(self.patience, self.query(&command)).await;
+        outcome.unwrap_or_else(|_late| Err((Io, "timeout").into())).map_err(|error| {
+            let replied = matches!(error.kind(), Server(_) | Extension | AuthenticationFailed | UnexpectedReturnType);
+            let (status, event) = if replied { (429, "rate_limit_error") } else { (503, "rate_limit_unavailable") };
+            // Up to the first quote: after it Redis repeats the arguments of a command that it does not know.
+            let cause = error.to_string().split('\'').next().map(str::to_owned).unwrap_or_default();
+            eprintln!("{event} limiter={key} fail_mode={:?} cause={cause}", self.fail_mode);
+            status
+        })
+    }
+
+    /// If the connection turns out to be lost, sends the command once more on a new one.
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.patience));
+        loop {
+            let mut kept = self.connection.lock().await;
+            let (mut connection, is_new) = match kept.take() {
+                Some(connection) => (connection, false),
+                None => (self.client.get_multiplexed_async_connection_with_config(&config).await?, true),
+            };
+            *kept = Some(connection.clone());
+            drop(kept);
+            match command.query_async(&mut connection).await {
+                Err(lost) if lost.is_unrecoverable_error() && !is_new => *self.connection.lock().await = None,
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Reads the window of a rule such as `PAIR 5/15m LOCK 1h`; `ALLOW` and `DENY`, the lists, have none and no quota.
+fn window_ms(rule: &str) -> Option<u64> {
+    let window = rule.split_once('/')?.1.split(' ').next()?;
+    let unit = window.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    UNITS_MS.iter().find(|(word, _)| *word == unit)?.1.checked_mul(window.strip_suffix(unit)?.parse().ok()?)
+}

@@ -1,0 +1,106 @@
+"""Sign-in, sign-up and password reset with FastAPI, guarded by authlimit."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+import accounts
+from client_address import TrustedProxies
+from limiter import BODY, Attempt, Limiter, connect
+
+timeout = int(os.environ.get("LIMITER_TIMEOUT_MS", "100")) / 1000
+redis = connect(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"), timeout)
+proxies = TrustedProxies(os.environ.get("TRUSTED_PROXIES", ""))
+# While Redis is away nobody guesses passwords or floods an inbox, but a new customer is not turned away.
+sign_in_limiter = Limiter(redis, timeout, "signin", fail_mode="closed")
+sign_up_limiter = Limiter(redis, timeout, "signup", fail_mode="open")
+reset_limiter = Limiter(redis, timeout, "reset", fail_mode="closed")
+
+
+class Email(BaseModel):
+    """The body of a password reset."""
+
+    email: Annotated[str, Field(min_length=1, max_length=320)]
+
+
+class Credentials(Email):
+    """The body of a sign-in or a sign-up."""
+
+    password: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Closes the connections when the application ends."""
+    yield
+    await redis.aclose()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+def address(request: Request) -> str:
+    """Returns the client's address, never blindly from X-Forwarded-For."""
+    peer = request.client.host if request.client else ""
+    return proxies.client(peer, request.headers.getlist("X-Forwarded-For"))
+
+
+def refused(attempt: Attempt) -> JSONResponse:
+    """Answers an attempt that may not go ahead."""
+    return JSONResponse(BODY, attempt.status, attempt.headers)
+
+
+async def own_failure(attempt: Attempt) -> JSONResponse:
+    """Answers an attempt that failed through no fault of the client, and does not count it."""
+    await attempt.refund()
+    return JSONResponse({"error": "internal"}, 500)
+
+
+@app.post("/signin")
+async def sign_in(request: Request, credentials: Credentials) -> JSONResponse:
+    """Signs in: counted before the password is looked at, forgiven if it was right."""
+    attempt = await sign_in_limiter.check(address(request), credentials.email)
+    if not attempt.allowed:
+        return refused(attempt)
+    try:
+        known = await accounts.verify(credentials.email, credentials.password)
+    except accounts.DatabaseDownError:
+        return await own_failure(attempt)
+    if not known:
+        return JSONResponse({"error": "wrong_credentials"}, 401, attempt.headers)
+    await attempt.success()
+    return JSONResponse({"ok": True}, 200, attempt.headers)
+
+
+@app.post("/signup")
+async def sign_up(request: Request, credentials: Credentials) -> JSONResponse:
+    """Signs up. A success is not forgiven: accounts made in bulk are what the limiter is for."""
+    attempt = await sign_up_limiter.check(address(request), credentials.email)
+    if not attempt.allowed:
+        return refused(attempt)
+    try:
+        await accounts.register(credentials.email)
+    except accounts.DatabaseDownError:
+        return await own_failure(attempt)
+    return JSONResponse({"message": "Look into your inbox."}, 200, attempt.headers)
+
+
+@app.post("/reset")
+async def reset(request: Request, body: Email) -> JSONResponse:
+    """Mails a reset link: the same answer whether there is such an account or not.
+
+    Call `attempt.success()` in the endpoint that changes the password, not here, where a mail was only asked for.
+    """
+    attempt = await reset_limiter.check(address(request), body.email)
+    if not attempt.allowed:
+        return refused(attempt)
+    try:
+        await accounts.mail_reset_link(body.email)
+    except accounts.DatabaseDownError:
+        return await own_failure(attempt)
+    return JSONResponse({"message": "If there is such an account, a mail is on its way."}, 200, attempt.headers)

@@ -1,0 +1,116 @@
+"""A real Redis or Valkey with the module, which the attacks can end, freeze and bring back on the same port."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+
+EXAMPLES = Path(__file__).resolve().parent.parent
+POLICIES = EXAMPLES / "policies.txt"
+PATIENCE = 30.0  # seconds until a condition that never comes true is a failure
+Reply = Any
+
+
+def wait_until(what: str, condition: Callable[[], bool]) -> None:
+    """Waits for a condition, and fails saying which if it does not come true."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """Returns a port that nobody listens on just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Server:
+    """A server in a folder of its own. It has the policies that the examples come with."""
+
+    def __init__(self, folder: Path, module: Path | None) -> None:
+        """Starts it, without the module if `module` is None."""
+        self.folder = folder
+        self.module = module
+        self.port = free_port()
+        self.password: str | None = None
+        self.process = self._launch()
+        if module:
+            self.set_policies()
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def set_policies(self) -> None:
+        """Does what a person does once: redis-cli < policies.txt."""
+        for line in POLICIES.read_text().splitlines():
+            assert self.command(*line.split()) == "OK"
+
+    def command(self, *words: str) -> Reply:
+        """Sends one command on a connection of its own."""
+        with redis.Redis(
+            port=self.port, password=self.password, decode_responses=True, socket_timeout=PATIENCE
+        ) as client:
+            return cast(Any, client).execute_command(*words)
+
+    def totals(self, limiter: str) -> dict[str, int]:
+        """Returns how many attempts each rule has admitted since the server started."""
+        info = self.command("AUTHLIMIT.INFO", limiter)
+        # RESP2 gives a map as names and values in turn, RESP3 as a map.
+        fields = info if isinstance(info, dict) else dict(zip(info[::2], info[1::2], strict=True))
+        rules = [
+            rule if isinstance(rule, dict) else dict(zip(rule[::2], rule[1::2], strict=True))
+            for rule in fields["rules"]
+        ]
+        return {rule["rule"]: rule["allowed"] for rule in rules}
+
+    def set_password(self, password: str) -> None:
+        """Asks every new client for a password from now on."""
+        self.command("CONFIG", "SET", "requirepass", password)
+        self.password = password
+
+    def kill(self) -> None:
+        """Ends it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self) -> None:
+        """Brings it back, empty, on the same port."""
+        self.process = self._launch()
+        self.set_policies()
+
+    def freeze(self) -> None:
+        """Makes it hang: connections stay, and nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on, and carry out what it was sent in the meantime."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        program = os.environ.get("AUTHLIMIT_REDIS_SERVER", "redis-server")
+        words = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+        if self.module:
+            words += ["--loadmodule", str(self.module)]
+        with (self.folder / "server.log").open("ab") as log:
+            process = subprocess.Popen(words, stdout=log, stderr=log)
+
+        def answers() -> bool:
+            assert process.poll() is None, (self.folder / "server.log").read_text()
+            try:
+                return bool(self.command("PING"))
+            except redis.RedisError:
+                return False
+
+        wait_until("the server answers", answers)
+        return process

@@ -1,0 +1,165 @@
+"""The demo, as a person sees it: in a real browser, on a screen and on a phone."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+
+from example import PASSWORD, cargo_target
+from server import Server, free_port, wait_until
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+# Where a person wants to look at it, screenshots are left in this folder.
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --hide-scrollbars"
+)
+
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver here")
+
+
+@pytest.fixture
+def demo(server: Server, tmp_path: Path) -> Iterator[str]:
+    """The running demo's URL."""
+    port = free_port()
+    environment = os.environ | {"REDIS_URL": server.url, "PORT": str(port)}
+    url = f"http://127.0.0.1:{port}/"
+    program = cargo_target() / "debug" / "authlimit-demo"
+    with (tmp_path / "demo.log").open("wb") as log:
+        process = subprocess.Popen([program], env=environment, stdout=log, stderr=log)
+
+    def answers() -> bool:
+        assert process.poll() is None, (tmp_path / "demo.log").read_text()
+        try:
+            return httpx.get(url, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    wait_until("the demo answers", answers)
+    yield url
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    """A browser with a profile of its own."""
+    options = ChromeOptions()
+    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"]:
+        options.add_argument(flag)
+    options.binary_location = CHROMIUM or ""
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # With its path given, Selenium does not look for a driver in the internet.
+    browser = Chrome(options, ChromeService(DRIVER))
+    yield browser
+    browser.quit()
+
+
+def text(browser: Chrome, element: str) -> str:
+    """Returns what is to be read in an element."""
+    return browser.find_element(By.ID, element).text
+
+
+def click(browser: Chrome, selector: str) -> None:
+    """Clicks an element."""
+    browser.find_element(By.CSS_SELECTOR, selector).click()
+
+
+def type_into(browser: Chrome, element: str, words: str) -> None:
+    """Replaces what a field holds."""
+    field = browser.find_element(By.ID, element)
+    field.clear()
+    field.send_keys(words)
+
+
+def sign_in(browser: Chrome, status: str) -> None:
+    """Presses the button, and waits for another attempt in the history, which must be answered so."""
+    before = len(browser.find_elements(By.CSS_SELECTOR, "#history li"))
+    click(browser, "#submit")
+    wait_until("it is answered", lambda: len(browser.find_elements(By.CSS_SELECTOR, "#history li")) > before)
+    assert text(browser, "code") == status
+
+
+def waiting(browser: Chrome) -> bool:
+    """Says whether the countdown is shown."""
+    return browser.find_element(By.ID, "wait").is_displayed()
+
+
+def look(browser: Chrome, name: str) -> None:
+    """Checks that nothing sticks out of the page, and leaves screenshots in both colours if somebody wants them."""
+    script = cast(Any, browser).execute_script
+    for width in (1280, 390):
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        assert script("return document.documentElement.scrollWidth") <= width
+        if SCREENSHOTS:
+            tall = metrics | {"height": script("return document.documentElement.scrollHeight")}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", tall)
+            for scheme in ("light", "dark"):
+                features = [{"name": "prefers-color-scheme", "value": scheme}]
+                browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+                browser.save_screenshot(f"{SCREENSHOTS}/{name}-{width}-{scheme}.png")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_person_guesses_waits_and_is_forgiven(demo: str, browser: Chrome) -> None:
+    """Five guesses, the sixth and seventh refused, unlocked, forgiven; and a wait that ends."""
+    browser.get(demo)
+    wait_until("the rules are shown", lambda: "5 of 5 left" in text(browser, "rules"))
+    look(browser, "start")
+    for _ in range(5):
+        sign_in(browser, "401")
+    assert 'RateLimit: "signin";r=0;t=900' in text(browser, "headers")
+    for _ in range(2):
+        sign_in(browser, "429")
+        assert "Retry-After: " in text(browser, "headers")
+    wait_until("the countdown is shown", lambda: waiting(browser) and "14:" in text(browser, "countdown"))
+    wait_until("the rule says so", lambda: "opens in 14:" in text(browser, "rules"))
+    look(browser, "refused")
+    # Refused with the right password, too; but the owner, from her own address, is let in meanwhile.
+    click(browser, "#right")
+    sign_in(browser, "429")
+    click(browser, "#address option:nth-child(2)")
+    sign_in(browser, "200")
+    click(browser, "#address option:nth-child(1)")
+    click(browser, "#unlock")
+    wait_until("the countdown is gone", lambda: not waiting(browser))
+
+    type_into(browser, "password", "guess")
+    for _ in range(4):
+        sign_in(browser, "401")
+    wait_until("one is left", lambda: "1 of 5 left" in text(browser, "rules"))
+    type_into(browser, "password", PASSWORD)
+    sign_in(browser, "200")
+    wait_until("all are forgiven", lambda: "5 of 5 left" in text(browser, "rules"))
+    look(browser, "forgiven")
+
+
+def test_a_wait_ends_by_itself_and_a_policy_is_changed_live(demo: str, browser: Chrome) -> None:
+    """A short window is waited for; a policy that is none is told; and the page makes no mistakes of its own."""
+    browser.get(demo)
+    wait_until("the rules are shown", lambda: "5 of 5 left" in text(browser, "rules"))
+    type_into(browser, "words", "PAIR 1/3s")
+    click(browser, "#policy button[type=submit]")
+    wait_until("the policy is another", lambda: "1 of 1 left" in text(browser, "rules"))
+    sign_in(browser, "401")
+    wait_until("the wait begins", lambda: waiting(browser))
+    wait_until("the wait is over", lambda: not waiting(browser) and "1 of 1 left" in text(browser, "rules"))
+    sign_in(browser, "401")
+
+    type_into(browser, "words", "PAIR 0/3s")
+    click(browser, "#policy button[type=submit]")
+    wait_until("the mistake is told", lambda: text(browser, "policy-error") != "")
+
+    # Attempts and the policy that is none are logged as failed requests; anything else is a mistake of the page.
+    log = cast(Any, browser).get_log("browser")
+    foreign = [entry["message"] for entry in log if "the server responded with a status of 40" not in entry["message"]]
+    assert foreign == []
