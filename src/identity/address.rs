@@ -117,6 +117,9 @@ impl ClientIp {
         if text.len() > MAX_TEXT_BYTES {
             return Err(AddressError::NotOneAddress);
         }
+        if let Some(address) = plain_ipv4(text) {
+            return Ok(ClientIp(IpAddr::V4(address)));
+        }
         let text = str::from_utf8(text).map_err(|_| AddressError::NotOneAddress)?;
         parse_bits(text)
             .map(ClientIp::of)
@@ -161,6 +164,28 @@ impl Address {
     }
 }
 
+/// The IPv4 address in dotted decimal, as `std::net` reads it too, which for all its generality takes ten times
+/// as long, and most clients have such an address. `None` says nothing.
+fn plain_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut address, mut octet, mut digits, mut dots) = (0_u32, 0_u32, 0_u32, 0_u32);
+    for byte in text {
+        match byte {
+            // No octet is written with leading zeros: some read those as octal.
+            b'0'..=b'9' if digits < 3 && (digits == 0 || octet != 0) => {
+                octet = octet.wrapping_mul(10).wrapping_add(u32::from(byte & 0xf));
+                digits = digits.wrapping_add(1);
+            }
+            b'.' if digits > 0 && octet <= 255 && dots < 3 => {
+                address = address << 8 | octet;
+                (octet, digits, dots) = (0, 0, dots.wrapping_add(1));
+            }
+            _ => return None,
+        }
+    }
+    let is_whole = dots == 3 && digits > 0 && octet <= 255;
+    is_whole.then(|| Ipv4Addr::from_bits(address << 8 | octet))
+}
+
 /// The address that `std::net` reads, the zone id of an IPv6 address left out.
 fn parse_bits(text: &str) -> Option<IpAddr> {
     match text.split_once('%') {
@@ -194,6 +219,18 @@ mod tests {
     /// What a text is with the usual prefix.
     fn parse(text: &str) -> Result<Address, AddressError> {
         Address::parse(text.as_bytes(), Ipv6Prefix::DEFAULT)
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_to_an_ipv4_address_reads_what_the_long_one_does(
+            text in "([0-9]{1,4}[.]){0,4}[0-9.x]{0,4}",
+            bits: u32,
+        ) {
+            prop_assert_eq!(plain_ipv4(text.as_bytes()), text.parse().ok());
+            let address = Ipv4Addr::from_bits(bits);
+            prop_assert_eq!(plain_ipv4(address.to_string().as_bytes()), Some(address));
+        }
     }
 
     #[test]

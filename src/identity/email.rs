@@ -130,7 +130,7 @@ fn is_plainly_canonical(raw: &[u8], plus_tags: PlusTags) -> bool {
         && raw.last() != Some(&b'.')
         && (plus_tags == PlusTags::Keep || !raw.contains(&b'+'))
         // Of an encoded international domain.
-        && !raw.windows(2).any(|pair| pair == b"--")
+        && !(raw.contains(&b'-') && raw.windows(2).any(|pair| pair == b"--"))
 }
 
 /// The canonical form of ASCII text, in one pass and without touching the heap. `None` if the text has other

@@ -267,19 +267,19 @@ fn load_logs<M: Mark>(
         if count == 0 {
             return Err(ChunkError::EmptyLog);
         }
-        let marks = read_marks::<M>(marks)?;
         let known = table.get(id).and_then(Log::newest);
         let mut previous = known.map_or(Timestamp::MIN, M::at);
-        for mark in &marks {
-            if mark.at() < previous {
+        for mark in read_marks::<M>(marks) {
+            let at = mark.ok_or(ChunkError::NoTime)?.at();
+            if at < previous {
                 return Err(ChunkError::OutOfOrder);
             }
-            previous = mark.at();
+            previous = at;
         }
         if previous > newest {
             return Err(ChunkError::FromTheFuture);
         }
-        table.append(id, &marks);
+        table.append(id, read_marks(marks).flatten());
         if table.is_skewed() {
             return Err(ChunkError::Skewed);
         }
@@ -303,10 +303,7 @@ fn read_lock(record: &[u8; LOCK_RECORD]) -> Option<(Id, u8, LockState)> {
     plausible.then_some((Id::from_raw(u64::from_le_bytes(*id)), *rule, state))
 }
 
-/// The marks of a record.
-fn read_marks<M: Mark>(bytes: &[u8]) -> Result<Vec<M>, ChunkError> {
-    bytes
-        .chunks_exact(M::BYTES)
-        .map(|mark| M::read(mark).ok_or(ChunkError::NoTime))
-        .collect()
+/// The marks of a record; `None` for one without a time.
+fn read_marks<M: Mark>(bytes: &[u8]) -> impl Iterator<Item = Option<M>> {
+    bytes.chunks_exact(M::BYTES).map(M::read)
 }

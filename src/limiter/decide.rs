@@ -42,8 +42,10 @@ impl Limiter {
         self.ledger.touch(&ids);
         let judgement = judge(&self.policy, &self.ledger, &party, &ids, at, Purpose::Count);
         self.add_to_totals(&judgement);
+        let capacity = self.policy.options().capacity.unwrap_or(default_capacity);
         if !judgement.tripping.is_empty() {
-            self.trip(judgement.tripping, &party, &ids, at, &mut emit);
+            let tripping = judgement.tripping;
+            self.trip(tripping, &party, &ids, capacity, at, &mut emit);
         }
         let counted = if judgement.verdict.allowed {
             Some(Effect::Admit { at, party })
@@ -52,7 +54,6 @@ impl Limiter {
             (!rules.is_empty()).then_some(Effect::CountDenied { at, party, rules })
         };
         if let Some(effect) = counted {
-            let capacity = self.policy.options().capacity.unwrap_or(default_capacity);
             let ids = self.counted_on(&effect, ids);
             self.make_room(&ids, capacity, at, &mut emit);
             emit(&effect);
@@ -128,6 +129,7 @@ impl Limiter {
         rules: RuleSet,
         party: &Party,
         ids: &Identities,
+        capacity: Capacity,
         at: Timestamp,
         emit: &mut impl FnMut(&Effect),
     ) {
@@ -144,6 +146,7 @@ impl Limiter {
             else {
                 continue;
             };
+            self.make_room_for_lock(id, table, capacity, emit);
             let effect = Effect::Lock {
                 at,
                 table,
@@ -179,7 +182,6 @@ impl Limiter {
         at: Timestamp,
         emit: &mut impl FnMut(&Effect),
     ) {
-        let capacity = usize::try_from(capacity.get()).unwrap_or(usize::MAX);
         for index in 0..self.ledger.tables.len() {
             let Some(id) = ids.get(index) else { continue };
             for _ in 0..2 {
@@ -188,22 +190,47 @@ impl Limiter {
         }
     }
 
+    /// Evicts one for whom a rule is about to shut, if twice `capacity` are shut already: locks are
+    /// kept long after their attempts have left the window, and are not to grow without bound either.
+    fn make_room_for_lock(
+        &mut self,
+        newcomer: Id,
+        table: u8,
+        capacity: Capacity,
+        emit: &mut impl FnMut(&Effect),
+    ) {
+        let locks = self
+            .ledger
+            .tables
+            .get(usize::from(table))
+            .map(|table| &table.locks);
+        let evictee = locks
+            .filter(|locks| locks.len() >= twice(capacity) && locks.of(newcomer).next().is_none())
+            .and_then(|locks| locks.soonest_to_open(newcomer));
+        if let Some(id) = evictee {
+            self.carry_out(Effect::Evict { table, id }, emit);
+        }
+    }
+
     /// Evicts one from table number `index` for `newcomer`, if the table is full and does not hold
-    /// the newcomer yet, and there is one who may go.
+    /// the newcomer yet, and there is one who may go: nobody who is locked, unless there are twice as
+    /// many as the table is to hold, when whoever made them all locked is the greater danger.
     fn make_room_for(
         &mut self,
         newcomer: Id,
         index: usize,
-        capacity: usize,
+        capacity: Capacity,
         at: Timestamp,
         emit: &mut impl FnMut(&Effect),
     ) {
+        let room = usize::try_from(capacity.get()).unwrap_or(usize::MAX);
         let table = self.ledger.tables.get(index);
         let evictee = table
-            .filter(|table| table.logs.len() >= capacity && table.logs.get(newcomer).is_none())
+            .filter(|table| table.logs.len() >= room && table.logs.get(newcomer).is_none())
             .and_then(|table| {
-                let is_locked = |id| table.remembers_lock(id, at);
-                table.logs.evictee(newcomer, table.cutoff(at), is_locked)
+                let is_kept =
+                    |id| table.logs.len() < twice(capacity) && table.remembers_lock(id, at);
+                table.logs.evictee(newcomer, table.cutoff(at), is_kept)
             });
         if let (Some(id), Ok(table)) = (evictee, u8::try_from(index)) {
             self.carry_out(Effect::Evict { table, id }, emit);
@@ -253,4 +280,9 @@ impl Limiter {
             totals.locks = totals.locks.saturating_add(tripped);
         }
     }
+}
+
+/// Twice as many identities as a table is to hold.
+fn twice(capacity: Capacity) -> usize {
+    usize::try_from(capacity.get()).map_or(usize::MAX, |capacity| capacity.saturating_mul(2))
 }

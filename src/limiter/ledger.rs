@@ -82,18 +82,31 @@ impl LogTable {
 
 /// Which identity an attempt is on in each table; none in a table that it does not concern.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Identities([Option<Id>; MAX_RULES]);
+pub(crate) struct Identities {
+    ids: [Id; MAX_RULES],
+    /// A bit for each table that it concerns.
+    concerned: u32,
+}
+
+const _: () = assert!(MAX_RULES <= u32::BITS as usize);
 
 impl Identities {
+    /// In no table.
+    const NONE: Self = Self {
+        ids: [Id::from_raw(0); MAX_RULES],
+        concerned: 0,
+    };
+
     /// The identity in table number `table`.
     pub(crate) fn get(&self, table: usize) -> Option<Id> {
-        self.0.get(table).copied().flatten()
+        let id = self.ids.get(table)?;
+        (self.concerned >> table & 1 == 1).then_some(*id)
     }
 
     /// Leaves out the tables that `keeps` does not name.
     pub(crate) fn retain(&mut self, keeps: impl Fn(usize) -> bool) {
-        for (table, id) in self.0.iter_mut().enumerate() {
-            *id = id.filter(|_| keeps(table));
+        for table in (0..MAX_RULES).filter(|table| !keeps(*table)) {
+            self.concerned &= !(1 << table);
         }
     }
 }
@@ -171,27 +184,33 @@ impl Ledger {
     /// the email and its addresses (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
     /// Not so where the rules for devices are all in shadow: those change nothing.
     pub(crate) fn identities(&self, party: &Party, secret: &Secret) -> Identities {
-        let mut ids = [None; MAX_RULES];
-        for (id, table) in ids.iter_mut().zip(&self.tables) {
-            let by_device = party.device.is_some() && self.devices_stand_in;
-            let on_email = (!by_device).then_some(party.email);
-            *id = match table.needs.series.subject {
+        let by_device = party.device.is_some() && self.devices_stand_in;
+        let on_email = (!by_device).then_some(party.email);
+        let mut identities = Identities::NONE;
+        let mut bit = 1;
+        for (id, table) in identities.ids.iter_mut().zip(&self.tables) {
+            let concerned = match table.needs.series.subject {
                 Subject::Ip | Subject::EmailsPerIp => Some(party.address),
                 Subject::Email | Subject::IpsPerEmail => on_email,
                 Subject::Pair => Some(secret.pair_id(party.address, party.email)),
                 Subject::All => Some(Party::ABSENT),
                 Subject::Device => party.device,
             };
+            if let Some(concerned) = concerned {
+                *id = concerned;
+                identities.concerned |= bit;
+            }
+            bit <<= 1;
         }
-        Identities(ids)
+        identities
     }
 
     /// Has the slots of `ids` fetched into the cache, all at once. Each is a cold line that takes as
     /// long to come as all the rest of a CHECK does; loads that do not depend on each other wait
     /// together, where judging the rules one by one would wait for each in turn.
     pub(crate) fn touch(&self, ids: &Identities) {
-        let tables = self.tables.iter().zip(&ids.0);
-        let bits = tables.map(|(table, id)| id.map_or(0, |id| table.logs.touch(id)));
+        let tables = self.tables.iter().zip(&ids.ids);
+        let bits = tables.map(|(table, id)| table.logs.touch(*id));
         std::hint::black_box(bits.fold(0, |all, bits| all ^ bits));
     }
 

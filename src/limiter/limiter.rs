@@ -308,6 +308,7 @@ impl Limiter {
             Effect::Evict { table, id } => {
                 if let Some(table) = self.ledger.tables.get_mut(usize::from(table)) {
                     table.logs.remove(id);
+                    table.locks.remove(id);
                 }
             }
             Effect::Unlock { at, address, email } => {

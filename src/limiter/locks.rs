@@ -12,6 +12,9 @@ use std::ops::Bound;
 /// How many old locks are looked at for reclaiming whenever a new one is made.
 const RECLAIM_STEP: usize = 4;
 
+/// How many locks are looked at to find one to give up.
+const EVICTION_SAMPLE: usize = 16;
+
 /// What a rule remembers of an identity that it has shut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LockState {
@@ -137,6 +140,18 @@ impl Locks {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.0.range((start, Bound::Unbounded));
         range.take(count).map(|(key, state)| (*key, state))
+    }
+
+    /// Of the few identities after `id`, round the end, the one whose lock ends first.
+    pub(crate) fn soonest_to_open(&self, id: Id) -> Option<Id> {
+        let after = (Bound::Excluded((id, u8::MAX)), Bound::Unbounded);
+        let few = self
+            .0
+            .range(after)
+            .chain(self.0.iter())
+            .take(EVICTION_SAMPLE);
+        few.min_by_key(|(_, state)| state.until)
+            .map(|((id, _), _)| *id)
     }
 
     /// Forgets one lock.

@@ -231,13 +231,10 @@ impl<M: Mark> Segment<M> {
         let mut index = self.home(id);
         for distance in 0..self.slots.len() {
             let slot = self.slots.get(index)?;
-            if slot.is_vacant() {
-                return None;
-            }
-            if slot.id == id {
+            if slot.id == id && !slot.is_vacant() {
                 return Some(index);
             }
-            if self.distance_at(index) < distance {
+            if slot.is_vacant() || self.distance_at(index) < distance {
                 return None;
             }
             index = self.next(index);

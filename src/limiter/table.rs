@@ -130,11 +130,17 @@ impl<M: Mark> Table<M> {
 
     /// Adds `marks`, oldest first and none older than those already there, to the log of `id`, as
     /// they were stored.
-    pub(crate) fn append(&mut self, id: Id, marks: &[M]) {
-        let fill = |log: &mut Log<M>| marks.iter().for_each(|mark| log.push(*mark, 1));
-        if self.update(id, fill).is_none() && !marks.is_empty() {
-            let mut log = Log::default();
-            fill(&mut log);
+    pub(crate) fn append(&mut self, id: Id, marks: impl Iterator<Item = M>) {
+        let mut log = Log::default();
+        marks.for_each(|mark| log.push(mark, 1));
+        if log.is_empty() {
+            return;
+        }
+        // Only one too long for a chunk comes in several pieces.
+        let added = self.update(id, |known| {
+            log.iter_from(0).for_each(|mark| known.push(mark, 1));
+        });
+        if added.is_none() {
             self.insert(id, log, Cutoff::NEVER);
         }
     }

@@ -302,3 +302,33 @@ proptest! {
         }
     }
 }
+
+/// Whoever locks identity after identity holds no more than twice as many as the table is to hold, nor
+/// do their locks, and the replica is the same.
+#[test]
+fn locked_identities_are_bounded_too() {
+    let mut both = Both::new("EMAIL 1/1s LOCK 24h CAPACITY 50");
+    for n in 0..1_000_u64 {
+        let email = format!("victim{n}@x.org");
+        let received = Received {
+            email: email.as_bytes(),
+            ..received(1)
+        };
+        let attempt = both.primary.attempt(&received).unwrap();
+        for _ in 0..2 {
+            let Both { primary, replica } = &mut both;
+            primary.check(&attempt, at(n * 100), Capacity::nearest(u32::MAX), |e| {
+                replica.apply(e.clone());
+            });
+        }
+        assert!(both.primary.peek(&attempt, at(n * 100)).retry_after > Millis::new(1_000));
+    }
+    both.assert_alike();
+    let table = &both.primary.ledger.tables[0];
+    assert!(table.logs.len() <= 100, "{}", table.logs.len());
+    assert!(
+        (50..=100).contains(&table.locks.len()),
+        "{}",
+        table.locks.len()
+    );
+}
