@@ -1,7 +1,8 @@
 # What to type. The work is cargo's; .ci/deps brings what is missing, .ci/serve starts the server of `make run`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-examples storm build deps bench bench-large bench-smoke bench-engine callgrind
+.PHONY: help run demo test test-examples storm build deps deb test-deb audit sbom bench bench-large bench-smoke \
+	bench-engine callgrind
 
 # As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -9,6 +10,10 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 # Redis wants an absolute path, wherever cargo was told to build.
 TARGET := $(if $(filter /%,$(CARGO_TARGET_DIR)),,$(CURDIR)/)$(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/release/libauthlimit.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
+
+# Named as cargo-deb does.
+DEB = $(TARGET)/debian/authlimit_$(VERSION)-1_$(shell dpkg --print-architecture).deb
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -40,6 +45,24 @@ build: deps ## build the module, target/release/libauthlimit.so
 
 deps: ## install what is missing (Debian, Ubuntu), or say what to install
 	@.ci/deps
+
+deb: build ## build the Debian package, target/debian/
+	"$$(.ci/tool cargo-deb)" --no-build --locked --output "$(TARGET)/debian/"
+
+test-deb: deb ## try the package in a fresh Debian 12 and 13 with their own Redis and Valkey; as root
+	packaging/test-deb "$(DEB)" bookworm
+	packaging/test-deb "$(DEB)" trixie
+
+# The advisories are a git repository on GitHub. Where that cannot be reached: make audit CHECKS="bans licenses sources"
+audit: ## check the dependencies: advisories, licences, bans and sources, by deny.toml
+	"$$(.ci/tool cargo-deny)" --locked check $(or $(CHECKS),advisories bans licenses sources)
+
+# cargo-cyclonedx writes beside Cargo.toml, and names the folder that it is run in, which is nobody's business.
+sbom: ## list what the module is made of, target/authlimit.cdx.json (CycloneDX)
+	"$$(.ci/tool cargo-cyclonedx)" cyclonedx --quiet --format json --spec-version 1.5 --override-filename authlimit.cdx
+	mkdir -p "$(TARGET)"
+	sed 's,path+file://$(CURDIR)#,,; s,?download_url=file://\.,,' authlimit.cdx.json > "$(TARGET)/authlimit.cdx.json"
+	rm authlimit.cdx.json
 
 # Of a server and a client on cores of their own, see bench/README.md.
 bench: build ## measure the module against its peers, about 10 minutes: bench/results/

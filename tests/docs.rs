@@ -383,6 +383,7 @@ fn the_files_that_the_pages_link_to_are_there() {
         ("docs/cluster.md", "docs/"),
         ("docs/operations.md", "docs/"),
         ("docs/events.md", "docs/"),
+        ("docs/install.md", "docs/"),
         ("examples/monitoring/README.md", "examples/monitoring/"),
     ];
     for (path, folder) in pages {
