@@ -103,7 +103,7 @@ pub(crate) fn goes_as_it_is_shown(path: &str, server: &Server) {
 }
 
 /// Replaces what is another at each time: times, sizes and ids.
-fn without_chance(text: &str) -> String {
+pub(crate) fn without_chance(text: &str) -> String {
     let mut of_size = false;
     let lines = text.lines().map(|line| {
         let (name, number) = line.rsplit_once(' ').unwrap_or(("", line));
