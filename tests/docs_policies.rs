@@ -9,7 +9,9 @@
 
 mod support;
 
-use authlimit::policy::{ModifierWord, OptionWord, Policy, Preset, Subject};
+use authlimit::identity::Secret;
+use authlimit::limiter::{Cost, Limiter, Received, Timestamp};
+use authlimit::policy::{Capacity, ModifierWord, OptionWord, Policy, Preset, Subject};
 use support::pages::{blocks, first_word, page, quoted, sections, table};
 use support::replies::ok;
 use support::{Server, verdict};
@@ -166,4 +168,34 @@ fn the_page_has_its_three_parts() {
     for part in ["Endpoint by endpoint", "Worked policies", "The language"] {
         assert!(told.contains(&part), "{told:?}");
     }
+}
+
+/// docs/security.md says how soon one address, which never gives up, has an account shut for its owner.
+#[test]
+fn one_address_shuts_an_account_as_soon_as_the_security_page_says() {
+    const MINUTE: u64 = 60_000;
+    let policy = Policy::from_text("PRESET signin").expect("it is a policy");
+    let mut limiter = Limiter::new(policy, Secret::from_bytes([7; 16]));
+    let received = Received {
+        ip: b"203.0.113.7",
+        email: b"alice@example.com",
+        device: None,
+        cost: Cost::ONE,
+    };
+    let attempt = limiter.attempt(&received).expect("it is an attempt");
+    let mut admitted = Vec::new();
+    for minute in 0..24 * 60 {
+        let now = Timestamp::from_millis(1_000_000_000 + minute * MINUTE).expect("a time");
+        while limiter
+            .check(&attempt, now, Capacity::nearest(1_000), |_| {})
+            .allowed
+        {
+            admitted.push(minute);
+        }
+    }
+    assert_eq!(admitted.len(), 50);
+    assert_eq!((admitted[19], admitted[49]), (45, 135));
+    let page = page("docs/security.md");
+    assert!(page.contains("address by itself does in 45 minutes"));
+    assert!(page.contains("the day's 50 take a little over two hours"));
 }
