@@ -30,8 +30,9 @@ pub(crate) fn markdown_in(folder: &str) -> Vec<String> {
         let name = entry.file_name().into_string().expect("a plain name");
         let path = format!("{folder}/{name}");
         if entry.path().is_dir() {
-            let is_ours = !name.starts_with('.') && !["node_modules", "target"].contains(&&*name);
-            pages.extend(is_ours.then(|| markdown_in(&path)).unwrap_or_default());
+            if !name.starts_with('.') && !["node_modules", "target"].contains(&&*name) {
+                pages.extend(markdown_in(&path));
+            }
         } else if PathBuf::from(&name).extension() == Some("md".as_ref()) {
             pages.push(path);
         }
