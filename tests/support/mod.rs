@@ -47,6 +47,7 @@
     reason = "a test helper stops the test at the first surprise"
 )]
 
+pub(crate) mod cli;
 mod client;
 pub(crate) mod cluster;
 pub(crate) mod dump;
@@ -54,6 +55,7 @@ pub(crate) mod hostile;
 pub(crate) mod listener;
 pub(crate) mod lists;
 pub(crate) mod load;
+pub(crate) mod pages;
 mod port;
 pub(crate) mod replies;
 pub(crate) mod rules;
