@@ -30,8 +30,8 @@ use crate::redis::session::Session;
 /// - `COUNT-DENIED`: the rule counts attempts that other rules refused, too.
 ///
 /// `CAPACITY` is how many identities a subject holds (`authlimit.capacity` if not said): when it is
-/// full, the least dangerous of a small sample makes room, never a locked one. What is not said is at
-/// its default: the command replaces the whole policy.
+/// full, the least dangerous of a small sample makes room, and a locked one only above twice as many.
+/// What is not said is at its default: the command replaces the whole policy.
 ///
 /// Counts are kept for the subjects that stay: a limit lowered below what is used refuses at once.
 /// Another `IPV6-PREFIX` or `PLUS-TAGS` makes other identities of the addresses and emails that it
