@@ -1,0 +1,205 @@
+#![allow(clippy::arithmetic_side_effects)]
+
+use super::*;
+use crate::identity::Tag;
+use crate::limiter::stamp::Stamp;
+use crate::limiter::time::Timestamp;
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+/// Ids as a keyed hash would make them.
+fn id(n: u64) -> Id {
+    let mut x = n
+        .wrapping_add(0x9e37_79b9_7f4a_7c15)
+        .wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    Id::from_raw(x ^ (x >> 31))
+}
+
+fn stamp(at: u64, tag: u32) -> Stamp {
+    Stamp::new(Timestamp::from_millis(at).unwrap(), Tag::from_raw(tag))
+}
+
+fn add(table: &mut Table<Stamp>, id: Id, stamp: Stamp, count: usize, cutoff: Cutoff) {
+    table.record(id, cutoff, |log| log.push(stamp, count));
+}
+
+/// What `bytes`, `len` and the directory say must be what is there.
+fn assert_sums(table: &Table<Stamp>) {
+    assert_eq!(table.len, table.iter().count());
+    let logs: usize = table.iter().map(|(_, log)| log.heap_bytes()).sum();
+    assert_eq!(table.log_bytes, logs);
+    let slots: usize = table.segments.iter().map(Segment::slot_bytes).sum();
+    assert_eq!(table.slot_bytes, slots);
+    assert_eq!(table.directory.len(), 1 << table.depth);
+    for (index, segment) in table.segments.iter().enumerate() {
+        let Prefix { depth, bits } = segment.prefix;
+        let shift = table.depth - depth;
+        let entries = table.directory.iter().enumerate();
+        let own = entries.filter(|(_, entry)| **entry as usize == index);
+        assert!(own.clone().all(|(at, _)| at >> shift == bits as usize));
+        assert_eq!(own.count(), 1 << shift);
+        assert!(
+            segment
+                .iter()
+                .all(|(id, _)| leading_bits(id, depth) == bits as usize)
+        );
+    }
+}
+
+#[test]
+fn grows_by_segments_and_stays_dense() {
+    let mut table = Table::<Stamp>::default();
+    for n in 0..200_000 {
+        add(&mut table, id(n), stamp(n + 1, 0), 1, Cutoff::NEVER);
+        if n > 2_000 && n % 997 == 0 {
+            let per_identity = table.bytes() as f64 / table.len() as f64;
+            assert!(per_identity < 50.0, "{per_identity} bytes at {n}");
+        }
+    }
+    assert_sums(&table);
+    assert!((0..200_000).all(|n| table.get(id(n)).unwrap().len() == 1));
+    assert!((200_000..201_000).all(|n| table.get(id(n)).is_none()));
+    assert!(table.segments.iter().all(|s| s.capacity() <= MAX_CAPACITY));
+    assert!(!table.is_skewed());
+}
+
+#[test]
+fn reclaims_expired_identities_instead_of_growing() {
+    let mut table = Table::<Stamp>::default();
+    for n in 0..300_000_u64 {
+        let cutoff = Cutoff::from_millis(n.saturating_sub(1_000));
+        add(&mut table, id(n), stamp(n + 1, 0), 1, cutoff);
+    }
+    assert_sums(&table);
+    assert!(
+        table.len() < 2_500,
+        "{} identities held for 1000 live",
+        table.len()
+    );
+    assert!((299_500..300_000).all(|n| table.get(id(n)).is_some()));
+}
+
+#[test]
+fn sweeping_an_expired_table_leaves_as_little_as_a_new_one() {
+    let mut table = Table::<Stamp>::default();
+    for n in 0..100_000_u64 {
+        add(&mut table, id(n), stamp(n + 1, 0), 3, Cutoff::NEVER);
+    }
+    let full = table.bytes();
+    let half = Cutoff::from_millis(50_000);
+    let swept = |table: &mut Table<Stamp>, cutoff| {
+        let (mut segment, mut reclaimed) = (0, 0);
+        while segment < table.segments() {
+            let segments = table.segments();
+            reclaimed += table.sweep(segment, cutoff);
+            segment += usize::from(table.segments() == segments);
+        }
+        reclaimed
+    };
+    assert_eq!(swept(&mut table, half), 50_000);
+    assert_sums(&table);
+    assert!((50_000..100_000).all(|n| table.get(id(n)).is_some()));
+    assert!(table.bytes() < full * 6 / 10);
+    assert_eq!(swept(&mut table, Cutoff::from_millis(100_000)), 50_000);
+    for _ in 0..20 {
+        swept(&mut table, Cutoff::from_millis(100_000));
+    }
+    assert_sums(&table);
+    assert_eq!((table.segments(), table.depth), (1, 0));
+    assert!(table.bytes() < 1_000, "{} bytes left", table.bytes());
+}
+
+#[test]
+fn gives_memory_back_when_identities_go() {
+    let mut table = Table::<Stamp>::default();
+    for n in 0..10_000 {
+        add(&mut table, id(n), stamp(1, 7), 3, Cutoff::NEVER);
+    }
+    let full = table.bytes();
+    for n in 0..10_000 {
+        assert_eq!(
+            table.forgive(id(n), Tag::from_raw(7), usize::MAX, Cutoff::NEVER),
+            3
+        );
+    }
+    assert_sums(&table);
+    assert_eq!((table.len(), table.log_bytes), (0, 0));
+    assert!(table.bytes() < full / 50);
+}
+
+#[test]
+fn evicts_the_expired_then_the_least_dangerous_and_nobody_who_is_kept() {
+    let mut table = Table::<Stamp>::default();
+    for n in 0..10_u64 {
+        add(&mut table, id(n), stamp(n + 1, 0), 3, Cutoff::NEVER);
+    }
+    add(&mut table, id(10), stamp(20, 0), 1, Cutoff::NEVER);
+    let nobody = |_| false;
+    assert_eq!(table.evictee(id(99), Cutoff::NEVER, nobody), Some(id(10)));
+    let kept = |kept| kept == id(10);
+    assert_eq!(table.evictee(id(99), Cutoff::NEVER, kept), Some(id(0)));
+    let expired = Cutoff::from_millis(3);
+    let evictee = table.evictee(id(99), expired, nobody).unwrap();
+    assert!((0..3).any(|n| evictee == id(n)));
+    assert_eq!(table.evictee(id(99), Cutoff::NEVER, |_| true), None);
+}
+
+#[test]
+fn forged_ids_are_noticed_and_never_hang_or_explode() {
+    let mut table = Table::<Stamp>::default();
+    for n in 0..20_000_u64 {
+        if table.is_skewed() {
+            break;
+        }
+        add(
+            &mut table,
+            Id::from_raw(n << 20),
+            stamp(1, 0),
+            1,
+            Cutoff::NEVER,
+        );
+    }
+    assert!(table.is_skewed());
+    assert_sums(&table);
+    assert!(table.bytes() < 20_000 * 64);
+}
+
+proptest! {
+    #[test]
+    fn behaves_as_a_map_of_lists(
+        steps in proptest::collection::vec((0..3_000_u64, 0..3_u32, 0..5_u8), 1..4_000),
+    ) {
+        let mut table = Table::<Stamp>::default();
+        let mut map: HashMap<u64, Vec<Stamp>> = HashMap::new();
+        for (at, (key, tag, action)) in steps.into_iter().enumerate() {
+            let stamp = stamp(at as u64 + 1, tag);
+            if action == 0 {
+                let log = map.entry(key).or_default();
+                let before = log.len();
+                log.retain(|kept| kept.tag() != stamp.tag());
+                let removed = table.forgive(id(key), stamp.tag(), usize::MAX, Cutoff::NEVER);
+                prop_assert_eq!(removed, before - log.len());
+            } else if action == 4 {
+                // Now and then all that is older than the newest 2000 goes, a segment at a time.
+                let cutoff = Cutoff::from_millis((at as u64).saturating_sub(2_000));
+                let segment = key as usize % table.segments();
+                table.sweep(segment, cutoff);
+                map.retain(|n, log| {
+                    let expired = log.last().is_none_or(|mark| cutoff.has_passed(mark.at()));
+                    !expired || table.get(id(*n)).is_some()
+                });
+            } else {
+                map.entry(key).or_default().extend(vec![stamp; usize::from(action)]);
+                add(&mut table, id(key), stamp, usize::from(action), Cutoff::NEVER);
+            }
+        }
+        map.retain(|_, log| !log.is_empty());
+        assert_sums(&table);
+        prop_assert_eq!(table.len(), map.len());
+        for (key, list) in map {
+            let log = table.get(id(key)).unwrap();
+            prop_assert!(log.iter_from(0).eq(list.into_iter()));
+        }
+    }
+}
