@@ -379,3 +379,24 @@ fn flushing_leaves_nothing_of_any_limiter() {
         assert_eq!(ask(&mut client, "AUTHLIMIT.CHECK", "login").remaining, 4);
     }
 }
+
+/// The file has no command that deletes a value which had expired before the limiter came.
+#[test]
+fn an_expired_value_in_the_way_of_a_limiter_is_replaced_when_the_file_is_loaded() {
+    let mut server = Server::builder().arg("appendonly", "yes").start();
+    let mut client = server.connect();
+    for words in [
+        &["DEBUG", "SET-ACTIVE-EXPIRE", "0"][..],
+        &["SET", "login", "x", "PX", "1"],
+        // A server that sleeps does nothing else, and the value expires.
+        &["DEBUG", "SLEEP", "0.01"],
+        &["DEBUG", "RELOAD"],
+    ] {
+        assert!(command(&mut client, words).is_ok(), "{words:?}");
+    }
+    let check = ["AUTHLIMIT.CHECK", "login", "203.0.113.7", "a@x.org"];
+    assert_eq!(verdict(&mut client, &check).remaining, 4);
+    server.restart(Save::No);
+    let verdict = verdict(&mut server.connect(), &check);
+    assert_eq!(verdict.remaining, 3, "{verdict:?}");
+}

@@ -100,8 +100,9 @@ pub(super) fn create_if_missing(
     if key.limiter_mut().is_none() {
         let limiter = config::default_limiter(config::new_secret()?)?;
         admits(&limiter)?;
-        session.replication()?.create(&limiter.genesis());
-        key.put(limiter);
+        let genesis = limiter.genesis();
+        key.put(limiter)?;
+        session.replication()?.create(&genesis);
     }
     Ok(())
 }

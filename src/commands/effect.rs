@@ -46,16 +46,18 @@ impl Command for ApplyEffect<'_> {
 impl ApplyEffect<'_> {
     /// Does what the message says, and passes it on.
     fn apply(self, session: &Session<'_>) -> Result<(), CommandError> {
-        let mut key = session.open_writable_key()?;
         match self.0 {
             Message::Create(genesis) => {
-                key.put(Limiter::from_genesis(genesis)?);
+                let limiter = Limiter::from_genesis(genesis)?;
+                session.open_key_to_replace()?.put(limiter)?;
             }
-            Message::Chunk(part, chunk) => key
+            Message::Chunk(part, chunk) => session
+                .open_writable_key()?
                 .limiter_mut()
                 .ok_or(CommandError::EffectWithoutLimiter)?
                 .load_chunk(part, chunk)?,
             Message::Effect(effect) => {
+                let mut key = session.open_writable_key()?;
                 key.limiter_mut()
                     .ok_or(CommandError::EffectWithoutLimiter)?
                     .apply(effect);

@@ -149,8 +149,9 @@ impl SetPolicy {
             }
             None => {
                 let limiter = Limiter::new(self.0, config::new_secret()?);
-                replication.create(&limiter.genesis());
-                key.put(limiter);
+                let genesis = limiter.genesis();
+                key.put(limiter)?;
+                replication.create(&genesis);
             }
         }
         session.reply_ok();

@@ -86,7 +86,12 @@ fn reclaim_some(ctx: *mut raw::RedisModuleCtx) -> c_longlong {
             // It goes on here next time.
             Ok(Outcome::OutOfTime) => return BUSY_PERIOD,
             Ok(Outcome::Done { any }) => is_busy |= any,
-            Ok(Outcome::Gone) | Err(_) => registry::forget(&place),
+            Ok(Outcome::Gone) | Err(CommandError::WrongType) => {
+                registry::forget(&place);
+                is_busy = true;
+            }
+            // The clock is wrong; it may be set right.
+            Err(_) => {}
         }
         *last = Some(place);
         if started.elapsed() >= BUDGET {

@@ -11,6 +11,9 @@ use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+/// To change what is there, or to create it.
+const READ_WRITE: u32 = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
+
 /// An opened key, closed when dropped. It ends before the session's call does.
 pub(crate) struct LimiterKey<'s> {
     /// Null for a key opened for reading that does not exist.
@@ -29,8 +32,16 @@ impl Session<'_> {
 
     /// Opens the limiter's key for changing what is there, or for creating it.
     pub(crate) fn open_writable_key(&self) -> Result<WritableLimiterKey<'_>, CommandError> {
-        self.open(raw::REDISMODULE_READ | raw::REDISMODULE_WRITE)
-            .map(WritableLimiterKey)
+        self.open(READ_WRITE).map(WritableLimiterKey)
+    }
+
+    /// Opens the key to put a limiter there in place of whatever it holds, as the primary has: that may
+    /// be a value which had expired there and not here.
+    pub(crate) fn open_key_to_replace(&self) -> Result<WritableLimiterKey<'_>, CommandError> {
+        let name = self.key_name()?;
+        // SAFETY: as in `open`.
+        let key = unsafe { LimiterKey::open_any(self.ctx, name, READ_WRITE) };
+        Ok(WritableLimiterKey(key))
     }
 
     /// Opens the limiter's key.
@@ -53,15 +64,41 @@ impl LimiterKey<'_> {
         name: *mut raw::RedisModuleString,
         mode: u32,
     ) -> Result<Self, CommandError> {
+        // SAFETY: the caller's promises are passed on.
+        let key = unsafe { Self::open_any(ctx, name, mode) };
+        key.check_type()?;
+        Ok(key)
+    }
+
+    /// Opens a key whatever it holds.
+    ///
+    /// # Safety
+    /// As for `open`.
+    unsafe fn open_any(
+        ctx: *mut raw::RedisModuleCtx,
+        name: *mut raw::RedisModuleString,
+        mode: u32,
+    ) -> Self {
         let mode = c_int::try_from(mode).unwrap_or_default();
         // SAFETY: by the caller's promises.
         let handle = unsafe { api!(RedisModule_OpenKey(ctx, name, mode)) };
-        let key = Self {
+        Self {
             handle: handle.unwrap_or(std::ptr::null_mut()).cast(),
             session: PhantomData,
-        };
-        key.check_type()?;
-        Ok(key)
+        }
+    }
+
+    /// Whether there is a limiter at a key of the context's database; without making it look used.
+    ///
+    /// # Safety
+    /// Context and name must be those of a running callback.
+    pub(super) unsafe fn is_at(
+        ctx: *mut raw::RedisModuleCtx,
+        name: *mut raw::RedisModuleString,
+    ) -> bool {
+        let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+        // SAFETY: the caller's promises are passed on; the key is closed at once.
+        unsafe { Self::open(ctx, name, mode) }.is_ok_and(|key| key.limiter().is_some())
     }
 
     /// The limiter, if there is one.
@@ -111,8 +148,7 @@ impl WritableLimiterKey<'_> {
         ctx: *mut raw::RedisModuleCtx,
         name: *mut raw::RedisModuleString,
     ) -> Result<Self, CommandError> {
-        let mode =
-            raw::REDISMODULE_READ | raw::REDISMODULE_WRITE | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
+        let mode = READ_WRITE | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
         // SAFETY: the caller's promises are passed on.
         unsafe { LimiterKey::open(ctx, name, mode) }.map(Self)
     }
@@ -133,7 +169,10 @@ impl WritableLimiterKey<'_> {
     }
 
     /// Puts `limiter` at the key, whatever was there.
-    pub(crate) fn put(&mut self, limiter: Limiter) {
+    ///
+    /// # Errors
+    /// [`CommandError::Internal`] if the server does not take it.
+    pub(crate) fn put(&mut self, limiter: Limiter) -> Result<(), CommandError> {
         let value = instances::hand_over(Box::new(limiter));
         // SAFETY: the handle is that of a key open for writing; the type is ours, and its callbacks
         // take the value for what it is. The server owns the value from here on.
@@ -144,12 +183,13 @@ impl WritableLimiterKey<'_> {
                 value.cast()
             ))
         };
-        if status == Some(0) {
-            self.note();
-        } else {
+        if status != Some(0) {
             // SAFETY: the server has not taken the value, so it is still this function's.
             drop(unsafe { instances::take_back(value) });
+            return Err(CommandError::Internal);
         }
+        self.note();
+        Ok(())
     }
 }
 

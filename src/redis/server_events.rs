@@ -3,6 +3,7 @@
 
 use crate::redis::eviction;
 use crate::redis::guard::guarded;
+use crate::redis::key::LimiterKey;
 use crate::redis::registry;
 use crate::redis::session::string_bytes;
 use redis_module::raw;
@@ -43,11 +44,11 @@ unsafe extern "C" fn key_event(
     guarded(|| {
         // SAFETY: the server passes a C string that outlives the call.
         let event = unsafe { CStr::from_ptr(event) };
-        if ARRIVALS.contains(&event) {
+        // SAFETY: context and key are those of the running callback.
+        if ARRIVALS.contains(&event) && unsafe { LimiterKey::is_at(ctx, key) } {
             // SAFETY: the context is that of the running callback.
             let db = unsafe { api!(RedisModule_GetSelectedDb(ctx)) };
-            // SAFETY: the key is the server's and outlives the call. Whether it holds a limiter is
-            // found out at the next visit.
+            // SAFETY: the key is the server's and outlives the call.
             registry::note(db.unwrap_or(0), unsafe { string_bytes(key) });
         }
     });
