@@ -54,12 +54,14 @@ impl Limiter {
         };
         let sweep = self.sweep;
         let table = self.ledger.tables.get(sweep.table);
-        let is_worth = table.is_some_and(|table| {
-            let cutoff = table.cutoff(now);
-            table.logs.is_worth_sweeping(sweep.segment, cutoff)
-        });
         let over = table.map_or_else(Vec::new, |table| locks_over(table, sweep, now));
-        if (is_worth || !over.is_empty() || self.access.has_expired(now)) && now > newest {
+        let is_worth = || {
+            table.is_some_and(|table| {
+                let cutoff = table.cutoff(now);
+                table.logs.is_worth_sweeping(sweep.segment, cutoff)
+            })
+        };
+        if now > newest && (!over.is_empty() || self.access.has_expired(now) || is_worth()) {
             self.carry_out(Effect::TimePassed { at: now }, &mut emit);
         }
 

@@ -22,22 +22,24 @@ impl<M: Mark> Table<M> {
     /// Whether it is worth while to sweep segment number `index`: whether an eighth of its identities
     /// have expired by `cutoff`.
     pub(crate) fn is_worth_sweeping(&self, index: usize, cutoff: Cutoff) -> bool {
-        self.segments.get(index).is_some_and(|segment| {
-            let expired = segment.iter().filter(|(_, log)| log.is_expired(cutoff));
-            let expired = expired.count();
-            expired > 0 && expired >= segment.len() / SWEEP_SHARE
-        })
+        self.left_by_sweeping(index, cutoff).is_some()
+    }
+
+    /// How many identities sweeping would leave in segment number `index`; `None` if it is not worth
+    /// while.
+    fn left_by_sweeping(&self, index: usize, cutoff: Cutoff) -> Option<usize> {
+        let segment = self.segments.get(index)?;
+        let live = segment.iter().filter(|(_, log)| !log.is_expired(cutoff));
+        let live = live.count();
+        let expired = segment.len().saturating_sub(live);
+        (expired > 0 && expired >= segment.len() / SWEEP_SHARE).then_some(live)
     }
 
     /// Reclaims what `cutoff` has passed in segment number `index`, if that is worth while, and joins
     /// it with its buddy if both have become small; returns how many identities went.
     pub(crate) fn sweep(&mut self, index: usize, cutoff: Cutoff) -> usize {
         let before = self.len;
-        if self.is_worth_sweeping(index, cutoff) {
-            let live = self.segments.get(index).map_or(0, |segment| {
-                let live = segment.iter().filter(|(_, log)| !log.is_expired(cutoff));
-                live.count()
-            });
+        if let Some(live) = self.left_by_sweeping(index, cutoff) {
             self.rebuild(index, capacity_of(live), cutoff);
         }
         self.merge(index);
