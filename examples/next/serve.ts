@@ -1,6 +1,6 @@
 // Stands in for Next.js and the proxy in front of it, so that the handlers can be run and attacked without installing
 // either. Not to be copied: in a Next.js application, app/ and lib/ are all there is.
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import * as reset from "./app/api/reset/route";
 import * as signin from "./app/api/signin/route";
 import * as signup from "./app/api/signup/route";
@@ -24,7 +24,8 @@ async function received(message: IncomingMessage): Promise<Request> {
   return new Request(`http://localhost${message.url}`, { method: "POST", headers, body: Buffer.concat(chunks) });
 }
 
-createServer(async (message, response) => {
+/** Answers one request. */
+async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
   const handler = ROUTES.get(message.url ?? "");
   if (handler === undefined || message.method !== "POST") {
     response.writeHead(404).end();
@@ -36,4 +37,8 @@ createServer(async (message, response) => {
   });
   response.writeHead(answer.status);
   response.end(Buffer.from(await answer.arrayBuffer()));
+}
+
+createServer((message, response) => {
+  serve(message, response).catch(() => response.destroy());
 }).listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? "127.0.0.1");
