@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-examples storm build deps deb test-deb audit sbom bench bench-large bench-smoke \
-	bench-engine callgrind
+	bench-engine callgrind profile
 
 # As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -80,3 +80,6 @@ bench-engine: build ## measure the engine without a server
 
 callgrind: deps ## count the instructions of a check
 	@bench/callgrind
+
+profile: deps ## count where the instructions of a check go in a real server
+	@bench/profile
