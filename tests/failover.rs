@@ -16,28 +16,12 @@ use redis::{Connection, Value};
 use support::load::{LIMITERS, prepare, under_load};
 use support::replies::{CHECK, EMAIL, IP, ok, send};
 use support::{
-    Builder, DEADLINE, Random, Save, Server, Verdict, command, digest, snapshot, verdict,
-    wait_for_replica, wait_until, workload,
+    Builder, DEADLINE, Random, Save, Server, Verdict, are_the_same, command, digest, replica_of,
+    verdict, wait_for_replica, wait_until, workload,
 };
 
 /// How many commands a workload has.
 const STEPS: usize = 1_000;
-
-/// Starts a replica and waits until it has what its primary has.
-#[track_caller]
-fn replica_of(primary: &Server) -> Server {
-    let replica = Server::builder().replica_of(primary).start();
-    wait_for_replica(primary, &replica);
-    replica
-}
-
-/// Checks that a replica has the same limiters as its primary, once it has caught up.
-#[track_caller]
-fn are_the_same(primary: &Server, replica: &Server) {
-    wait_for_replica(primary, replica);
-    let expected = snapshot(&mut primary.connect());
-    assert_eq!(snapshot(&mut replica.connect()), expected);
-}
 
 /// Checks that a replica has the same limiters of a load as its primary, once it has caught up.
 #[track_caller]

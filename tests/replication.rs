@@ -12,8 +12,8 @@ mod support;
 use redis::Value;
 use support::replies::{CHECK, PEEK, ok, send};
 use support::{
-    Random, Save, Server, command, digest, secrets, snapshot, verdict, wait_for_replica,
-    wait_until, workload,
+    Random, Save, Server, are_the_same, command, digest, replica_of, secrets, snapshot, verdict,
+    wait_for_replica, wait_until, workload,
 };
 
 /// How many commands a workload has.
@@ -21,22 +21,6 @@ const STEPS: usize = 2_000;
 
 const EFFECT_REFUSED: &str =
     "ERR AUTHLIMIT.EFFECT is for replication and the append-only file only";
-
-/// Starts a replica and waits until it has what its primary has.
-#[track_caller]
-fn replica_of(primary: &Server) -> Server {
-    let replica = Server::builder().replica_of(primary).start();
-    wait_for_replica(primary, &replica);
-    replica
-}
-
-/// Checks that a replica has the same limiters as its primary, once it has caught up.
-#[track_caller]
-fn are_the_same(primary: &Server, replica: &Server) {
-    wait_for_replica(primary, replica);
-    let expected = snapshot(&mut primary.connect());
-    assert_eq!(snapshot(&mut replica.connect()), expected);
-}
 
 /// Returns how many bytes a primary has sent to its replicas.
 fn offset(primary: &Server) -> u64 {

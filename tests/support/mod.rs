@@ -57,6 +57,7 @@ pub(crate) mod lists;
 pub(crate) mod load;
 pub(crate) mod pages;
 mod port;
+mod replica;
 pub(crate) mod replies;
 pub(crate) mod rules;
 mod server;
@@ -68,7 +69,8 @@ use std::time::{Duration, Instant};
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use {
     client::{Verdict, command, digest, verdict},
-    server::{Builder, Save, Server, module_path, wait_for_replica},
+    replica::{are_the_same, replica_of, wait_for_replica},
+    server::{Builder, Save, Server, module_path},
     workload::{Random, Snapshot, secrets, snapshot, workload},
 };
 

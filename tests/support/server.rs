@@ -493,19 +493,6 @@ impl Drop for Server {
     }
 }
 
-/// Waits until the replica has applied everything that the primary had done when this was called.
-#[track_caller]
-pub(crate) fn wait_for_replica(primary: &Server, replica: &Server) {
-    let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
-    // Later offsets of the primary do not matter, and its pings to replicas would make "equal" a moving target.
-    let wanted = number(primary.info("master_repl_offset")).expect("every server has an offset");
-    wait_until("the replica catches up", || {
-        // The link first: while it is down, the offset may be one in the history of another primary.
-        replica.info("master_link_status").as_deref() == Some("up")
-            && number(replica.info("slave_repl_offset")).is_some_and(|offset| offset >= wanted)
-    });
-}
-
 /// Finds a field in the text that INFO answers with.
 fn info_field<'a>(text: &'a str, field: &str) -> Option<&'a str> {
     text.lines()
