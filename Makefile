@@ -1,7 +1,7 @@
 # What to type. The work is cargo's; .ci/deps brings what is missing, .ci/serve starts the server of `make run`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-examples storm build deps deb test-deb audit sbom bench bench-large bench-smoke \
+.PHONY: help run demo test test-examples storm build deps licences deb test-deb audit sbom bench bench-large bench-smoke \
 	bench-engine callgrind profile
 
 # As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
@@ -46,7 +46,12 @@ build: deps ## build the module, target/release/libauthlimit.so
 deps: ## install what is missing (Debian, Ubuntu), or say what to install
 	@.ci/deps
 
-deb: build ## build the Debian package, target/debian/
+licences: ## write the licences of the libraries in the module, target/release/third-party-licences.txt
+	mkdir -p "$(TARGET)/release"
+	"$$(.ci/tool cargo-about)" generate --locked --fail --config packaging/licences.toml \
+		--output-file "$(TARGET)/release/third-party-licences.txt" packaging/licences.hbs
+
+deb: build licences ## build the Debian package, target/debian/
 	"$$(.ci/tool cargo-deb)" --no-build --locked --output "$(TARGET)/debian/"
 
 test-deb: deb ## try the package in a fresh Debian 12 and 13 with their own Redis and Valkey; as root
