@@ -25,17 +25,17 @@
 //! A list entry is laid out in `access_chunk`. Only what still counts at the ledger's newest time is
 //! written.
 
+mod load;
+
 use crate::identity::Id;
 use crate::limiter::access::AccessLists;
 use crate::limiter::access_chunk::{self, AccessChunkError};
 use crate::limiter::ledger::{Ledger, LogTable};
-use crate::limiter::locks::LockState;
 use crate::limiter::log::Log;
 use crate::limiter::logs::Logs;
 use crate::limiter::stamp::Mark;
 use crate::limiter::table::Table;
 use crate::limiter::time::{Cutoff, Timestamp};
-use crate::policy::{Millis, Window};
 
 /// About how many bytes a chunk has; none has more.
 pub const CHUNK_BYTES: usize = 64 * 1024;
@@ -208,102 +208,4 @@ impl<M: Mark> Records<'_, M> {
         }
         bytes
     }
-}
-
-impl Ledger {
-    /// Adds the logs of a chunk to table number `table`.
-    ///
-    /// # Errors
-    /// [`ChunkError`] for bytes that no limiter has written. The table may then hold a part of
-    /// them; the limiter must be thrown away.
-    pub(crate) fn load_logs(&mut self, table: usize, chunk: &[u8]) -> Result<(), ChunkError> {
-        let newest = self.newest;
-        let table = self.tables.get_mut(table);
-        match &mut table.ok_or(ChunkError::ForeignTable)?.logs {
-            Logs::Attempts(logs) => load_logs(logs, newest, chunk),
-            Logs::Parties(logs) => load_logs(logs, newest, chunk),
-        }
-    }
-
-    /// Adds the locks of a chunk to table number `table`.
-    ///
-    /// # Errors
-    /// As [`Ledger::load_logs`].
-    pub(crate) fn load_locks(&mut self, table: usize, chunk: &[u8]) -> Result<(), ChunkError> {
-        let newest = self.newest;
-        let table = self.tables.get_mut(table).ok_or(ChunkError::ForeignTable)?;
-        let (records, rest) = chunk.as_chunks::<LOCK_RECORD>();
-        if !rest.is_empty() {
-            return Err(ChunkError::Truncated);
-        }
-        for record in records {
-            let (id, rule, state) = read_lock(record).ok_or(ChunkError::ForeignLock)?;
-            // It begins when its rule refuses, and no later.
-            if rule >= table.needs.locks || state.until > newest.plus(state.length) {
-                return Err(ChunkError::ForeignLock);
-            }
-            table.locks.put(id, rule, state, |_, _| false);
-        }
-        Ok(())
-    }
-}
-
-/// Adds the logs of a chunk to a table, none of whose marks may be newer than `newest`.
-fn load_logs<M: Mark>(
-    table: &mut Table<M>,
-    newest: Timestamp,
-    chunk: &[u8],
-) -> Result<(), ChunkError> {
-    let mut rest = chunk;
-    while !rest.is_empty() {
-        let (id, after_id) = rest.split_first_chunk().ok_or(ChunkError::Truncated)?;
-        let (count, after_head) = after_id.split_first_chunk().ok_or(ChunkError::Truncated)?;
-        let id = Id::from_raw(u64::from_le_bytes(*id));
-        let count = u32::from_le_bytes(*count) as usize;
-        let (marks, after_marks) = count
-            .checked_mul(M::BYTES)
-            .and_then(|bytes| after_head.split_at_checked(bytes))
-            .ok_or(ChunkError::Truncated)?;
-        if count == 0 {
-            return Err(ChunkError::EmptyLog);
-        }
-        let known = table.get(id).and_then(Log::newest);
-        let mut previous = known.map_or(Timestamp::MIN, M::at);
-        for mark in read_marks::<M>(marks) {
-            let at = mark.ok_or(ChunkError::NoTime)?.at();
-            if at < previous {
-                return Err(ChunkError::OutOfOrder);
-            }
-            previous = at;
-        }
-        if previous > newest {
-            return Err(ChunkError::FromTheFuture);
-        }
-        table.append(id, read_marks(marks).flatten());
-        if table.is_skewed() {
-            return Err(ChunkError::Skewed);
-        }
-        rest = after_marks;
-    }
-    Ok(())
-}
-
-/// The lock that a record tells of.
-fn read_lock(record: &[u8; LOCK_RECORD]) -> Option<(Id, u8, LockState)> {
-    let (id, rest) = record.split_first_chunk()?;
-    let ([rule, armed], rest) = rest.split_first_chunk()?;
-    let (until, length) = rest.split_first_chunk()?;
-    let length = Millis::new(u64::from_le_bytes(length.try_into().ok()?));
-    let state = LockState {
-        until: Timestamp::from_millis(u64::from_le_bytes(*until))?,
-        length,
-        armed: *armed == 1,
-    };
-    let plausible = *armed <= 1 && (Millis::new(1)..=Window::MAX).contains(&length);
-    plausible.then_some((Id::from_raw(u64::from_le_bytes(*id)), *rule, state))
-}
-
-/// The marks of a record; `None` for one without a time.
-fn read_marks<M: Mark>(bytes: &[u8]) -> impl Iterator<Item = Option<M>> {
-    bytes.chunks_exact(M::BYTES).map(M::read)
 }

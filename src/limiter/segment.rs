@@ -110,6 +110,11 @@ impl<M: Mark> Segment<M> {
         self.len >= max_len(self.slots.len())
     }
 
+    /// How many more identities fit before it [is full](Self::is_full).
+    pub(crate) fn room(&self) -> usize {
+        max_len(self.slots.len()).saturating_sub(self.len)
+    }
+
     /// The next larger capacity: a quarter of a power of two more, so that a table is between 70
     /// and 88 percent full at any size instead of between 44 and 88.
     pub(crate) fn next_capacity(&self) -> usize {
@@ -293,6 +298,17 @@ pub(crate) fn capacity_for(len: usize) -> usize {
         capacity = capacity_after(capacity);
     }
     capacity
+}
+
+/// As [`capacity_for`], but no slots at all for no identities.
+pub(crate) fn capacity_of(len: usize) -> usize {
+    if len == 0 { 0 } else { capacity_for(len) }
+}
+
+/// The smallest capacity on the ladder that holds `len` identities: what a segment has that got so
+/// many one by one.
+pub(crate) fn least_capacity_for(len: usize) -> usize {
+    len.checked_sub(1).map_or(0, capacity_for)
 }
 
 /// The capacity after `capacity` on the ladder.

@@ -5,6 +5,7 @@
 //! 32 KiB, never for the table. Expired identities are reclaimed when room is needed, from the
 //! segment that needs it, and by [`Table::sweep`], by which it also shrinks.
 
+mod load;
 mod sweep;
 
 use crate::identity::Id;
@@ -128,23 +129,6 @@ impl<M: Mark> Table<M> {
             .map(|(id, _)| id)
     }
 
-    /// Adds `marks`, oldest first and none older than those already there, to the log of `id`, as
-    /// they were stored.
-    pub(crate) fn append(&mut self, id: Id, marks: impl Iterator<Item = M>) {
-        let mut log = Log::default();
-        marks.for_each(|mark| log.push(mark, 1));
-        if log.is_empty() {
-            return;
-        }
-        // Only one too long for a chunk comes in several pieces.
-        let added = self.update(id, |known| {
-            log.iter_from(0).for_each(|mark| known.push(mark, 1));
-        });
-        if added.is_none() {
-            self.insert(id, log, Cutoff::NEVER);
-        }
-    }
-
     /// Removes the newest `at_most` marks with `key` that `cutoff` has not passed from the log of
     /// `id`; returns how many there were.
     pub(crate) fn forgive(&mut self, id: Id, key: M::Key, at_most: usize, cutoff: Cutoff) -> usize {
@@ -214,10 +198,9 @@ impl<M: Mark> Table<M> {
             self.rebuild(index, segment::capacity_for(live), cutoff);
         } else if capacity < MAX_CAPACITY || !self.can_split(index) {
             let larger = segment.next_capacity();
-            self.skewed |= larger > SKEWED_CAPACITY;
-            self.rebuild(index, larger, cutoff);
+            self.enlarge(index, larger, cutoff);
         } else {
-            self.split(index, cutoff);
+            self.split(index, cutoff, capacity_of_half);
         }
     }
 
@@ -228,6 +211,12 @@ impl<M: Mark> Table<M> {
             segment.prefix.depth < self.depth
                 || entries.saturating_mul(IDENTITIES_PER_DIRECTORY_ENTRY) <= self.len
         })
+    }
+
+    /// Gives the segment `capacity` slots, more than it has, and notes it if that is a lie's size.
+    fn enlarge(&mut self, index: usize, capacity: usize, cutoff: Cutoff) {
+        self.skewed |= capacity > SKEWED_CAPACITY;
+        self.rebuild(index, capacity, cutoff);
     }
 
     /// Moves the segment's live entries to a new one of `capacity` slots.
@@ -246,23 +235,35 @@ impl<M: Mark> Table<M> {
         self.count_slots(index);
     }
 
-    /// Splits a segment by the first bit that its identities differ in.
-    fn split(&mut self, index: usize, cutoff: Cutoff) {
-        let Some(prefix) = self.segments.get(index).map(|segment| segment.prefix) else {
+    /// Splits a segment by the first bit that its identities may differ in; `capacity` is how many
+    /// slots a half gets that is left with so many.
+    fn split(&mut self, index: usize, cutoff: Cutoff, capacity: impl Fn(usize) -> usize) {
+        let Some(segment) = self.segments.get(index) else {
             return;
         };
+        let prefix = segment.prefix;
+        let [lower, upper] = prefix.halves();
+        let (mut in_lower, mut in_upper) = (0_usize, 0_usize);
+        for (id, log) in segment.iter() {
+            let is_live = usize::from(!log.is_expired(cutoff));
+            if leading_bits(id, upper.depth) & 1 == 1 {
+                in_upper = in_upper.saturating_add(is_live);
+            } else {
+                in_lower = in_lower.saturating_add(is_live);
+            }
+        }
         if prefix.depth == self.depth {
             self.directory = self.directory.iter().flat_map(|s| [*s, *s]).collect();
             self.depth = self.depth.saturating_add(1);
         }
-        let [lower, upper] = prefix.halves();
-        let capacity = segment::capacity_for(MAX_CAPACITY / 2);
         let sibling = self.segments.len();
-        self.segments.push(Segment::with_capacity(capacity, upper));
+        let upper_half = Segment::with_capacity(capacity(in_upper), upper);
+        self.segments.push(upper_half);
         let Some(slot) = self.segments.get_mut(index) else {
             return;
         };
-        let old = std::mem::replace(slot, Segment::with_capacity(capacity, lower));
+        let lower_half = Segment::with_capacity(capacity(in_lower), lower);
+        let old = std::mem::replace(slot, lower_half);
         self.forget(&old);
         self.point(upper, sibling);
         for (id, log) in old.into_entries() {
@@ -321,6 +322,12 @@ impl<M: Mark> Table<M> {
             .get(leading_bits(id, self.depth))
             .map_or(0, |index| *index as usize)
     }
+}
+
+/// How many slots a segment gets that a split leaves with `len` identities: an eighth more than it
+/// must have, so that the next few do not pay for a rebuild.
+fn capacity_of_half(len: usize) -> usize {
+    segment::capacity_of(len.saturating_add(len / 8)).min(MAX_CAPACITY)
 }
 
 /// The first `count` bits of an id, as a number.

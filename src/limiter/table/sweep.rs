@@ -40,7 +40,7 @@ impl<M: Mark> Table<M> {
     pub(crate) fn sweep(&mut self, index: usize, cutoff: Cutoff) -> usize {
         let before = self.len;
         if let Some(live) = self.left_by_sweeping(index, cutoff) {
-            self.rebuild(index, capacity_of(live), cutoff);
+            self.rebuild(index, segment::capacity_of(live), cutoff);
         }
         self.merge(index);
         before.saturating_sub(self.len)
@@ -69,7 +69,10 @@ impl<M: Mark> Table<M> {
         let Some(slot) = self.segments.get_mut(kept) else {
             return;
         };
-        let lower = std::mem::replace(slot, Segment::with_capacity(capacity_of(together), parent));
+        let lower = std::mem::replace(
+            slot,
+            Segment::with_capacity(segment::capacity_of(together), parent),
+        );
         self.point(parent, kept);
         for old in [lower, upper] {
             self.forget(&old);
@@ -112,14 +115,5 @@ impl<M: Mark> Table<M> {
             self.directory = self.directory.iter().step_by(2).copied().collect();
             self.depth = self.depth.saturating_sub(1);
         }
-    }
-}
-
-/// How many slots a segment gets that is left with `len` identities: none for none.
-fn capacity_of(len: usize) -> usize {
-    if len == 0 {
-        0
-    } else {
-        segment::capacity_for(len)
     }
 }

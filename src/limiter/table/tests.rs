@@ -24,6 +24,26 @@ fn add(table: &mut Table<Stamp>, id: Id, stamp: Stamp, count: usize, cutoff: Cut
     table.record(id, cutoff, |log| log.push(stamp, count));
 }
 
+/// Takes the logs in as a chunk's are.
+fn load(table: &mut Table<Stamp>, logs: &[(Id, Vec<Stamp>)]) {
+    let mut rest = logs;
+    while !rest.is_empty() {
+        let count = table.reserve(rest.iter().map(|(id, _)| *id));
+        let (reserved, others) = rest.split_at(count);
+        for (id, marks) in reserved {
+            assert!(table.append(*id, marks.iter().copied()));
+        }
+        rest = others;
+    }
+}
+
+/// What a table holds, as it is stored.
+fn stored(table: &Table<Stamp>) -> Vec<(Id, Vec<Stamp>)> {
+    let logs = table.iter();
+    logs.map(|(id, log)| (id, log.iter_from(0).collect()))
+        .collect()
+}
+
 /// What `bytes`, `len` and the directory say must be what is there.
 fn assert_sums(table: &Table<Stamp>) {
     assert_eq!(table.len, table.iter().count());
@@ -165,7 +185,93 @@ fn forged_ids_are_noticed_and_never_hang_or_explode() {
     assert!(table.bytes() < 20_000 * 64);
 }
 
+#[test]
+fn a_loaded_table_is_as_dense_as_the_one_that_was_saved() {
+    for identities in [1, 3, 100, 896, 897, 5_000, 150_000] {
+        let mut saved = Table::<Stamp>::default();
+        for n in 0..identities {
+            add(&mut saved, id(n), stamp(n + 1, 0), 1, Cutoff::NEVER);
+        }
+        let logs = stored(&saved);
+        let mut loaded = Table::default();
+        // As many as fit a chunk.
+        logs.chunks(3_276).for_each(|logs| load(&mut loaded, logs));
+        assert_sums(&loaded);
+        assert_eq!(loaded.len() as u64, identities);
+        assert!((0..identities).all(|n| loaded.get(id(n)).unwrap().len() == 1));
+        assert!(loaded.segments.iter().all(|s| s.capacity() <= MAX_CAPACITY));
+        assert!(!loaded.is_skewed());
+        let (loaded, saved) = (loaded.bytes(), saved.bytes());
+        assert!(
+            loaded <= saved + saved / 50,
+            "{loaded} bytes, {saved} before"
+        );
+    }
+}
+
+#[test]
+fn what_was_loaded_into_one_segment_is_stored_as_the_same_bytes() {
+    for identities in [1, 5, 60, 700] {
+        let mut saved = Table::<Stamp>::default();
+        for n in 0..identities {
+            add(&mut saved, id(n), stamp(n + 1, 0), 1, Cutoff::NEVER);
+        }
+        let mut loaded = Table::default();
+        load(&mut loaded, &stored(&saved));
+        assert_eq!(stored(&loaded), stored(&saved));
+        assert_eq!(loaded.bytes(), saved.bytes());
+    }
+}
+
+#[test]
+fn what_claims_to_be_many_is_given_no_more_than_it_has_brought() {
+    let mut table = Table::<Stamp>::default();
+    let same = vec![(id(1), vec![stamp(1, 0)]); 3_000];
+    for _ in 0..20 {
+        load(&mut table, &same);
+    }
+    assert_eq!(table.len(), 1);
+    assert!(table.bytes() - table.log_bytes() < 40_000);
+    let mut table = Table::<Stamp>::default();
+    for n in 0..20 {
+        let forged = (0..3_000).map(|at| (Id::from_raw((n * 3_000 + at) << 20), vec![stamp(1, 0)]));
+        load(&mut table, &forged.collect::<Vec<_>>());
+    }
+    assert!(table.is_skewed());
+    assert_sums(&table);
+    assert!(table.bytes() < 60_000 * 64);
+}
+
 proptest! {
+    /// Records of one id in several pieces among them, and runs of ids that share many bits.
+    #[test]
+    fn loading_adds_up_to_a_map_of_lists(
+        runs in proptest::collection::vec((0..40_u64, 0..4_000_u64, 1..900_u64), 1..12),
+    ) {
+        let mut table = Table::<Stamp>::default();
+        let mut map: HashMap<Id, Vec<Stamp>> = HashMap::new();
+        for (at, (prefix, from, count)) in runs.into_iter().enumerate() {
+            let mark = stamp(at as u64 + 1, 0);
+            let ids = (from..from + count).map(|n| Id::from_raw(prefix << 58 | id(n).raw() >> 6));
+            let logs: Vec<_> = ids.map(|id| (id, vec![mark])).collect();
+            load(&mut table, &logs);
+            for (id, marks) in logs {
+                map.entry(id).or_default().extend(marks);
+            }
+        }
+        assert_sums(&table);
+        prop_assert_eq!(table.len(), map.len());
+        for (id, list) in map {
+            let log = table.get(id).unwrap();
+            prop_assert!(log.iter_from(0).eq(list.iter().copied()));
+            let newest = list.last().unwrap().at().as_millis();
+            if newest > 1 {
+                let older = [stamp(newest - 1, 0)];
+                prop_assert!(!table.append(id, older.into_iter()));
+            }
+        }
+    }
+
     #[test]
     fn behaves_as_a_map_of_lists(
         steps in proptest::collection::vec((0..3_000_u64, 0..3_u32, 0..5_u8), 1..4_000),
