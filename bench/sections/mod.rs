@@ -5,6 +5,7 @@ mod comparison;
 mod growth;
 mod scenarios;
 mod sizes;
+mod steps;
 
 use std::path::Path;
 use std::time::Duration;
