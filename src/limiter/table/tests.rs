@@ -210,6 +210,21 @@ fn a_loaded_table_is_as_dense_as_the_one_that_was_saved() {
 }
 
 #[test]
+fn room_is_made_once_for_all_that_belong_to_one_segment() {
+    let mut table = Table::<Stamp>::default();
+    assert_eq!(table.reserve((0..500).map(id)), 500);
+    let slots = table.bytes();
+    let run: Vec<_> = (0..500).map(|n| (id(n), vec![stamp(1, 0)])).collect();
+    load(&mut table, &run);
+    assert_eq!((table.len(), table.bytes()), (500, slots));
+    // The next run is split from these before it grows beyond what a segment may have.
+    assert!(table.reserve((500..1_500).map(id)) < 1_000);
+    assert_sums(&table);
+    assert_eq!(table.segments(), 2);
+    assert_eq!(table.reserve(std::iter::empty()), 0);
+}
+
+#[test]
 fn what_was_loaded_into_one_segment_is_stored_as_the_same_bytes() {
     for identities in [1, 5, 60, 700] {
         let mut saved = Table::<Stamp>::default();
