@@ -243,6 +243,37 @@ fn with_plus_tags_stripped_an_email_is_listed_with_all_of_them() {
 }
 
 #[test]
+fn what_was_listed_with_its_tag_stays_listed_when_tags_are_left_out_from_then_on() {
+    let (_server, mut client) = start();
+    let policy = |client: &mut Connection, plus_tags| {
+        let line = format!("AUTHLIMIT.POLICY login PAIR 2/1h PLUS-TAGS {plus_tags}");
+        assert_eq!(send(client, &line), Ok(Value::Okay));
+    };
+    put(&mut client, "DENY ADD evil+1@x.org");
+    put(&mut client, "ALLOW ADD good+1@x.org");
+    put(&mut client, "ALLOW ADD evil@x.org");
+    policy(&mut client, "strip");
+    let mut decided = |email| decided_by(&mut client, "10.0.0.1", email);
+    assert_eq!(decided("evil+1@x.org"), "DENY", "it wins over ALLOW");
+    assert_eq!(decided("EVIL+1@X.org"), "DENY");
+    assert_eq!(decided("evil+2@x.org"), "ALLOW");
+    assert_eq!(decided("good+1@x.org"), "ALLOW");
+    assert_eq!(decided("good@x.org"), "PAIR 2/1h");
+    assert_eq!(put(&mut client, "DENY DEL evil+2@x.org"), 0);
+    assert_eq!(put(&mut client, "DENY DEL evil+1@x.org"), 1);
+    assert_eq!(listed(&mut client, "DENY"), (vec![], 0));
+
+    // The other way round the list knows no tag any more.
+    put(&mut client, "DENY ADD worse+1@x.org");
+    policy(&mut client, "keep");
+    let mut decided = |email| decided_by(&mut client, "10.0.0.1", email);
+    assert_eq!(decided("worse+1@x.org"), "PAIR 2/1h");
+    assert_eq!(decided("worse@x.org"), "DENY");
+    assert_eq!(put(&mut client, "DENY DEL worse+1@x.org"), 0);
+    assert_eq!(put(&mut client, "DENY DEL worse@x.org"), 1);
+}
+
+#[test]
 fn an_attempt_without_address_or_email_goes_by_what_it_has() {
     let (_server, mut client) = start();
     send(&mut client, "AUTHLIMIT.POLICY login ALL 9/1h").unwrap();

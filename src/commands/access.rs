@@ -2,7 +2,7 @@
 
 use crate::commands::check;
 use crate::identity::Cidr;
-use crate::limiter::{Entry, Limiter, List};
+use crate::limiter::{Effect, Entry, Limiter, List};
 use crate::policy::Millis;
 use crate::redis::command::{Argument, ArgumentCount, ArgumentKind, Command, KeyAccess, Spec};
 use crate::redis::error::CommandError;
@@ -152,8 +152,12 @@ impl<'a> ListCommand<'a> {
             }
             Action::Remove(named) => {
                 let removed = key.limiter_mut().is_some_and(|limiter| {
-                    let entry = named.entry(limiter);
-                    limiter.list_remove(list, entry, clock, |effect| replication.effect(effect))
+                    let entries = named.entries(limiter).into_iter().flatten();
+                    let removed = entries.map(|entry| {
+                        let emit = |effect: &Effect| replication.effect(effect);
+                        limiter.list_remove(list, entry, clock, emit)
+                    });
+                    removed.fold(false, |any, one| any | one)
                 });
                 session.reply_integer(u64::from(removed));
             }
@@ -188,6 +192,16 @@ impl<'a> Named<'a> {
             let cidr = Cidr::parse(named).map_err(CommandError::ListEntry)?;
             Ok(Self::Network(cidr))
         }
+    }
+
+    /// The entries in the lists of `limiter` that it may be: an email with a tag also the one that was
+    /// put on a list before the policy left tags out.
+    fn entries(self, limiter: &Limiter) -> [Option<Entry>; 2] {
+        let tagged = match self {
+            Self::Network(_) => None,
+            Self::Email(email) => limiter.tagged_email_id(email).map(Entry::Email),
+        };
+        [Some(self.entry(limiter)), tagged]
     }
 
     /// The entry in the lists of `limiter`.

@@ -5,7 +5,8 @@
 //!
 //! 1. Of the networks that hold the address and have a live entry, the longest prefix decides.
 //! 2. The same network or email on both lists is denied.
-//! 3. Of the verdict by address and that by email, a denial wins.
+//! 3. Of the verdict by address and that by email, a denial wins; so it does where the email with its tag and the
+//!    email without are both listed.
 //!
 //! An entry is live until just before the time it expires at. Expired ones are as good as gone at once and are
 //! taken out later, a few at a time ([`AccessLists::reclaim`]).
@@ -174,19 +175,22 @@ impl AccessLists {
         is_there
     }
 
-    /// What the lists say of an attempt by `ip` on `email` at `now`, if anything.
+    /// What the lists say at `now` of an attempt by `ip` on an email that has these ids, if anything.
     #[must_use]
     #[inline]
-    pub fn find(&self, ip: Option<ClientIp>, email: Option<Id>, now: Timestamp) -> Option<Listed> {
+    pub fn find(
+        &self,
+        ip: Option<ClientIp>,
+        email: impl IntoIterator<Item = Id>,
+        now: Timestamp,
+    ) -> Option<Listed> {
         if self.is_empty() {
             return None;
         }
         let by_ip = ip.and_then(|ip| self.networks.find(ip, now));
-        let by_email = email.and_then(|id| self.emails.get(&id)?.verdict(now));
-        match (by_ip, by_email) {
-            (Some(one), Some(other)) => Some(one.stronger(other)),
-            (one, other) => one.or(other),
-        }
+        let emails = email.into_iter();
+        let by_email = emails.filter_map(|id| self.emails.get(&id)?.verdict(now));
+        by_ip.into_iter().chain(by_email).reduce(Listed::stronger)
     }
 
     /// The networks on `list` at `now` with their expiries: IPv4 before IPv6, by first address, a wider one before

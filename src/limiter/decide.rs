@@ -107,7 +107,8 @@ impl Limiter {
             return None;
         }
         let email = Some(attempt.party.email).filter(|email| *email != Party::ABSENT);
-        let Listed { list, expires } = self.access.find(attempt.ip, email, at)?;
+        let emails = email.into_iter().chain(attempt.tagged_email);
+        let Listed { list, expires } = self.access.find(attempt.ip, emails, at)?;
         let left = expires.map_or(Millis::ZERO, |expires| expires.since(at));
         let (allowed, wait, binding) = match list {
             List::Allow => (true, Millis::ZERO, Binding::Allow),

@@ -1,6 +1,6 @@
 //! A limiter: its policy, its secret, its ledger and lists, and what can be asked of it.
 
-use crate::identity::{AddressError, CanonicalEmail, ClientIp, Id, Secret};
+use crate::identity::{AddressError, CanonicalEmail, ClientIp, Id, PlusTags, Secret};
 use crate::limiter::access::{AccessLists, Entry, List, ListFull, Listing};
 use crate::limiter::attempt::{Attempt, Cost, Party};
 use crate::limiter::effect::Effect;
@@ -150,6 +150,11 @@ impl Limiter {
             [] => Party::ABSENT,
             email => self.email_id(email),
         };
+        let tagged_email = if self.access.is_empty() {
+            None
+        } else {
+            self.tagged_email_id(received.email)
+        };
         let device = received.device.map(|device| self.device_id(device));
         if !self.is_reachable(received.cost) {
             return Err(AttemptError::UnreachableCost);
@@ -161,7 +166,11 @@ impl Limiter {
             tag: self.secret.tag(address, received.email),
             cost: received.cost,
         };
-        Ok(Attempt { ip, party })
+        Ok(Attempt {
+            ip,
+            tagged_email,
+            party,
+        })
     }
 
     /// The id of an address under this limiter's policy.
@@ -176,6 +185,17 @@ impl Limiter {
     pub fn email_id(&self, email: &[u8]) -> Id {
         let plus_tags = self.policy.options().plus_tags;
         self.secret.email_id(&CanonicalEmail::of(email, plus_tags))
+    }
+
+    /// The id that an email with a tag has where tags are kept, if this limiter's policy leaves them out
+    /// and the email has one.
+    #[must_use]
+    pub fn tagged_email_id(&self, email: &[u8]) -> Option<Id> {
+        if self.policy.options().plus_tags == PlusTags::Keep {
+            return None;
+        }
+        let tagged = CanonicalEmail::of(email, PlusTags::Keep);
+        Some(self.secret.email_id(&tagged)).filter(|id| *id != self.email_id(email))
     }
 
     /// The id of a device.
