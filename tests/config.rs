@@ -51,6 +51,38 @@ fn the_settings_begin_with_the_sign_in_preset_and_autocreate() {
 }
 
 #[test]
+fn looking_at_the_settings_and_changing_them_takes_no_memory() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut grown_by = |command: &redis::Cmd| {
+        let used_memory = || server.info("used_memory").expect("INFO has it");
+        let mut grown = 0;
+        // Twice, since the first time something may grow for good.
+        for _ in 0..2 {
+            let before: i64 = used_memory().parse().expect("a number");
+            for _ in 0..100 {
+                let mut pipe = redis::pipe();
+                for _ in 0..100 {
+                    pipe.add_command(command.clone());
+                }
+                let _: Vec<Value> = pipe.query(&mut client).expect("the server answers");
+            }
+            let after: i64 = used_memory().parse().expect("a number");
+            grown = after - before;
+        }
+        grown
+    };
+    let mut get = redis::cmd("CONFIG");
+    get.arg("GET").arg("authlimit.*");
+    let mut set = redis::cmd("CONFIG");
+    set.arg("SET").arg(POLICY).arg("PAIR 3/1h IP 900/1d");
+    for command in [get, set] {
+        let grown = grown_by(&command);
+        assert!(grown < 100_000, "{grown} bytes by 10000 of {command:?}");
+    }
+}
+
+#[test]
 fn a_new_default_policy_is_for_new_limiters_only() {
     let server = Server::start();
     let mut client = server.connect();

@@ -219,6 +219,30 @@ fn a_limiter_that_arrives_in_a_script_or_transaction_is_found_too() {
 }
 
 #[test]
+fn a_replica_finds_a_limiter_again_that_had_expired_by_its_own_clock() {
+    let primary = Server::start();
+    let replica = Server::builder().replica_of(&primary).start();
+    wait_for_replica(&primary, &replica);
+    let (mut client, mut there) = (primary.connect(), replica.connect());
+    ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/5s");
+    fill(&mut client, "login", 200);
+    let mut lives_on = || assert_eq!(send(&mut client, "PEXPIRE login 2000"), Ok(Value::Int(1)));
+    lives_on();
+    wait_for_replica(&primary, &replica);
+    // The replica hears of nothing for longer than the limiter was to live, and looks after its limiters before it
+    // listens again.
+    let asleep = std::thread::spawn(move || ok(&mut there, "DEBUG SLEEP 3"));
+    while !asleep.is_finished() {
+        lives_on();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(send(&mut client, "PERSIST login"), Ok(Value::Int(1)));
+    wait_for_replica(&primary, &replica);
+    wait_until_empty(&mut client, "login");
+    wait_until_empty(&mut replica.connect(), "login");
+}
+
+#[test]
 fn nothing_is_replicated_while_writes_are_paused() {
     let primary = Server::builder()
         .arg("repl-ping-replica-period", "3600")

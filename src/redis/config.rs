@@ -9,6 +9,7 @@ use redis_module::configuration::{
     ConfigurationContext, ConfigurationValue, EnumConfigurationValue,
 };
 use redis_module::{RedisError, RedisString};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,7 +17,10 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) const DEFAULT_POLICY_WORDS: &str = "PRESET signin";
 
 /// `authlimit.default-policy`: the policy of a limiter that CHECK creates.
-pub(crate) static DEFAULT_POLICY: DefaultPolicy = DefaultPolicy(Mutex::new(String::new()));
+pub(crate) static DEFAULT_POLICY: DefaultPolicy = DefaultPolicy {
+    words: Mutex::new(String::new()),
+    shown: Shown::nothing(),
+};
 
 /// `authlimit.autocreate`: whether CHECK creates a limiter that is not there.
 pub(crate) static AUTOCREATE: AtomicBool = AtomicBool::new(true);
@@ -113,25 +117,60 @@ pub(crate) fn capacity() -> Capacity {
     Capacity::nearest(u32::try_from(identities).unwrap_or(u32::MAX))
 }
 
-/// A policy as an operator wrote it, so that `CONFIG GET` gives the same words back.
-pub(crate) struct DefaultPolicy(Mutex<String>);
+/// A string config as it was set, for `CONFIG GET` to give the same back.
+struct Shown(Mutex<Option<Words>>);
+
+/// A string of the server's.
+struct Words(RedisString);
+
+// SAFETY: what is in a `Shown` is used by the callbacks of configs alone, which the server calls from its main thread.
+unsafe impl Send for Words {}
+
+impl Shown {
+    /// Nothing yet; the server sets every config before it shows one.
+    const fn nothing() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// Keeps what was set.
+    fn set(&self, words: RedisString) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Words(words));
+    }
+
+    /// What the server is shown. It copies that and frees nothing, so it must not be given a string of
+    /// its own each time: that would never be freed. It is lent the one that is kept here, which the
+    /// redis-module crate passes on as a pointer, without dropping it.
+    fn lend(&self) -> RedisString {
+        let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = || RedisString::create_from_slice(ptr::null_mut(), b"");
+        shown.as_ref().map_or_else(nothing, |words| {
+            RedisString::from_redis_module_string(ptr::null_mut(), words.0.inner)
+        })
+    }
+}
+
+/// A policy as an operator wrote it.
+pub(crate) struct DefaultPolicy {
+    words: Mutex<String>,
+    shown: Shown,
+}
 
 impl DefaultPolicy {
     /// The policy; it was checked when it was set.
     fn policy(&self) -> Result<Policy, PolicyError> {
-        Policy::from_text(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Policy::from_text(&self.words.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl ConfigurationValue<RedisString> for DefaultPolicy {
     fn get(&self, _: &ConfigurationContext) -> RedisString {
-        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        RedisString::create_from_slice(std::ptr::null_mut(), words.as_bytes())
+        self.shown.lend()
     }
 
     fn set(&self, _: &ConfigurationContext, words: RedisString) -> Result<(), RedisError> {
-        let words = check_policy(words.as_slice())?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = words.to_owned();
+        let policy = check_policy(words.as_slice())?.to_owned();
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+        self.shown.set(words);
         Ok(())
     }
 }
@@ -149,22 +188,26 @@ pub(crate) fn check_policy(words: &[u8]) -> Result<&str, RedisError> {
 
 /// `authlimit.hash-key`: what the secrets of new limiters are derived from, so that no file and no
 /// replication stream holds them; without it each is random and stored with its limiter.
-pub(crate) static HASH_KEY: HashKeyConfig = HashKeyConfig(Mutex::new(None));
+pub(crate) static HASH_KEY: HashKeyConfig = HashKeyConfig {
+    key: Mutex::new(None),
+    shown: Shown::nothing(),
+};
 
 /// The present hash key.
 pub(crate) fn hash_key() -> Option<HashKey> {
-    let key = HASH_KEY.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = HASH_KEY.key.lock().unwrap_or_else(PoisonError::into_inner);
     key.clone()
 }
 
 /// The hash key as the server's configuration; empty where there is none.
-pub(crate) struct HashKeyConfig(Mutex<Option<HashKey>>);
+pub(crate) struct HashKeyConfig {
+    key: Mutex<Option<HashKey>>,
+    shown: Shown,
+}
 
 impl ConfigurationValue<RedisString> for HashKeyConfig {
     fn get(&self, _: &ConfigurationContext) -> RedisString {
-        let key = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = key.as_ref().map_or(&[][..], HashKey::as_bytes);
-        RedisString::create_from_slice(std::ptr::null_mut(), bytes)
+        self.shown.lend()
     }
 
     fn set(&self, _: &ConfigurationContext, bytes: RedisString) -> Result<(), RedisError> {
@@ -174,7 +217,8 @@ impl ConfigurationValue<RedisString> for HashKeyConfig {
                 Some(HashKey::new(bytes).map_err(|error| RedisError::String(error.to_string()))?)
             }
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = key;
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
+        self.shown.set(bytes);
         Ok(())
     }
 }

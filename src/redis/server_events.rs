@@ -5,12 +5,16 @@ use crate::redis::eviction;
 use crate::redis::guard::guarded;
 use crate::redis::key::LimiterKey;
 use crate::redis::registry;
-use crate::redis::session::string_bytes;
+use crate::redis::session::{context_flags, string_bytes};
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The keyspace events after which a key may hold a limiter that no command of ours has put there.
 const ARRIVALS: [&CStr; 4] = [c"rename_to", c"move_to", c"copy_to", c"restore"];
+
+/// Those after which a key of a replica may hold one again that had seemed to be gone: a replica hides what has
+/// expired by its own clock, but it is its primary who decides.
+const REVIVALS: [&CStr; 2] = [c"expire", c"persist"];
 
 /// Subscribes to all of it. On a server that has not all of these events, limiters are found again
 /// when they are next loaded.
@@ -44,8 +48,13 @@ unsafe extern "C" fn key_event(
     guarded(|| {
         // SAFETY: the server passes a C string that outlives the call.
         let event = unsafe { CStr::from_ptr(event) };
+        let is_revival = || {
+            let replica = raw::REDISMODULE_CTX_FLAGS_SLAVE;
+            REVIVALS.contains(&event) && context_flags(ctx) & replica != 0
+        };
+        let may_arrive = ARRIVALS.contains(&event) || is_revival();
         // SAFETY: context and key are those of the running callback.
-        if ARRIVALS.contains(&event) && unsafe { LimiterKey::is_at(ctx, key) } {
+        if may_arrive && unsafe { LimiterKey::is_at(ctx, key) } {
             // SAFETY: the context is that of the running callback.
             let db = unsafe { api!(RedisModule_GetSelectedDb(ctx)) };
             // SAFETY: the key is the server's and outlives the call.

@@ -27,6 +27,9 @@ enum ArgumentError {
     /// A name without a value.
     #[error("module argument {0} has no value after it")]
     NoValue(usize),
+    /// The same name again.
+    #[error("module argument {0} is a config that was given before; give it once")]
+    Repeated(usize),
     /// The default policy is none.
     #[error("module argument default-policy: {0}")]
     DefaultPolicy(String),
@@ -179,12 +182,17 @@ impl ModuleArguments {
     /// several words without the quotes that it was given in.
     fn parse(words: &[&[u8]]) -> Result<Self, ArgumentError> {
         let mut parsed = Self::default();
+        let mut seen = Vec::new();
         let mut rest = words;
         while let Some((name, after)) = rest.split_first() {
             let position = words.len().saturating_sub(after.len());
             if !Self::NAMES.contains(name) {
                 return Err(ArgumentError::Unknown(position));
             }
+            if seen.contains(name) {
+                return Err(ArgumentError::Repeated(position));
+            }
+            seen.push(*name);
             let ends = |word: &&[u8]| Self::NAMES.contains(word);
             let len = match *name {
                 b"default-policy" => after.iter().position(ends).unwrap_or(after.len()),
@@ -209,11 +217,11 @@ impl ModuleArguments {
                 self.default_policy = Some(words.to_owned());
             }
             b"autocreate" => {
-                self.autocreate = Some(match value {
-                    b"yes" => true,
-                    b"no" => false,
-                    _ => return Err(ArgumentError::Autocreate),
-                });
+                let is = |word: &[u8]| value.eq_ignore_ascii_case(word);
+                self.autocreate = match (is(b"yes"), is(b"no")) {
+                    (false, false) => return Err(ArgumentError::Autocreate),
+                    (yes, _) => Some(yes),
+                };
             }
             b"events" => {
                 let detail = EventDetail::from_word(value).ok_or(ArgumentError::Events)?;
@@ -248,6 +256,9 @@ mod tests {
         let too_small: [&[u8]; 2] = [b"capacity", b"0"];
         let parsed = ModuleArguments::parse(&too_small);
         assert_eq!(parsed.err(), Some(ArgumentError::Capacity));
+        let twice: [&[u8]; 4] = [b"capacity", b"5", b"capacity", b"6"];
+        let parsed = ModuleArguments::parse(&twice);
+        assert_eq!(parsed.err(), Some(ArgumentError::Repeated(3)));
         let no_value: [&[u8]; 3] = [b"autocreate", b"yes", b"capacity"];
         let parsed = ModuleArguments::parse(&no_value);
         assert_eq!(parsed.err(), Some(ArgumentError::NoValue(3)));
