@@ -77,6 +77,7 @@ impl Limiter {
             }
         }
         self.access.reclaim(now, LIST_RECLAIM_STEP);
+        self.reclaim_watch(now);
         self.sweep = self.after(sweep, next_segment);
         Reclaimed {
             identities,

@@ -164,6 +164,13 @@ impl Limiter {
         self.watch = None;
     }
 
+    /// Gives back the memory of what has faded.
+    pub(super) fn reclaim_watch(&mut self, now: Timestamp) {
+        if self.watch.as_mut().is_some_and(|watch| watch.reclaim(now)) {
+            self.watch = None;
+        }
+    }
+
     /// The enforced ones of the rules that refused.
     fn enforced(&self, decision: &Decision) -> RuleSet {
         let mut enforced = RuleSet::default();
@@ -185,6 +192,14 @@ impl Watch {
     /// Forgets what was told by rules that are no longer those of the policy.
     pub(crate) fn forget_rules(&mut self) {
         self.told.clear();
+    }
+
+    /// Gives back the memory of what has faded; returns whether that was all.
+    fn reclaim(&mut self, now: Timestamp) -> bool {
+        self.told.reclaim(now);
+        self.addresses.fade(now);
+        self.emails.fade(now);
+        self.told.is_empty() && self.addresses.is_empty() && self.emails.is_empty()
     }
 
     /// About how many bytes it takes.

@@ -74,6 +74,11 @@ impl Sketch {
         most
     }
 
+    /// Whether nobody has a counter.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// Forgets all names.
     pub(crate) fn forget_names(&mut self) {
         self.names.iter_mut().for_each(|name| *name = None);
@@ -143,7 +148,7 @@ impl Sketch {
     }
 
     /// Halves all counts as often as it is time to, and drops the counters that have come to nothing.
-    fn fade(&mut self, now: Timestamp) {
+    pub(crate) fn fade(&mut self, now: Timestamp) {
         let shift = self.halvings(now);
         if shift == 0 {
             return;

@@ -176,3 +176,31 @@ fn nothing_of_it_is_in_the_digest() {
     watched.limiter.forget_refusals();
     assert_eq!(watched.limiter.bytes(), bytes);
 }
+
+#[test]
+fn reclaiming_gives_the_memory_back_once_the_waits_are_over_and_the_counts_have_faded() {
+    let mut watched = Watched::new("EMAIL 1/1m IP 100000/1h");
+    for n in 0..6_000 {
+        let email = format!("{}@x.org", n % 3_000);
+        watched.check(n / 100, "1.2.3.4", &email);
+    }
+    let reclaim = |watched: &mut Watched, millis| {
+        while !watched
+            .limiter
+            .reclaim(Some(at(millis)), |_| ())
+            .is_round_done
+        {}
+    };
+    reclaim(&mut watched, 30_000);
+    assert_eq!(watched.check(30_000, "1.2.3.4", "1@x.org"), [], "known");
+    let with_waits = watched.limiter.watch.as_ref().map_or(0, |w| w.bytes());
+    assert!(with_waits > 3_000 * 16, "{with_waits}");
+    reclaim(&mut watched, MINUTE + 100);
+    let faded = watched.limiter.watch.as_ref().map_or(0, |w| w.bytes());
+    assert!(faded > 0 && faded < 10_000, "only the counters: {faded}");
+    let top = watched.limiter.most_refused(Whom::Addresses, 1, at(MINUTE));
+    assert_eq!(top[0].refusals, 3_001);
+    // Counts of 3001 are halved to nothing in two hours; the attempts are over by then, too.
+    reclaim(&mut watched, 130 * MINUTE);
+    assert!(watched.limiter.watch.is_none());
+}

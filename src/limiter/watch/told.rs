@@ -15,6 +15,8 @@ struct Told {
     until: BTreeMap<Id, Timestamp>,
     /// No entry ends before this.
     earliest: Option<Timestamp>,
+    /// None ends after this.
+    latest: Option<Timestamp>,
 }
 
 /// What all rules of a policy have told, by the rule's index.
@@ -56,6 +58,20 @@ impl ToldByRule {
         self.0.clear();
     }
 
+    /// Gives back the memory of the rules all of whose waits are over.
+    pub(crate) fn reclaim(&mut self, now: Timestamp) {
+        for told in &mut self.0 {
+            if told.latest.is_some_and(|latest| latest <= now) {
+                *told = Told::default();
+            }
+        }
+    }
+
+    /// Whether nothing is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|told| told.until.is_empty())
+    }
+
     /// About how many bytes it takes beside its own size.
     pub(crate) fn bytes(&self) -> usize {
         // A B-tree's nodes are two thirds full on average.
@@ -80,6 +96,7 @@ impl Told {
         }
         self.until.insert(id, until);
         self.earliest = Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
+        self.latest = self.latest.max(Some(until));
         true
     }
 }
