@@ -73,7 +73,7 @@ sbom: ## list what the module is made of, target/authlimit.cdx.json (CycloneDX)
 bench: build ## measure the module against its peers, about 10 minutes: bench/results/
 	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server
 
-bench-large: build ## the same with ten million addresses and emails, 8 GB of memory
+bench-large: build ## the same with ten million addresses and emails, about 8 minutes, 8 GB of memory
 	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server -- large
 
 bench-smoke: build ## see that the benchmarks still run, about 2 minutes

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -62,6 +63,20 @@ class Program:
     @classmethod
     def start(cls, kind: Kind, redis_url: str, log: Path, trusted_proxies: str, patience: Patience) -> "Program":
         """Starts it, and waits until it listens; it need not have found its Redis."""
+        program = cls.launch(kind, redis_url, log, trusted_proxies, patience)
+        process, port = program.process, program.port
+
+        def listens() -> bool:
+            assert process.poll() is None, f"{kind.name} ended:\n{log.read_text()}"
+            with socket.socket() as client:
+                return client.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_until(f"{kind.name} listens", listens)
+        return program
+
+    @classmethod
+    def launch(cls, kind: Kind, redis_url: str, log: Path, trusted_proxies: str, patience: Patience) -> "Program":
+        """Starts it, and waits for nothing."""
         port = free_port()
         environment = os.environ | {"PORT": str(port), "REDIS_URL": redis_url, "TRUSTED_PROXIES": trusted_proxies}
         environment.pop("LIMITER_TIMEOUT_MS", None)
@@ -71,15 +86,7 @@ class Program:
             process = subprocess.Popen(
                 kind.command, cwd=EXAMPLES / kind.name, env=environment, stdout=output, stderr=output
             )
-        program = cls(kind, log, port, process)
-
-        def listens() -> bool:
-            assert process.poll() is None, f"{kind.name} ended:\n{log.read_text()}"
-            with socket.socket() as client:
-                return client.connect_ex(("127.0.0.1", port)) == 0
-
-        wait_until(f"{kind.name} listens", listens)
-        return program
+        return cls(kind, log, port, process)
 
     def stop(self) -> None:
         """Ends it, and fails if it had ended before."""
@@ -97,10 +104,10 @@ class Program:
         url = f"http://127.0.0.1:{self.port}{self.kind.prefix}{path}"
         return httpx.post(url, json=body, headers=headers, timeout=PATIENCE, trust_env=False)
 
-    def post_raw(self, path: str, body: bytes, content_type: str = "application/json") -> httpx.Response:
-        """Sends one request with any bytes in it."""
+    def post_raw(self, path: str, body: bytes | Iterator[bytes]) -> httpx.Response:
+        """Sends one request with any bytes in it; those of an iterator in chunks, without telling how many."""
         url = f"http://127.0.0.1:{self.port}{self.kind.prefix}{path}"
-        headers = {"Content-Type": content_type}
+        headers = {"Content-Type": "application/json"}
         return httpx.post(url, content=body, headers=headers, timeout=PATIENCE, trust_env=False)
 
     def sign_in(self, email: str = ALICE, password: str = "guess", forwarded: str | None = None) -> httpx.Response:

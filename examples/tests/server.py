@@ -33,6 +33,11 @@ def free_port() -> int:
         return port
 
 
+def as_map(reply: Reply) -> dict[str, Reply]:
+    """Reads a map, which RESP2 gives as names and values in turn, RESP3 as what it is."""
+    return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+
+
 class Server:
     """A server in a folder of its own. It has the policies that the examples come with."""
 
@@ -65,14 +70,12 @@ class Server:
 
     def totals(self, limiter: str) -> dict[str, int]:
         """Returns how many attempts each rule has admitted since the server started."""
-        info = self.command("AUTHLIMIT.INFO", limiter)
-        # RESP2 gives a map as names and values in turn, RESP3 as a map.
-        fields = info if isinstance(info, dict) else dict(zip(info[::2], info[1::2], strict=True))
-        rules = [
-            rule if isinstance(rule, dict) else dict(zip(rule[::2], rule[1::2], strict=True))
-            for rule in fields["rules"]
-        ]
+        rules = [as_map(rule) for rule in as_map(self.command("AUTHLIMIT.INFO", limiter))["rules"]]
         return {rule["rule"]: rule["allowed"] for rule in rules}
+
+    def policy(self, limiter: str) -> str:
+        """Returns the limiter's policy in its own words."""
+        return str(as_map(self.command("AUTHLIMIT.INFO", limiter))["policy"])
 
     def set_password(self, password: str) -> None:
         """Asks every new client for a password from now on."""

@@ -1,7 +1,12 @@
 """Attacks by lying about where one comes from."""
 
+from pathlib import Path
+
+import pytest
+
 from conftest import Start, wait_for_limiter
-from server import Server
+from example import Kind, Patience, Program
+from server import PATIENCE, Server
 
 TRUSTED = "127.0.0.1,10.0.0.0/8,2001:db8:77::/48"
 
@@ -73,3 +78,15 @@ def test_what_is_no_address_is_refused(server: Server, start: Start) -> None:
         assert example.sign_in(forwarded=forwarded).status_code == 429
     assert "rate_limit_error" in example.logged()
     assert "alice" not in example.logged()
+
+
+@pytest.mark.parametrize(
+    "setting", ["10.0.0.0/", "10.0.0.0/8/9", "10.0.0.0/0x8", "10.0.0.0/1e1", "10.0.0.0/33", "::/", "/8", "proxy"]
+)
+def test_a_setting_that_is_no_network_trusts_nobody(kind: Kind, server: Server, tmp_path: Path, setting: str) -> None:
+    """A slip in the list of proxies must not make a proxy of everybody: the example does not start."""
+    program = Program.launch(kind, server.url, tmp_path / "log", f"127.0.0.1, {setting}", Patience.LONG)
+    try:
+        assert program.process.wait(PATIENCE) != 0
+    finally:
+        program.process.kill()

@@ -12,7 +12,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 
-from example import PASSWORD, cargo_target
+from example import ALICE, PASSWORD, cargo_target
 from server import Server, free_port, wait_until
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -22,8 +22,6 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars"
 )
-
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver here")
 
 
 @pytest.fixture
@@ -52,6 +50,8 @@ def demo(server: Server, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Chrome]:
     """A browser with a profile of its own."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("no chromium and chromedriver here")
     options = ChromeOptions()
     for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"]:
         options.add_argument(flag)
@@ -163,3 +163,24 @@ def test_a_wait_ends_by_itself_and_a_policy_is_changed_live(demo: str, browser: 
     log = cast(Any, browser).get_log("browser")
     foreign = [entry["message"] for entry in log if "the server responded with a status of 40" not in entry["message"]]
     assert foreign == []
+
+
+def test_a_page_from_elsewhere_does_not_pass_for_this_machines(demo: str, server: Server) -> None:
+    """A name in the internet that is given the address of this machine gets nothing and changes nothing."""
+    port = demo.rstrip("/").rpartition(":")[2]
+    policy = server.policy("signin")
+    foreign = ["attacker.example", "localhost.attacker.example", "127.0.0.1.attacker.example", "0.0.0.0", "192.0.2.1"]
+    for host in [*foreign, *(f"{name}:{port}" for name in foreign), "127.0.0.1@attacker.example", ""]:
+        headers = {"Host": host}
+        for path in ("demo/policy", "demo/unlock", "signin"):
+            body = {"words": "PAIR 99/1h", "ip": "127.0.0.1", "email": ALICE, "password": "guess"}
+            answer = httpx.post(demo + path, json=body, headers=headers, trust_env=False)
+            assert answer.status_code == 421, (host, path)
+        for path in ("", "page.js", "demo/figures?ip=127.0.0.1&email=a"):
+            assert httpx.get(demo + path, headers=headers, trust_env=False).status_code == 421, (host, path)
+    assert server.policy("signin") == policy
+    for host in ("localhost", f"LOCALHOST:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
+        body = {"words": "PAIR 99/1h"}
+        answer = httpx.post(demo + "demo/policy", json=body, headers={"Host": host}, trust_env=False)
+        assert answer.status_code == 204, host
+    assert server.policy("signin") == "PAIR 99/1h"

@@ -59,6 +59,20 @@ def test_another_spelling_is_the_same_mailbox(example: Program) -> None:
     assert example.sign_in().status_code == 429
 
 
+def test_an_email_too_long_to_canonicalise_is_refused(server: Server, example: Program) -> None:
+    """Above 320 bytes the module tells spellings apart: each would be a mailbox with a limit of its own."""
+    before = server.totals("signin")["PAIR 5/15m"]
+    spellings = ["ali" + "\u200b" * (110 + number) + "ce@example.com" for number in range(12)]
+    assert all(len(email) <= 320 < len(email.encode()) for email in spellings)
+    for email in spellings:
+        answers = [example.sign_in(email), example.sign_up(email), example.reset(email)]
+        assert {answer.status_code for answer in answers} == {400}
+    assert server.totals("signin")["PAIR 5/15m"] == before
+    # Of the longest that are taken, all are one.
+    longest = ["ali" + "\u200b" * (95 + number) + "ce@example.com" for number in range(6)]
+    assert [example.sign_in(email).status_code for email in longest] == [401] * 5 + [429]
+
+
 def test_the_endpoints_own_failure_is_refunded(server: Server, example: Program) -> None:
     """While the database is down nobody uses up their attempts, at any endpoint."""
     before = server.totals("signin")["PAIR 5/15m"]
@@ -164,6 +178,9 @@ HOSTILE_BODIES = [
     b'{"email":{"$ne":""},"password":"x"}',
     b'{"email":"","password":"x"}',
     b'{"email":"alice@example.com","password":7}',
+    b'{"email":NaN,"password":"hunter2"}',
+    b'["' + b"hunter2" * 9 + b'"]',
+    b"[" * 9000 + b"]" * 9000,
     b'{"email":"' + b"a" * 321 + b'","password":"x"}',
     b'{"email":"' + b"a" * 3_000_000 + b'","password":"x"}',
 ]
@@ -174,10 +191,34 @@ def test_a_hostile_body_is_a_clients_error(server: Server, example: Program) -> 
     example.sign_in("somebody@example.com")
     before = server.totals("signin")["PAIR 5/15m"]
     for body in HOSTILE_BODIES:
-        assert example.post_raw("/signin", body).status_code in (400, 413, 422), body[:60]
+        answer = example.post_raw("/signin", body)
+        assert answer.status_code in (400, 413, 422), body[:60]
+        assert "hunter2" not in answer.text
     assert server.totals("signin")["PAIR 5/15m"] == before
+    # So is half a character, for whoever can read it at all; the rest take it for another, and count.
+    half = [example.post_raw("/signin", b'{"email":"h\\ud800@example.org","password":"hunter2"}') for _ in range(6)]
+    statuses = [answer.status_code for answer in half]
+    assert statuses == [401] * 5 + [429] or set(statuses) <= {400, 422}
+    for told in [example.logged(), *(answer.text for answer in half)]:
+        assert "hunter2" not in told
+        assert "Traceback" not in told
     # What is no UTF-8 is an error, or another email: counted as one, and no way past the limit.
     mangled = [example.post_raw("/signin", b'{"email":"alice\xff@example.com","password":"x"}') for _ in range(6)]
     statuses = [answer.status_code for answer in mangled]
     assert statuses == [401] * 5 + [429] or set(statuses) <= {400, 422}
     assert example.sign_in().status_code == 401
+
+
+def test_a_body_is_bounded_however_it_is_sent(server: Server, example: Program) -> None:
+    """What goes on for longer than an email and a password is not read to its end, told in advance or not."""
+    example.sign_in("somebody@example.com")
+    before = server.totals("signin")["PAIR 5/15m"]
+    fields = b'{"email":"alice@example.com","password":"x"'
+    for padding in (10 * 1024, 500_000):
+        body = fields + b" " * padding + b"}"
+        chunks = (body[start : start + 1000] for start in range(0, len(body), 1000))
+        for sent in (body, chunks):
+            assert example.post_raw("/signin", sent).status_code in (400, 413)
+    assert server.totals("signin")["PAIR 5/15m"] == before
+    body = fields + b" " * 9_000 + b"}"
+    assert [example.post_raw("/signin", sent).status_code for sent in (body, iter([body]))] == [401, 401]

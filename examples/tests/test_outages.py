@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from conftest import Start, wait_for_limiter
-from example import ALICE, PASSWORD, Patience, Program
+from cutter import Cutter
+from example import ALICE, OUTAGE, PASSWORD, Patience, Program
 from server import Server, wait_until
 
 UNAVAILABLE = "rate_limit_unavailable"
@@ -78,6 +79,31 @@ def test_a_server_that_comes_and_goes(server: Server, start: Start) -> None:
     assert example.sign_in().status_code == 503
     server.start_again()
     wait_for_limiter(example)
+
+
+def test_a_lost_reply_is_not_asked_for_again(server: Server, start: Start) -> None:
+    """The server has counted the attempt, or taken it back, and only the answer is lost: nothing is done twice."""
+
+    def left(email: str) -> int:
+        return int(server.command("AUTHLIMIT.PEEK", "signin", "127.0.0.1", email)[2])
+
+    cutter = Cutter(server.port)
+    try:
+        example = start(cutter.url)
+        wait_for_limiter(example)
+        cutter.cut_after("AUTHLIMIT.CHECK")
+        assert example.sign_in().status_code == 503
+        assert (cutter.cuts, left(ALICE)) == (1, 4)
+        wait_for_limiter(example)
+        assert [example.sign_in().status_code for _ in range(5)] == [401] * 4 + [429]
+
+        for _ in range(3):
+            server.command("AUTHLIMIT.CHECK", "signin", "127.0.0.1", OUTAGE)
+        cutter.cut_after("AUTHLIMIT.REFUND")
+        assert example.sign_in(OUTAGE).status_code == 500
+        assert (cutter.cuts, left(OUTAGE)) == (2, 2)
+    finally:
+        cutter.close()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 //! Asks authlimit whether an attempt may go ahead: the file to copy. It needs only `redis` (`tokio-comp`) and tokio.
 use redis::ErrorKind::{AuthenticationFailed, Extension, Io, Server, UnexpectedReturnType};
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisResult};
-use redis::{aio::MultiplexedConnection, io::tcp::TcpSettings};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisResult};
+use redis::{PushInfo, aio::MultiplexedConnection, io::tcp::TcpSettings};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::{sync::Mutex, time};
 
 pub const REFUSAL: &str = r#"{"error":"try_again_later"}"#;
@@ -20,7 +21,8 @@ pub struct Limiter {
     key: &'static str,
     fail_mode: FailMode,
     patience: time::Duration,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    /// The receiver is closed as soon as the connection is lost.
+    connection: Mutex<Option<(MultiplexedConnection, UnboundedReceiver<PushInfo>)>>,
 }
 
 /// What was decided: go on if `allowed`, else answer `status`, `headers` and [`REFUSAL`], the same for every rule.
@@ -52,7 +54,9 @@ impl Limiter {
         let tcp = TcpSettings::default().set_nodelay(true);
         #[cfg(target_os = "linux")] // notices soon that the other end is gone without a word
         let tcp = tcp.set_user_timeout(time::Duration::from_secs(2));
-        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
+        let info = url.into_connection_info()?.set_tcp_settings(tcp);
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3); // tells of a lost connection
+        let client = Client::open(info.set_redis_settings(settings))?;
         Ok(Self { client, key, fail_mode, patience, connection: Mutex::default() })
     }
 
@@ -92,22 +96,18 @@ impl Limiter {
         })
     }
 
-    /// If the connection turns out to be lost, sends the command once more on a new one.
+    /// Never sends a command twice, since one whose reply was lost may have been counted: a connection that was lost
+    /// while nobody used it is found out before.
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.patience));
-        loop {
-            let mut kept = self.connection.lock().await;
-            let (mut connection, is_new) = match kept.take() {
-                Some(connection) => (connection, false),
-                None => (self.client.get_multiplexed_async_connection_with_config(&config).await?, true),
-            };
-            *kept = Some(connection.clone());
-            drop(kept);
-            match command.query_async(&mut connection).await {
-                Err(lost) if lost.is_unrecoverable_error() && !is_new => *self.connection.lock().await = None,
-                result => return result,
-            }
+        let mut kept = self.connection.lock().await;
+        if kept.as_ref().is_none_or(|(_, life)| life.is_closed()) {
+            let (sender, life) = unbounded_channel();
+            let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.patience)).set_push_sender(sender);
+            *kept = Some((self.client.get_multiplexed_async_connection_with_config(&config).await?, life));
         }
+        let connection = kept.as_ref().map(|(connection, _)| connection.clone());
+        drop(kept);
+        command.query_async(&mut connection.ok_or((Io, "no connection"))?).await
     }
 }
 

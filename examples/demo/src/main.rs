@@ -1,5 +1,6 @@
 //! `make demo`: the axum example with a sign-in page, and beside it what the limiter sees.
 
+mod host;
 mod panel;
 
 use std::env;
@@ -12,6 +13,7 @@ use authlimit_example_axum::client_address::TrustedProxies;
 use authlimit_example_axum::routes::{Guards, routes};
 use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::middleware::from_fn;
 use axum::routing::get;
 use redis::aio::MultiplexedConnection;
 use tokio::net::TcpListener;
@@ -58,7 +60,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The page plays the proxy, to let a visitor come from several addresses. Only this machine can reach it.
     let proxies = TrustedProxies::parse("127.0.0.1")?;
     let guards = Guards::new(&url, Duration::from_secs(1), proxies)?;
-    let app = page().merge(routes(Arc::new(guards))).merge(panel::routes(connection));
+    let app =
+        page().merge(routes(Arc::new(guards))).merge(panel::routes(connection)).layer(from_fn(host::only_this_machine));
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("The demo is at  http://127.0.0.1:{port}/  and ends with Ctrl-C.");
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;

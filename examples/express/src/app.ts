@@ -22,11 +22,11 @@ app.set(
 );
 app.use(express.json({ limit: "10kb" }));
 
-/** Returns a field of the body if it is a text of a sensible length. */
+/** Returns a field of the body if it is a text of a sensible length: in bytes, since the module stops at 320 of them. */
 function text(request: Request, field: string, longest: number): string | undefined {
   const body: unknown = request.body;
   const value = typeof body === "object" && body !== null ? (body as Record<string, unknown>)[field] : undefined;
-  return typeof value === "string" && value.length > 0 && value.length <= longest ? value : undefined;
+  return typeof value === "string" && value !== "" && Buffer.byteLength(value) <= longest ? value : undefined;
 }
 
 /** Does the work of an endpoint after the limiter has let the attempt in; a failure of our own is not counted. */

@@ -13,9 +13,12 @@ export class TrustedProxies {
   constructor(setting: string) {
     for (const word of setting.split(",").map((part) => part.trim())) {
       if (word === "") continue;
-      const [address = "", prefix] = word.split("/");
-      const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-      this.#networks.addSubnet(address, prefix === undefined ? (family === "ipv6" ? 128 : 32) : Number(prefix), family);
+      // The list itself would take "10.0.0.0/" for 10.0.0.0/0, which is everybody.
+      const [, address = "", prefix] = /^([^/]+)(?:\/(\d+))?$/.exec(word) ?? [];
+      const version = isIP(address);
+      if (version === 0) throw new Error("TRUSTED_PROXIES: a word is neither an address nor a network");
+      const bits = prefix ?? (version === 6 ? 128 : 32);
+      this.#networks.addSubnet(address, Number(bits), version === 6 ? "ipv6" : "ipv4");
     }
   }
 
