@@ -47,12 +47,6 @@ impl HashKey {
         Ok(Self(bytes.into()))
     }
 
-    /// The bytes, for the server's configuration. Nowhere else.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
     /// The secret of the limiter with this salt, by HKDF-SHA256 (RFC 5869).
     #[must_use]
     pub fn secret(&self, salt: [u8; 16]) -> Secret {

@@ -17,10 +17,8 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) const DEFAULT_POLICY_WORDS: &str = "PRESET signin";
 
 /// `authlimit.default-policy`: the policy of a limiter that CHECK creates.
-pub(crate) static DEFAULT_POLICY: DefaultPolicy = DefaultPolicy {
-    words: Mutex::new(String::new()),
-    shown: Shown::nothing(),
-};
+pub(crate) static DEFAULT_POLICY: StringConfig =
+    StringConfig::new(|words| check_policy(words).map(|_| ()));
 
 /// `authlimit.autocreate`: whether CHECK creates a limiter that is not there.
 pub(crate) static AUTOCREATE: AtomicBool = AtomicBool::new(true);
@@ -117,110 +115,76 @@ pub(crate) fn capacity() -> Capacity {
     Capacity::nearest(u32::try_from(identities).unwrap_or(u32::MAX))
 }
 
-/// A string config as it was set, for `CONFIG GET` to give the same back.
-struct Shown(Mutex<Option<Words>>);
+/// A string config, as it was set.
+pub(crate) struct StringConfig {
+    /// Says what is wrong with words, if anything.
+    check: fn(&[u8]) -> Result<(), RedisError>,
+    words: Mutex<Option<Words>>,
+}
 
 /// A string of the server's.
 struct Words(RedisString);
 
-// SAFETY: what is in a `Shown` is used by the callbacks of configs alone, which the server calls from its main thread.
+// SAFETY: what is in a `StringConfig` is used by callbacks alone, which the server calls from its main thread.
 unsafe impl Send for Words {}
 
-impl Shown {
-    /// Nothing yet; the server sets every config before it shows one.
-    const fn nothing() -> Self {
-        Self(Mutex::new(None))
+impl StringConfig {
+    /// Nothing yet; the server sets every config before anybody looks at it.
+    const fn new(check: fn(&[u8]) -> Result<(), RedisError>) -> Self {
+        let words = Mutex::new(None);
+        Self { check, words }
     }
 
-    /// Keeps what was set.
-    fn set(&self, words: RedisString) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Words(words));
+    /// What `look` makes of the words.
+    fn with<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        look(words.as_ref().map_or(&[], |words| words.0.as_slice()))
     }
+}
 
+impl ConfigurationValue<RedisString> for StringConfig {
     /// What the server is shown. It copies that and frees nothing, so it must not be given a string of
     /// its own each time: that would never be freed. It is lent the one that is kept here, which the
     /// redis-module crate passes on as a pointer, without dropping it.
-    fn lend(&self) -> RedisString {
-        let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn get(&self, _: &ConfigurationContext) -> RedisString {
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = || RedisString::create_from_slice(ptr::null_mut(), b"");
-        shown.as_ref().map_or_else(nothing, |words| {
+        words.as_ref().map_or_else(nothing, |words| {
             RedisString::from_redis_module_string(ptr::null_mut(), words.0.inner)
         })
     }
-}
-
-/// A policy as an operator wrote it.
-pub(crate) struct DefaultPolicy {
-    words: Mutex<String>,
-    shown: Shown,
-}
-
-impl DefaultPolicy {
-    /// The policy; it was checked when it was set.
-    fn policy(&self) -> Result<Policy, PolicyError> {
-        Policy::from_text(&self.words.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl ConfigurationValue<RedisString> for DefaultPolicy {
-    fn get(&self, _: &ConfigurationContext) -> RedisString {
-        self.shown.lend()
-    }
 
     fn set(&self, _: &ConfigurationContext, words: RedisString) -> Result<(), RedisError> {
-        let policy = check_policy(words.as_slice())?.to_owned();
-        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = policy;
-        self.shown.set(words);
+        (self.check)(words.as_slice())?;
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some(Words(words));
         Ok(())
     }
 }
 
+/// The policy of these words.
+fn parse_policy(words: &[u8]) -> Result<Policy, PolicyError> {
+    let words = words.split(u8::is_ascii_whitespace);
+    Policy::parse(words.filter(|word| !word.is_empty()))
+}
+
 /// The words of a policy, if they are that.
 pub(crate) fn check_policy(words: &[u8]) -> Result<&str, RedisError> {
-    let parsed = Policy::parse(
-        words
-            .split(u8::is_ascii_whitespace)
-            .filter(|w| !w.is_empty()),
-    );
-    parsed.map_err(|error| RedisError::String(error.to_string()))?;
+    parse_policy(words).map_err(|error| RedisError::String(error.to_string()))?;
     str::from_utf8(words).map_err(|_| RedisError::Str("the policy is not ASCII"))
 }
 
 /// `authlimit.hash-key`: what the secrets of new limiters are derived from, so that no file and no
 /// replication stream holds them; without it each is random and stored with its limiter.
-pub(crate) static HASH_KEY: HashKeyConfig = HashKeyConfig {
-    key: Mutex::new(None),
-    shown: Shown::nothing(),
-};
+pub(crate) static HASH_KEY: StringConfig = StringConfig::new(|bytes| match bytes {
+    [] => Ok(()),
+    bytes => HashKey::new(bytes)
+        .map(|_| ())
+        .map_err(|error| RedisError::String(error.to_string())),
+});
 
-/// The present hash key.
+/// The present hash key; it was checked when it was set, and is empty where there is none.
 pub(crate) fn hash_key() -> Option<HashKey> {
-    let key = HASH_KEY.key.lock().unwrap_or_else(PoisonError::into_inner);
-    key.clone()
-}
-
-/// The hash key as the server's configuration; empty where there is none.
-pub(crate) struct HashKeyConfig {
-    key: Mutex<Option<HashKey>>,
-    shown: Shown,
-}
-
-impl ConfigurationValue<RedisString> for HashKeyConfig {
-    fn get(&self, _: &ConfigurationContext) -> RedisString {
-        self.shown.lend()
-    }
-
-    fn set(&self, _: &ConfigurationContext, bytes: RedisString) -> Result<(), RedisError> {
-        let key = match bytes.as_slice() {
-            [] => None,
-            bytes => {
-                Some(HashKey::new(bytes).map_err(|error| RedisError::String(error.to_string()))?)
-            }
-        };
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
-        self.shown.set(bytes);
-        Ok(())
-    }
+    HASH_KEY.with(|bytes| HashKey::new(bytes).ok())
 }
 
 /// A limiter with the default policy, for a key that has none.
@@ -231,7 +195,7 @@ pub(crate) fn default_limiter(secret: Secret) -> Result<Limiter, CommandError> {
     if !AUTOCREATE.load(Ordering::Relaxed) {
         return Err(CommandError::NoAutocreate);
     }
-    Ok(Limiter::new(DEFAULT_POLICY.policy()?, secret))
+    Ok(Limiter::new(DEFAULT_POLICY.with(parse_policy)?, secret))
 }
 
 /// What a command that creates no limiter goes by at a key that has none.
