@@ -36,7 +36,7 @@ pub struct Attempt {
     /// anything is counted. `None` where the caller gave none, and in what is replicated.
     pub ip: Option<ClientIp>,
     /// The email's id with its tag, where there are lists and the policy leaves tags out: it may have
-    /// been put on a list before the policy did. `None` for an email without a tag, too.
+    /// been put on a list before the policy did.
     pub tagged_email: Option<Id>,
     /// What is counted.
     pub party: Party,

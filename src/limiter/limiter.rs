@@ -187,15 +187,15 @@ impl Limiter {
         self.secret.email_id(&CanonicalEmail::of(email, plus_tags))
     }
 
-    /// The id that an email with a tag has where tags are kept, if this limiter's policy leaves them out
-    /// and the email has one.
+    /// The id that an email has where tags are kept, if this limiter's policy leaves them out. For one
+    /// without a tag it is the same id.
     #[must_use]
     pub fn tagged_email_id(&self, email: &[u8]) -> Option<Id> {
         if self.policy.options().plus_tags == PlusTags::Keep {
             return None;
         }
         let tagged = CanonicalEmail::of(email, PlusTags::Keep);
-        Some(self.secret.email_id(&tagged)).filter(|id| *id != self.email_id(email))
+        Some(self.secret.email_id(&tagged))
     }
 
     /// The id of a device.
