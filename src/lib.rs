@@ -4,21 +4,23 @@
 //!
 //! - [`identity`]: addresses and emails to keyed ids;
 //! - [`policy`]: the rules a limiter goes by, and their words;
+//! - [`table`]: which attempts each identity has made, and when;
 //! - [`limiter`]: the engine, which knows nothing of Redis;
+//! - [`format`]: every byte that is stored or sent;
 //! - `redis`: every contact with the server;
 //! - `commands`: one file each;
 //! - this file: what the module registers.
 
+pub mod format;
 pub mod identity;
 pub mod limiter;
 pub mod policy;
+pub mod table;
 
 mod commands;
 mod redis;
 
-use crate::commands::{
-    Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, Top, Unlock,
-};
+use crate::commands::{Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, Top, Unlock};
 use crate::redis::command::{Register, register};
 
 /// The commands, in the order of the manual.
@@ -41,13 +43,13 @@ const COMMANDS: &[Register] = &[
 mod module {
     use crate::COMMANDS;
     use crate::redis::alloc::ServerAllocator;
+    use crate::redis::load;
     use crate::redis::native_type::LIMITER_TYPE;
-    use crate::redis::start;
     use redis_module::{Context, RedisString, Status, redis_module};
 
     /// Prepares the server and registers the commands.
     fn init(ctx: &Context, arguments: &[RedisString]) -> Status {
-        start::prepare(ctx, arguments, COMMANDS)
+        load::prepare(ctx, arguments, COMMANDS)
     }
 
     redis_module! {

@@ -1,8 +1,8 @@
 //! The arguments that CHECK, PEEK, RESET and REFUND share: `key ip email`, and options after them.
 
-use crate::limiter::{Attempt, AttemptError, Cost, Limiter, Received};
+use crate::limiter::{Attempt, AttemptError, AttemptRequest, Cost, Limiter};
+use crate::redis::call::Arguments;
 use crate::redis::error::CommandError;
-use crate::redis::session::Arguments;
 
 /// Where the first option stands.
 const FIRST_OPTION: usize = 4;
@@ -34,7 +34,7 @@ impl AttemptOption {
 
 /// An attempt as received, and what else was asked for.
 pub(super) struct AttemptArguments<'a> {
-    received: Received<'a>,
+    received: AttemptRequest<'a>,
     /// Whether `RULES` was given.
     pub(super) wants_rules: bool,
 }
@@ -48,7 +48,7 @@ impl<'a> AttemptArguments<'a> {
         expected: &'static str,
     ) -> Result<Self, CommandError> {
         let mut parsed = Self {
-            received: Received {
+            received: AttemptRequest {
                 ip: arguments.require(2)?,
                 email: arguments.require(3)?,
                 device: None,
@@ -89,7 +89,7 @@ impl<'a> AttemptArguments<'a> {
     }
 
     /// The attempt as received.
-    pub(super) fn received(&self) -> &Received<'a> {
+    pub(super) fn received(&self) -> &AttemptRequest<'a> {
         &self.received
     }
 

@@ -2,12 +2,12 @@
 
 use crate::commands::attempt::{AttemptArguments, AttemptOption};
 use crate::limiter::Limiter;
+use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
 use crate::redis::events::RefusedAttempt;
 use crate::redis::key::WritableLimiterKey;
-use crate::redis::session::Session;
 use crate::redis::stats;
 
 /// `AUTHLIMIT.CHECK key ip email [COST n] [DEVICE id]`: may this attempt go ahead? Counts it if so.
@@ -37,72 +37,55 @@ impl Command for Check<'_> {
         summary: c"Decides whether this attempt by this address on this email may go ahead, and counts it if so",
         complexity: c"O(R) for R rules in the policy",
         access: KeyAccess::Update,
-        arguments: &[
-            Argument::KEY,
-            Argument::IP,
-            Argument::EMAIL,
-            Argument::COST,
-            Argument::DEVICE,
-        ],
+        arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::COST, Argument::DEVICE],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
         let options = [AttemptOption::Cost, AttemptOption::Device];
         let expected = "COST n and DEVICE id";
-        Check(AttemptArguments::parse(
-            session.arguments(),
-            &options,
-            expected,
-        )?)
-        .apply(session)
+        Check(AttemptArguments::parse(call.arguments(), &options, expected)?).apply(call)
     }
 }
 
 impl Check<'_> {
     /// Judges the attempt, counts it if it is admitted, and replies the verdict.
-    fn apply(&self, session: &Session<'_>) -> Result<(), CommandError> {
-        let clock = session.clock()?;
-        let replication = session.replication()?;
-        let mut key = session.open_writable_key()?;
+    fn apply(&self, call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let clock = call.clock()?;
+        let replication = call.replication()?;
+        let mut key = call.open_writable_key()?;
         // An attempt in error must not leave a limiter behind.
-        create_if_missing(session, &mut key, |limiter| {
-            Ok(self.0.attempt(limiter).map(drop)?)
-        })?;
+        create_if_missing(call, &mut key, |limiter| Ok(self.0.attempt(limiter).map(drop)?))?;
         let limiter = key.limiter_mut().ok_or(CommandError::Internal)?;
         let attempt = self.0.attempt(limiter)?;
         let decision = limiter.decide(&attempt, clock, config::capacity(), |effect| {
             replication.effect(effect);
         });
-        session.reply_verdict(limiter, &decision.verdict);
+        call.reply_verdict(limiter, &decision.verdict);
         stats::count_verdict(limiter, &decision.verdict);
         if decision.verdict.allowed {
             return Ok(());
         }
-        let refused = RefusedAttempt {
-            attempt: &attempt,
-            received: self.0.received(),
-            decision: &decision,
-        };
-        let events = session.observe_refusal(limiter, &refused, clock);
+        let refused = RefusedAttempt { attempt: &attempt, received: self.0.received(), decision: &decision };
+        let events = call.observe_refusal(limiter, &refused, clock);
         // Whoever hears of the events may use the limiter at once.
         drop(key);
-        session.publish(&events);
+        call.publish(&events);
         Ok(())
     }
 }
 
 /// Puts a limiter with the default policy at a key that has none, if `admits` has no objection.
 pub(super) fn create_if_missing(
-    session: &Session<'_>,
+    call: &CommandCall<'_>,
     key: &mut WritableLimiterKey<'_>,
     admits: impl FnOnce(&Limiter) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     if key.limiter_mut().is_none() {
         let limiter = config::default_limiter(config::new_secret()?)?;
         admits(&limiter)?;
-        let genesis = limiter.genesis();
+        let metadata = limiter.metadata();
         key.put(limiter)?;
-        session.replication()?.create(&genesis);
+        call.replication()?.create(&metadata);
     }
     Ok(())
 }

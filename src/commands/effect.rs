@@ -1,11 +1,11 @@
 //! `AUTHLIMIT.EFFECT`
 
+use crate::format::message::{self, Message};
 use crate::limiter::Limiter;
+use crate::redis::call::{CommandCall, EFFECT_COMMAND};
 use crate::redis::command::{Argument, ArgumentKind, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
-use crate::redis::message::{self, Message};
-use crate::redis::session::{EFFECT_COMMAND, Session};
 
 /// `AUTHLIMIT.EFFECT key message`: what another server, or this one before a restart, has decided.
 ///
@@ -18,26 +18,22 @@ impl Command for ApplyEffect<'_> {
         name: EFFECT_COMMAND,
         flags: c"write fast deny-script no-monitor no-slowlog",
         arity: 3,
-        summary:
-            c"Internal: carries what a primary decided to its replicas and the append-only file",
+        summary: c"Internal: carries what a primary decided to its replicas and the append-only file",
         complexity: c"O(1), or O(N) for a message with N identities",
         access: KeyAccess::Update,
-        arguments: &[
-            Argument::KEY,
-            Argument::text(c"message", ArgumentKind::Text),
-        ],
+        arguments: &[Argument::KEY, Argument::text(c"message", ArgumentKind::Text)],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        if !session.is_replayed() {
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
+        if !call.is_replayed() {
             return Err(CommandError::EffectFromClient);
         }
-        let message = session.arguments().require(2)?;
+        let message = call.arguments().require(2)?;
         let applied = message::decode(message, config::hash_key)
             .map_err(CommandError::from)
-            .and_then(|message| ApplyEffect(message).apply(session));
+            .and_then(|message| ApplyEffect(message).apply(call));
         if let Err(error) = applied {
-            session.give_up_replaying(error);
+            call.give_up_replaying(error);
         }
         applied
     }
@@ -45,27 +41,25 @@ impl Command for ApplyEffect<'_> {
 
 impl ApplyEffect<'_> {
     /// Does what the message says, and passes it on.
-    fn apply(self, session: &Session<'_>) -> Result<(), CommandError> {
+    fn apply(self, call: &CommandCall<'_>) -> Result<(), CommandError> {
         match self.0 {
-            Message::Create(genesis) => {
-                let limiter = Limiter::from_genesis(genesis)?;
-                session.open_key_to_replace()?.put(limiter)?;
+            Message::Create(metadata) => {
+                let limiter = Limiter::from_metadata(metadata)?;
+                call.open_key_to_replace()?.put(limiter)?;
             }
-            Message::Chunk(part, chunk) => session
+            Message::Chunk(part, chunk) => call
                 .open_writable_key()?
                 .limiter_mut()
                 .ok_or(CommandError::EffectWithoutLimiter)?
                 .load_chunk(part, chunk)?,
             Message::Effect(effect) => {
-                let mut key = session.open_writable_key()?;
-                key.limiter_mut()
-                    .ok_or(CommandError::EffectWithoutLimiter)?
-                    .apply(effect);
-                key.free_leftovers();
+                let mut key = call.open_writable_key()?;
+                key.limiter_mut().ok_or(CommandError::EffectWithoutLimiter)?.apply(effect);
+                key.free_retired_tables();
             }
         }
-        session.replication()?.same_call();
-        session.reply_ok();
+        call.replication()?.replicate_verbatim();
+        call.reply_ok();
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! `AUTHLIMIT.INFO`
 
-use crate::limiter::{Limiter, List, Timestamp};
+use crate::limiter::{Limiter, List};
+use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::error::CommandError;
-use crate::redis::session::Session;
+use crate::table::Timestamp;
 
 /// `AUTHLIMIT.INFO key`: the limiter's policy, what it holds and what it has decided.
 ///
@@ -31,61 +32,56 @@ impl Command for Info {
         arguments: &[Argument::KEY],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        if session.arguments().len() != 1 {
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
+        if call.arguments().len() != 1 {
             return Err(CommandError::Arity);
         }
-        let key = session.open_key()?;
+        let key = call.open_key()?;
         let limiter = key.limiter().ok_or(CommandError::NoLimiter)?;
-        reply(session, limiter, session.clock()?);
+        reply(call, limiter, call.clock()?);
         Ok(())
     }
 }
 
 /// Replies what there is to tell of `limiter`.
-fn reply(session: &Session<'_>, limiter: &Limiter, clock: Timestamp) {
-    session.reply_map(6);
-    session.reply_text("policy");
-    session.reply_text(&limiter.policy().to_string());
-    session.reply_text("rules");
-    session.reply_array(limiter.policy().rules().len());
+fn reply(call: &CommandCall<'_>, limiter: &Limiter, clock: Timestamp) {
+    call.reply_map(6);
+    call.reply_text("policy");
+    call.reply_text(&limiter.policy().to_string());
+    call.reply_text("rules");
+    call.reply_array(limiter.policy().rules().len());
     for (rule, totals) in limiter.policy().rules().iter().zip(limiter.totals()) {
-        session.reply_map(5);
-        session.reply_text("rule");
-        session.reply_text(rule.words());
-        reply_number(session, "allowed", totals.allowed);
-        reply_number(session, "refused", totals.refused);
-        reply_number(session, "shadow_refused", totals.shadow_refused);
-        reply_number(session, "locks", totals.locks);
+        call.reply_map(5);
+        call.reply_text("rule");
+        call.reply_text(rule.words());
+        reply_number(call, "allowed", totals.allowed);
+        reply_number(call, "refused", totals.refused);
+        reply_number(call, "shadow_refused", totals.shadow_refused);
+        reply_number(call, "locks", totals.locks);
     }
-    session.reply_text("subjects");
-    session.reply_array(limiter.usage().count());
+    call.reply_text("subjects");
+    call.reply_array(limiter.usage().count());
     for usage in limiter.usage() {
-        session.reply_map(3);
-        session.reply_text("subject");
-        match usage.series.denied {
-            None => session.reply_text(usage.series.subject.word()),
+        call.reply_map(3);
+        call.reply_text("subject");
+        match usage.kind.denied {
+            None => call.reply_text(usage.kind.subject.word()),
             Some(_) => {
-                session.reply_text(&format!("{} COUNT-DENIED", usage.series.subject.word()));
+                call.reply_text(&format!("{} COUNT-DENIED", usage.kind.subject.word()));
             }
         }
-        reply_number(session, "identities", usage.identities as u64);
-        reply_number(session, "bytes", usage.bytes as u64);
+        reply_number(call, "identities", usage.identities as u64);
+        reply_number(call, "bytes", usage.bytes as u64);
     }
     let (lists, now) = limiter.lists(clock);
-    let entries = |list| {
-        lists
-            .cidrs(list, now)
-            .count()
-            .saturating_add(lists.emails(list, now))
-    };
-    reply_number(session, "allow_entries", entries(List::Allow) as u64);
-    reply_number(session, "deny_entries", entries(List::Deny) as u64);
-    reply_number(session, "bytes", limiter.bytes() as u64);
+    let entries = |list| lists.cidrs(list, now).count().saturating_add(lists.emails(list, now));
+    reply_number(call, "allow_entries", entries(List::Allow) as u64);
+    reply_number(call, "deny_entries", entries(List::Deny) as u64);
+    reply_number(call, "bytes", limiter.bytes() as u64);
 }
 
 /// Replies a name and its number.
-fn reply_number(session: &Session<'_>, name: &str, number: u64) {
-    session.reply_text(name);
-    session.reply_integer(number);
+fn reply_number(call: &CommandCall<'_>, name: &str, number: u64) {
+    call.reply_text(name);
+    call.reply_integer(number);
 }

@@ -1,11 +1,11 @@
 //! The commands, one file each: a struct that the arguments are parsed into, and what it does. The
 //! struct's documentation is the command's manual.
 
-mod access;
 mod attempt;
 mod check;
 mod effect;
 mod info;
+mod lists;
 mod peek;
 mod policy;
 mod refund;
@@ -13,10 +13,10 @@ mod reset;
 mod top;
 mod unlock;
 
-pub(crate) use access::{Allow, Deny};
 pub(crate) use check::Check;
 pub(crate) use effect::ApplyEffect;
 pub(crate) use info::Info;
+pub(crate) use lists::{Allow, Deny};
 pub(crate) use peek::Peek;
 pub(crate) use policy::SetPolicy;
 pub(crate) use refund::Refund;

@@ -1,12 +1,13 @@
 //! `AUTHLIMIT.PEEK`
 
 use crate::commands::attempt::{AttemptArguments, AttemptOption};
-use crate::limiter::{Attempt, Limiter, Timestamp};
+use crate::limiter::{Attempt, Limiter};
 use crate::policy::Enforcement;
+use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, ArgumentCount, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
-use crate::redis::session::Session;
+use crate::table::Timestamp;
 
 /// `AUTHLIMIT.PEEK key ip email [COST n] [DEVICE id] [RULES]`: what would `AUTHLIMIT.CHECK` say? Counts nothing.
 ///
@@ -33,34 +34,22 @@ impl Command for Peek<'_> {
             Argument::EMAIL,
             Argument::COST,
             Argument::DEVICE,
-            Argument {
-                count: ArgumentCount::Optional,
-                ..Argument::token(c"rules", c"RULES")
-            },
+            Argument { count: ArgumentCount::Optional, ..Argument::token(c"rules", c"RULES") },
         ],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        let options = [
-            AttemptOption::Cost,
-            AttemptOption::Device,
-            AttemptOption::Rules,
-        ];
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let options = [AttemptOption::Cost, AttemptOption::Device, AttemptOption::Rules];
         let expected = "COST n, DEVICE id and RULES";
-        Peek(AttemptArguments::parse(
-            session.arguments(),
-            &options,
-            expected,
-        )?)
-        .apply(session)
+        Peek(AttemptArguments::parse(call.arguments(), &options, expected)?).apply(call)
     }
 }
 
 impl Peek<'_> {
     /// Judges the attempt and replies the verdict.
-    fn apply(&self, session: &Session<'_>) -> Result<(), CommandError> {
-        let clock = session.clock()?;
-        let key = session.open_key()?;
+    fn apply(&self, call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let clock = call.clock()?;
+        let key = call.open_key()?;
         let default;
         let limiter = match key.limiter() {
             Some(limiter) => limiter,
@@ -71,26 +60,26 @@ impl Peek<'_> {
         };
         let attempt = self.0.attempt(limiter)?;
         if self.0.wants_rules {
-            reply_rules(session, limiter, &attempt, clock);
+            reply_rules(call, limiter, &attempt, clock);
         } else {
-            session.reply_verdict(limiter, &limiter.peek(&attempt, clock));
+            call.reply_verdict(limiter, &limiter.peek(&attempt, clock));
         }
         Ok(())
     }
 }
 
 /// Replies one row for each rule.
-fn reply_rules(session: &Session<'_>, limiter: &Limiter, attempt: &Attempt, clock: Timestamp) {
-    session.reply_array(limiter.policy().rules().len());
-    for standing in limiter.standings(attempt, clock) {
-        session.reply_array(7);
-        session.reply_text(standing.rule.words());
-        session.reply_integer(u64::from(standing.rule.limit().get()));
-        session.reply_integer(u64::from(standing.remaining));
-        session.reply_millis(standing.retry_after);
-        session.reply_millis(standing.reset);
-        session.reply_millis(standing.locked_for);
+fn reply_rules(call: &CommandCall<'_>, limiter: &Limiter, attempt: &Attempt, clock: Timestamp) {
+    call.reply_array(limiter.policy().rules().len());
+    for standing in limiter.rule_statuses(attempt, clock) {
+        call.reply_array(7);
+        call.reply_text(standing.rule.words());
+        call.reply_integer(u64::from(standing.rule.limit().get()));
+        call.reply_integer(u64::from(standing.remaining));
+        call.reply_millis(standing.retry_after);
+        call.reply_millis(standing.reset);
+        call.reply_millis(standing.locked_for);
         let in_shadow = standing.rule.enforcement() == Enforcement::Shadow;
-        session.reply_integer(u64::from(in_shadow));
+        call.reply_integer(u64::from(in_shadow));
     }
 }

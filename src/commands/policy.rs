@@ -2,10 +2,10 @@
 
 use crate::limiter::Limiter;
 use crate::policy::Policy;
+use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, ArgumentCount, ArgumentKind, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
-use crate::redis::session::Session;
 
 /// `AUTHLIMIT.POLICY key [rule ...] [PRESET name] [CAPACITY n] [IPV6-PREFIX n] [PLUS-TAGS keep|strip]`:
 /// gives the limiter a policy, or creates it with one.
@@ -50,10 +50,7 @@ impl Command for SetPolicy {
         access: KeyAccess::Update,
         arguments: &[
             Argument::KEY,
-            Argument {
-                count: ArgumentCount::Any,
-                ..Argument::text(c"rule", ArgumentKind::Block(RULE))
-            },
+            Argument { count: ArgumentCount::Any, ..Argument::text(c"rule", ArgumentKind::Block(RULE)) },
             Argument {
                 token: Some(c"PRESET"),
                 count: ArgumentCount::Optional,
@@ -77,8 +74,8 @@ impl Command for SetPolicy {
         ],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        let arguments = session.arguments();
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let arguments = call.arguments();
         if arguments.len() < 2 {
             return Err(CommandError::NoPolicyGiven);
         }
@@ -87,7 +84,7 @@ impl Command for SetPolicy {
             let words = argument.split(u8::is_ascii_whitespace);
             words.filter(|word| !word.is_empty())
         });
-        Self(Policy::parse(words)?).apply(session)
+        Self(Policy::parse(words)?).apply(call)
     }
 }
 
@@ -106,19 +103,9 @@ const RULE: &[Argument] = &[
         ]),
     ),
     Argument::text(c"limit/window", ArgumentKind::Text),
-    Argument {
-        token: Some(c"LOCK"),
-        count: ArgumentCount::Optional,
-        ..Argument::text(c"d..max", ArgumentKind::Text)
-    },
-    Argument {
-        count: ArgumentCount::Optional,
-        ..Argument::token(c"shadow", c"SHADOW")
-    },
-    Argument {
-        count: ArgumentCount::Optional,
-        ..Argument::token(c"count-denied", c"COUNT-DENIED")
-    },
+    Argument { token: Some(c"LOCK"), count: ArgumentCount::Optional, ..Argument::text(c"d..max", ArgumentKind::Text) },
+    Argument { count: ArgumentCount::Optional, ..Argument::token(c"shadow", c"SHADOW") },
+    Argument { count: ArgumentCount::Optional, ..Argument::token(c"count-denied", c"COUNT-DENIED") },
 ];
 
 /// The presets there are.
@@ -131,30 +118,27 @@ const PRESETS: &[Argument] = &[
 ];
 
 /// What may be done with plus-tags.
-const PLUS_TAGS: &[Argument] = &[
-    Argument::token(c"keep", c"keep"),
-    Argument::token(c"strip", c"strip"),
-];
+const PLUS_TAGS: &[Argument] = &[Argument::token(c"keep", c"keep"), Argument::token(c"strip", c"strip")];
 
 impl SetPolicy {
     /// Gives the limiter the policy.
-    fn apply(self, session: &Session<'_>) -> Result<(), CommandError> {
-        let clock = session.clock()?;
-        let replication = session.replication()?;
-        let mut key = session.open_writable_key()?;
+    fn apply(self, call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let clock = call.clock()?;
+        let replication = call.replication()?;
+        let mut key = call.open_writable_key()?;
         match key.limiter_mut() {
             Some(limiter) => {
                 limiter.change_policy(self.0, clock, |effect| replication.effect(effect));
-                key.free_leftovers();
+                key.free_retired_tables();
             }
             None => {
                 let limiter = Limiter::new(self.0, config::new_secret()?);
-                let genesis = limiter.genesis();
+                let metadata = limiter.metadata();
                 key.put(limiter)?;
-                replication.create(&genesis);
+                replication.create(&metadata);
             }
         }
-        session.reply_ok();
+        call.reply_ok();
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! `AUTHLIMIT.REFUND`
 
 use crate::commands::attempt::{AttemptArguments, AttemptOption};
+use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
-use crate::redis::session::Session;
 
 /// `AUTHLIMIT.REFUND key ip email [COST n] [DEVICE id]`: takes back the newest attempt by this address on this
 /// email, after the endpoint failed for a reason that is not the user's.
@@ -23,33 +23,22 @@ impl Command for Refund<'_> {
         summary: c"Takes back the newest attempt by this address on this email",
         complexity: c"O(N) for N attempts in the logs of whom it concerns; of ALL that is the whole limiter's",
         access: KeyAccess::Update,
-        arguments: &[
-            Argument::KEY,
-            Argument::IP,
-            Argument::EMAIL,
-            Argument::COST,
-            Argument::DEVICE,
-        ],
+        arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::COST, Argument::DEVICE],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
         let options = [AttemptOption::Cost, AttemptOption::Device];
         let expected = "COST n and DEVICE id";
-        Refund(AttemptArguments::parse(
-            session.arguments(),
-            &options,
-            expected,
-        )?)
-        .apply(session)
+        Refund(AttemptArguments::parse(call.arguments(), &options, expected)?).apply(call)
     }
 }
 
 impl Refund<'_> {
     /// Takes the attempt back, and replies whether there was one.
-    fn apply(&self, session: &Session<'_>) -> Result<(), CommandError> {
-        let clock = session.clock()?;
-        let replication = session.replication()?;
-        let mut key = session.open_writable_key()?;
+    fn apply(&self, call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let clock = call.clock()?;
+        let replication = call.replication()?;
+        let mut key = call.open_writable_key()?;
         let refunded = match key.limiter_mut() {
             Some(limiter) => {
                 let attempt = self.0.attempt(limiter)?;
@@ -60,7 +49,7 @@ impl Refund<'_> {
                 0
             }
         };
-        session.reply_integer(u64::from(refunded > 0));
+        call.reply_integer(u64::from(refunded > 0));
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! `AUTHLIMIT.RESET`
 
 use crate::commands::attempt::{AttemptArguments, AttemptOption};
+use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::config;
 use crate::redis::error::CommandError;
-use crate::redis::session::Session;
 
 /// `AUTHLIMIT.RESET key ip email [DEVICE id]`: forgives, after a success, what this address has spent on this
 /// email.
@@ -25,32 +25,22 @@ impl Command for Reset<'_> {
         summary: c"Forgives, after a success, the attempts by this address on this email",
         complexity: c"O(N) for N attempts in the logs of whom it concerns; of ALL that is the whole limiter's",
         access: KeyAccess::Update,
-        arguments: &[
-            Argument::KEY,
-            Argument::IP,
-            Argument::EMAIL,
-            Argument::DEVICE,
-        ],
+        arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::DEVICE],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
         let options = [AttemptOption::Device];
         let expected = "DEVICE id";
-        Reset(AttemptArguments::parse(
-            session.arguments(),
-            &options,
-            expected,
-        )?)
-        .apply(session)
+        Reset(AttemptArguments::parse(call.arguments(), &options, expected)?).apply(call)
     }
 }
 
 impl Reset<'_> {
     /// Forgives, and replies how many attempts.
-    fn apply(&self, session: &Session<'_>) -> Result<(), CommandError> {
-        let clock = session.clock()?;
-        let replication = session.replication()?;
-        let mut key = session.open_writable_key()?;
+    fn apply(&self, call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let clock = call.clock()?;
+        let replication = call.replication()?;
+        let mut key = call.open_writable_key()?;
         let forgiven = match key.limiter_mut() {
             Some(limiter) => {
                 let attempt = self.0.attempt(limiter)?;
@@ -61,7 +51,7 @@ impl Reset<'_> {
                 0
             }
         };
-        session.reply_integer(forgiven as u64);
+        call.reply_integer(forgiven as u64);
         Ok(())
     }
 }

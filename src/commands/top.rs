@@ -1,10 +1,10 @@
 //! `AUTHLIMIT.TOP`
 
-use crate::limiter::Whom;
+use crate::limiter::TopSubject;
+use crate::redis::call::{Arguments, CommandCall};
 use crate::redis::command::{Argument, ArgumentCount, ArgumentKind, Command, KeyAccess, Spec};
 use crate::redis::error::CommandError;
 use crate::redis::events::hex;
-use crate::redis::session::{Arguments, Session};
 
 /// How many rows without `COUNT`.
 const DEFAULT_COUNT: usize = 10;
@@ -25,7 +25,7 @@ const MAX_COUNT: usize = 100;
 /// be too high, by no more than one 128th of all refusals lately, and never too low by more than the halving
 /// rounds away. It is this server's, in memory only: a restart begins anew, and a replica has nothing to tell.
 pub(crate) struct Top {
-    whom: Whom,
+    whom: TopSubject,
     count: usize,
 }
 
@@ -48,25 +48,22 @@ impl Command for Top {
         ],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        Self::parse(session.arguments())?.apply(session)
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
+        Self::parse(call.arguments())?.apply(call)
     }
 }
 
 /// Whose may be asked for.
-const WHOM: &[Argument] = &[
-    Argument::token(c"ip", c"IP"),
-    Argument::token(c"email", c"EMAIL"),
-];
+const WHOM: &[Argument] = &[Argument::token(c"ip", c"IP"), Argument::token(c"email", c"EMAIL")];
 
 impl Top {
     /// Parses the arguments.
     fn parse(arguments: Arguments<'_>) -> Result<Self, CommandError> {
         let whom = arguments.require(2)?;
         let whom = if whom.eq_ignore_ascii_case(b"IP") {
-            Whom::Addresses
+            TopSubject::Addresses
         } else if whom.eq_ignore_ascii_case(b"EMAIL") {
-            Whom::Emails
+            TopSubject::Emails
         } else {
             return Err(CommandError::TopWhom);
         };
@@ -86,19 +83,19 @@ impl Top {
     }
 
     /// Replies the rows.
-    fn apply(&self, session: &Session<'_>) -> Result<(), CommandError> {
-        let clock = session.clock()?;
-        let key = session.open_key()?;
+    fn apply(&self, call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let clock = call.clock()?;
+        let key = call.open_key()?;
         let limiter = key.limiter().ok_or(CommandError::NoLimiter)?;
         let most = limiter.most_refused(self.whom, self.count, clock);
-        session.reply_array(most.len());
+        call.reply_array(most.len());
         for row in most {
-            session.reply_array(2);
-            match row.name {
-                Some(name) => session.reply_bytes(name),
-                None => session.reply_text(&hex(row.id)),
+            call.reply_array(2);
+            match row.clear_text {
+                Some(name) => call.reply_bytes(name),
+                None => call.reply_text(&hex(row.id)),
             }
-            session.reply_integer(u64::from(row.refusals));
+            call.reply_integer(u64::from(row.refusals));
         }
         Ok(())
     }

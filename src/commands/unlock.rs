@@ -1,9 +1,9 @@
 //! `AUTHLIMIT.UNLOCK`
 
 use crate::identity::ClientIp;
+use crate::redis::call::{Arguments, CommandCall};
 use crate::redis::command::{Argument, ArgumentCount, ArgumentKind, Command, KeyAccess, Spec};
 use crate::redis::error::CommandError;
-use crate::redis::session::{Arguments, Session};
 
 /// `AUTHLIMIT.UNLOCK key [IP ip] [EMAIL email]`: lets an address or an email begin anew.
 ///
@@ -40,21 +40,18 @@ impl Command for Unlock<'_> {
         ],
     };
 
-    fn run(session: &Session<'_>) -> Result<(), CommandError> {
-        Unlock::parse(session.arguments())?.apply(session)
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
+        Unlock::parse(call.arguments())?.apply(call)
     }
 }
 
 impl<'a> Unlock<'a> {
     /// Parses the arguments.
     fn parse(arguments: Arguments<'a>) -> Result<Self, CommandError> {
-        let mut parsed = Unlock {
-            ip: None,
-            email: None,
-        };
+        let mut parsed = Unlock { ip: None, email: None };
         let mut position = 2;
         while let Some(word) = arguments.get(position) {
-            let whom = CommandError::Whom { position };
+            let whom = CommandError::TopSubject { position };
             let value = arguments.get(position.saturating_add(1)).ok_or(whom)?;
             if word.eq_ignore_ascii_case(b"IP") && parsed.ip.is_none() {
                 parsed.ip = Some(ClientIp::parse(value)?);
@@ -72,16 +69,16 @@ impl<'a> Unlock<'a> {
     }
 
     /// Clears, and replies how many identities.
-    fn apply(&self, session: &Session<'_>) -> Result<(), CommandError> {
-        let clock = session.clock()?;
-        let replication = session.replication()?;
-        let mut key = session.open_writable_key()?;
+    fn apply(&self, call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let clock = call.clock()?;
+        let replication = call.replication()?;
+        let mut key = call.open_writable_key()?;
         let cleared = key.limiter_mut().map_or(0, |limiter| {
             let address = self.ip.map(|ip| limiter.address_id(ip));
             let email = self.email.map(|email| limiter.email_id(email));
             limiter.unlock(address, email, clock, |effect| replication.effect(effect))
         });
-        session.reply_integer(cleared as u64);
+        call.reply_integer(cleared as u64);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What is judged and counted.
+//! What is evaluated and counted.
 
 use crate::identity::{ClientIp, Id, Tag};
 
@@ -15,11 +15,7 @@ impl Cost {
     /// A cost of `units` attempts, or `None` outside 1..=100000.
     #[must_use]
     pub const fn new(units: u32) -> Option<Self> {
-        if units >= 1 && units <= Self::MAX.0 {
-            Some(Self(units))
-        } else {
-            None
-        }
+        if units >= 1 && units <= Self::MAX.0 { Some(Self(units)) } else { None }
     }
 
     /// The number of ordinary attempts it counts as.
@@ -29,35 +25,46 @@ impl Cost {
     }
 }
 
-/// One try at the guarded endpoint, by an address, on an email: all that a decision depends on.
+/// One try at the guarded endpoint: everything that a decision depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attempt {
-    /// The address itself, for the lists of allowed and denied networks, which are asked before
-    /// anything is counted. `None` where the caller gave none, and in what is replicated.
+    /// The address itself, to look up in the allow and deny lists. `None` where the caller gave none.
     pub ip: Option<ClientIp>,
-    /// The email's id with its tag, where there are lists and the policy leaves tags out: it may have
-    /// been put on a list before the policy did.
+    /// The email's id with its plus-tag kept, where the policy strips tags and the limiter has lists: the email may
+    /// have been listed before the policy stripped tags.
     pub tagged_email: Option<Id>,
     /// What is counted.
-    pub party: Party,
+    pub ids: AttemptIds,
 }
 
-/// Whose attempt it is, all made into keyed ids, and how much: all that is kept and replicated of it.
+/// Who makes an attempt, as keyed ids, and its cost: all that is stored and replicated of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Party {
-    /// The address's id, or [`Party::ABSENT`] where the caller gave none.
+pub struct AttemptIds {
+    /// The address's id, or [`AttemptIds::ABSENT`] where the caller gave none.
     pub address: Id,
-    /// The email's id, or [`Party::ABSENT`] where the caller gave none.
+    /// The email's id, or [`AttemptIds::ABSENT`] where the caller gave none.
     pub email: Id,
-    /// The id of the device that the application has authenticated, if it has.
+    /// The id of the device that the application has authenticated, if any.
     pub device: Option<Id>,
-    /// Address and email as spelled: what forgiveness goes by.
+    /// Address and email as spelled: what forgiveness matches.
     pub tag: Tag,
     /// How many attempts it counts as.
     pub cost: Cost,
 }
 
-impl Party {
+impl AttemptIds {
     /// Stands for an address or email that was left empty because no rule uses it.
     pub const ABSENT: Id = Id::from_raw(0);
+
+    /// The address's id, unless it was left empty.
+    #[must_use]
+    pub fn present_address(&self) -> Option<Id> {
+        Some(self.address).filter(|id| *id != Self::ABSENT)
+    }
+
+    /// The email's id, unless it was left empty.
+    #[must_use]
+    pub fn present_email(&self) -> Option<Id> {
+        Some(self.email).filter(|id| *id != Self::ABSENT)
+    }
 }

@@ -1,15 +1,13 @@
-//! What changes a limiter, as values.
+//! Changes to a limiter, as values.
 //!
-//! A command on the primary decides, and what it decided is an [`Effect`]: it is applied there and
-//! sent to replicas and the append-only file, which apply it without deciding or reading a clock.
+//! A command on the primary decides, and each change that follows is an [`Effect`]: it is applied there and sent to
+//! replicas and the append-only file, which apply it without deciding anything or reading a clock.
 
-use crate::identity::{Id, Secret};
-use crate::limiter::access::Listing;
-use crate::limiter::attempt::Party;
-use crate::limiter::judge::RuleSet;
-use crate::limiter::series::Series;
-use crate::limiter::time::Timestamp;
-use crate::policy::{Millis, Policy};
+use crate::identity::Id;
+use crate::limiter::attempt::AttemptIds;
+use crate::limiter::lists::ListEntry;
+use crate::policy::{MAX_RULES, Millis, Policy};
+use crate::table::Timestamp;
 
 /// One change to a limiter. Times are the ledger's.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,15 +16,15 @@ pub enum Effect {
     Admit {
         /// When.
         at: Timestamp,
-        /// Whose, and how much.
-        party: Party,
+        /// Who, and the cost.
+        ids: AttemptIds,
     },
     /// An attempt was refused, and rules with `COUNT-DENIED` that did not refuse it count it.
     CountDenied {
         /// When.
         at: Timestamp,
-        /// Whose, and how much.
-        party: Party,
+        /// Who, and the cost.
+        ids: AttemptIds,
         /// Those rules.
         rules: RuleSet,
     },
@@ -34,32 +32,32 @@ pub enum Effect {
     Reset {
         /// When.
         at: Timestamp,
-        /// Whose attempts; the cost has no meaning here.
-        party: Party,
+        /// Whose attempts; the cost is unused.
+        ids: AttemptIds,
     },
     /// The newest such attempts are taken back, as many as the cost says.
     Refund {
         /// When.
         at: Timestamp,
         /// Whose attempts, and how many.
-        party: Party,
+        ids: AttemptIds,
     },
-    /// A rule with `LOCK` has shut an identity.
+    /// A rule with `LOCK` has locked an identity.
     Lock {
         /// When.
         at: Timestamp,
-        /// The index of the table that the rule goes by.
+        /// The index of the rule's table.
         table: u8,
         /// Which of the table's rules with `LOCK` it is, from 0.
         rule: u8,
         /// The identity.
         id: Id,
-        /// When it opens again.
+        /// When the lock ends.
         until: Timestamp,
         /// How long the lock is, which the next one doubles.
         length: Millis,
     },
-    /// An identity makes room for another one.
+    /// An identity was removed to make room for another.
     Evict {
         /// The index of its table.
         table: u8,
@@ -75,17 +73,17 @@ pub enum Effect {
         /// The email.
         email: Option<Id>,
     },
-    /// An entry was added to a list, or given another end.
+    /// An entry was added to a list, or given another expiry.
     ListAdd {
         /// When.
         at: Timestamp,
-        /// The entry, of which list, and till when.
-        entry: Listing,
+        /// The entry.
+        entry: ListEntry,
     },
     /// An entry was removed from a list.
     ListRemove {
-        /// The entry, of which list; its end has no meaning here.
-        entry: Listing,
+        /// The entry; its expiry is unused.
+        entry: ListEntry,
     },
     /// The limiter has a new policy.
     ChangePolicy {
@@ -94,51 +92,56 @@ pub enum Effect {
         /// The new policy.
         policy: Policy,
     },
-    /// Time went on with nobody trying, and what has expired by now is about to be reclaimed.
+    /// Time passed without attempts, and what has expired by now is about to be reclaimed.
     TimePassed {
         /// The time it is now.
         at: Timestamp,
     },
-    /// The server's clock was set back, and the ledger's time is this far ahead of it from now on.
+    /// The server's clock was set back. From now on the ledger's time is this far ahead of it.
     ClockSetBack {
         /// How far ahead.
-        lead: Millis,
+        clock_offset: Millis,
     },
 }
 
-/// All of a limiter but what it has counted: with it a limiter is created on a replica, and every
-/// stored copy begins.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Genesis {
-    /// The policy.
-    pub policy: Policy,
-    /// What ids are keyed with.
-    pub secret: Secret,
-    /// The time of the newest effect.
-    pub newest: Timestamp,
-    /// How far the ledger's time is ahead of the server's clock.
-    pub lead: Millis,
-    /// One entry for each table that the policy needs.
-    pub tables: Vec<TableGenesis>,
+/// A set of rules of one policy, by index.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct RuleSet(u32);
+
+const _: () = assert!(MAX_RULES <= u32::BITS as usize);
+
+impl RuleSet {
+    /// The set with these bits; bit 0 is the first rule.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// The bits.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether rule number `rule` is in the set.
+    #[must_use]
+    pub fn contains(self, rule: usize) -> bool {
+        self.0 & bit(rule) != 0
+    }
+
+    /// Adds rule number `rule`.
+    pub fn insert(&mut self, rule: usize) {
+        self.0 |= bit(rule);
+    }
 }
 
-/// What is remembered of a table beside its identities.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TableGenesis {
-    /// What its logs hold.
-    pub series: Series,
-    /// Attempts at or before this time (milliseconds since the Unix epoch) no longer count,
-    /// whatever the windows are.
-    pub floor_millis: u64,
-}
-
-/// Why a [`Genesis`] is none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum GenesisError {
-    /// The tables are not those of the policy.
-    #[error("the limiter's stored tables are not those of its policy")]
-    Tables,
-    /// A time out of range.
-    #[error("the limiter's stored time is out of range")]
-    Time,
+/// The bit of rule number `rule`; 0 beyond the last possible rule.
+fn bit(rule: usize) -> u32 {
+    u32::try_from(rule).ok().and_then(|rule| 1_u32.checked_shl(rule)).unwrap_or(0)
 }

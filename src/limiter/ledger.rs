@@ -1,51 +1,45 @@
-//! All logs of a limiter, one table per series of its policy, and the ledger's own time.
+//! All logs of a limiter, one table for each kind of log that its policy needs, and the ledger's own time.
 
 use crate::identity::{Id, Secret};
-use crate::limiter::attempt::Party;
-use crate::limiter::locks::{self, LockState, Locks};
-use crate::limiter::logs::{LogRef, Logs};
-use crate::limiter::series::{self, Needs, Place};
-use crate::limiter::time::{Cutoff, Timestamp};
+use crate::limiter::any_table::{AnyLog, AnyTable, Occurrence, Retention};
+use crate::limiter::attempt::AttemptIds;
+use crate::limiter::locks::{self, LockKey, LockState, Locks};
+use crate::limiter::table_spec::{self, RuleSlot, TableSpec};
 use crate::policy::{Enforcement, MAX_RULES, Millis, Policy, Subject};
+use crate::table::{Cutoff, Timestamp};
 
-/// A clock that is behind the newest attempt by no more than this is waited for: so far apart are
-/// the clocks of a primary and the replica that takes over from it. One that is further behind was
-/// set back, and the ledger's time goes on from where it was.
+/// A clock that is behind the latest attempt by no more than this is waited for: the clocks of a primary and of the
+/// replica that takes over may differ by so much. A clock further behind was set back, and the ledger's time
+/// continues from where it was.
 const CLOCK_TOLERANCE: Millis = Millis::new(1_000);
 
-/// One series' identities.
+/// The identities of one table, with their logs and locks.
 #[derive(Clone, Debug)]
-pub(crate) struct LogTable {
-    pub(crate) needs: Needs,
-    /// What an earlier policy with shorter windows had let go, and must not come back when a later
-    /// one looks further into the past. Without it, what counts would depend on what happens not to
-    /// have been reclaimed yet, which differs between a primary and its replica.
+pub(crate) struct SubjectTable {
+    pub(crate) spec: TableSpec,
+    /// What an earlier policy with shorter windows dropped, and what must stay dropped under a policy with longer
+    /// ones. Otherwise what counts would depend on what is not yet reclaimed, which differs between a primary and its
+    /// replica.
     pub(crate) floor: Cutoff,
-    pub(crate) logs: Logs,
+    pub(crate) logs: AnyTable,
     pub(crate) locks: Locks,
 }
 
-impl LogTable {
+impl SubjectTable {
     /// An empty table.
-    fn new(needs: Needs) -> Self {
-        Self {
-            needs,
-            floor: Cutoff::NEVER,
-            logs: Logs::new(needs.series.subject),
-            locks: Locks::default(),
-        }
+    fn new(spec: TableSpec) -> Self {
+        Self { spec, floor: Cutoff::NEVER, logs: AnyTable::new(spec.kind.subject), locks: Locks::default() }
     }
 
-    /// What is of no use to any rule of the series at `now`.
+    /// What no rule of this table looks at any more at `now`.
     pub(crate) fn cutoff(&self, now: Timestamp) -> Cutoff {
-        self.floor.max(Cutoff::of(now, self.needs.retention))
+        self.floor.max(Cutoff::of(now, self.spec.retention))
     }
 
     /// Counts an attempt on `id` at `at`.
-    fn record(&mut self, party: &Party, id: Id, at: Timestamp) {
-        let (subject, longest) = (self.needs.series.subject, self.needs.longest);
-        let cutoff = self.cutoff(at);
-        self.logs.record(subject, party, id, at, cutoff, longest);
+    fn record(&mut self, ids: &AttemptIds, id: Id, at: Timestamp) {
+        let keep = Retention { cutoff: self.cutoff(at), longest: self.spec.longest };
+        self.logs.record(id, Occurrence::of(self.spec.kind.subject, ids), at, keep);
     }
 
     /// Whether some attempt on `id` still counts at `now`.
@@ -57,9 +51,7 @@ impl LogTable {
 
     /// The locks that something may still depend on at `now`.
     pub(crate) fn live_locks(&self, now: Timestamp) -> impl Iterator<Item = (Id, u8, &LockState)> {
-        self.locks
-            .iter()
-            .filter(move |(id, _, state)| !self.is_over(*id, state, now))
+        self.locks.iter().filter(move |(id, _, state)| !self.is_over(*id, state, now))
     }
 
     /// Whether some attempt on `id` still counts at `now`, or something may depend on a lock of it.
@@ -69,18 +61,22 @@ impl LogTable {
 
     /// Whether something may still depend on a lock of `id` at `now`.
     pub(crate) fn remembers_lock(&self, id: Id, now: Timestamp) -> bool {
-        let mut locks = self.locks.of(id);
-        locks.any(|(_, state)| !self.is_over(id, state, now))
+        self.locks.of(id).any(|(_, state)| !self.is_over(id, state, now))
     }
 
-    /// Whether nothing depends on this lock of `id` any more: it is as good as gone at once, and taken
-    /// out later.
+    /// Whether nothing depends on this lock of `id` any more. Such a lock counts as deleted, and is deleted later.
     pub(crate) fn is_over(&self, id: Id, state: &LockState, now: Timestamp) -> bool {
         locks::is_over(state, now, || self.is_live(id, now))
     }
+
+    /// Removes an identity, with its locks.
+    pub(crate) fn remove(&mut self, id: Id) {
+        self.logs.remove(id);
+        self.locks.remove(id);
+    }
 }
 
-/// Which identity an attempt is on in each table; none in a table that it does not concern.
+/// The identity that an attempt has in each table; absent in a table that it does not concern.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identities {
     ids: [Id; MAX_RULES],
@@ -92,10 +88,7 @@ const _: () = assert!(MAX_RULES <= u32::BITS as usize);
 
 impl Identities {
     /// In no table.
-    const NONE: Self = Self {
-        ids: [Id::from_raw(0); MAX_RULES],
-        concerned: 0,
-    };
+    const NONE: Self = Self { ids: [Id::from_raw(0); MAX_RULES], concerned: 0 };
 
     /// The identity in table number `table`.
     pub(crate) fn get(&self, table: usize) -> Option<Id> {
@@ -116,38 +109,38 @@ impl Identities {
 pub(crate) enum Forgiveness {
     /// All, after a success; with the last attempt of a pair also its lock.
     All,
-    /// The newest so many, which had better not been counted. What counts identities keeps them: an
-    /// earlier attempt may be why they are there.
+    /// The newest so many, which should not have been counted. Distinct counts keep theirs: an earlier attempt may be
+    /// why they are there.
     Newest(usize),
 }
 
 impl Forgiveness {
-    /// The newest attempt of `party`'s cost.
-    pub(crate) fn newest(party: &Party) -> Self {
-        Self::Newest(party.cost.get() as usize)
+    /// The newest attempt of this cost.
+    pub(crate) fn newest(ids: &AttemptIds) -> Self {
+        Self::Newest(ids.cost.get() as usize)
     }
 }
 
-/// The tables and the time they have reached.
+/// The tables, and the time they have reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
-    pub(crate) tables: Vec<LogTable>,
-    /// Where each rule of the policy finds what it goes by.
-    pub(crate) places: Vec<Place>,
-    /// Whether an enforced rule for devices takes the place of those for the email.
-    devices_stand_in: bool,
-    /// The time of the newest effect. No stamp is newer.
-    pub(crate) newest: Timestamp,
+    pub(crate) tables: Vec<SubjectTable>,
+    /// Where each rule of the policy finds its log and its lock.
+    pub(crate) slots: Vec<RuleSlot>,
+    /// Whether an enforced rule for devices replaces those for the email.
+    devices_replace_emails: bool,
+    /// The time of the latest effect. No entry is newer.
+    pub(crate) latest: Timestamp,
     /// How far the ledger's time is ahead of the server's clock, since that was set back.
-    pub(crate) lead: Millis,
+    pub(crate) clock_offset: Millis,
 }
 
 /// The ledger's time at some reading of the server's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Now {
     pub(crate) at: Timestamp,
-    /// The lead that the ledger must take over, if the clock was set back.
-    pub(crate) new_lead: Option<Millis>,
+    /// The offset that the ledger must take over, if the clock was set back.
+    pub(crate) new_offset: Option<Millis>,
 }
 
 impl Ledger {
@@ -155,46 +148,41 @@ impl Ledger {
     pub(crate) fn new(policy: &Policy) -> Self {
         let mut ledger = Self {
             tables: Vec::new(),
-            places: Vec::new(),
-            devices_stand_in: false,
-            newest: Timestamp::MIN,
-            lead: Millis::ZERO,
+            slots: Vec::new(),
+            devices_replace_emails: false,
+            latest: Timestamp::MIN,
+            clock_offset: Millis::ZERO,
         };
         ledger.adopt(policy);
         ledger
     }
 
-    /// The ledger's time when the server's clock shows `clock`: the clock, except that time never
-    /// runs back. A stamp from the future would make its window longer by as much as the clock was
-    /// set back; so the ledger keeps going from its newest stamp instead, and no attempt leaves
-    /// early or is locked in.
+    /// The ledger's time when the server's clock shows `clock`: the clock, except that time never runs back. An entry
+    /// from the future would make its window longer by as much as the clock was set back. So the ledger continues from
+    /// its latest entry, and no attempt leaves early or stays locked in.
     pub(crate) fn now(&self, clock: Timestamp) -> Now {
-        let at = clock.plus(self.lead);
-        let behind = self.newest.since(at);
-        let new_lead = (behind > CLOCK_TOLERANCE)
-            .then(|| Millis::new(self.lead.get().saturating_add(behind.get())));
-        Now {
-            at: at.max(self.newest),
-            new_lead,
-        }
+        let at = clock.plus(self.clock_offset);
+        let behind = self.latest.since(at);
+        let new_offset =
+            (behind > CLOCK_TOLERANCE).then(|| Millis::new(self.clock_offset.get().saturating_add(behind.get())));
+        Now { at: at.max(self.latest), new_offset }
     }
 
-    /// Which identity `party` is in each table. An attempt by a device that the application has
-    /// authenticated is counted on the device instead of on what strangers can fill from outside:
-    /// the email and its addresses (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
-    /// Not so where the rules for devices are all in shadow: those change nothing.
-    pub(crate) fn identities(&self, party: &Party, secret: &Secret) -> Identities {
-        let by_device = party.device.is_some() && self.devices_stand_in;
-        let on_email = (!by_device).then_some(party.email);
+    /// The identity of an attempt in each table. An attempt by a device that the application has authenticated counts
+    /// on the device, and not on what strangers can fill: the email and its addresses (OWASP, "Slow Down Online
+    /// Guessing Attacks with Device Cookies"). If all rules for devices are in shadow, they change nothing.
+    pub(crate) fn identities(&self, ids: &AttemptIds, secret: &Secret) -> Identities {
+        let by_device = ids.device.is_some() && self.devices_replace_emails;
+        let on_email = (!by_device).then_some(ids.email);
         let mut identities = Identities::NONE;
         let mut bit = 1;
         for (id, table) in identities.ids.iter_mut().zip(&self.tables) {
-            let concerned = match table.needs.series.subject {
-                Subject::Ip | Subject::EmailsPerIp => Some(party.address),
+            let concerned = match table.spec.kind.subject {
+                Subject::Ip | Subject::EmailsPerIp => Some(ids.address),
                 Subject::Email | Subject::IpsPerEmail => on_email,
-                Subject::Pair => Some(secret.pair_id(party.address, party.email)),
-                Subject::All => Some(Party::ABSENT),
-                Subject::Device => party.device,
+                Subject::Pair => Some(secret.pair_id(ids.address, ids.email)),
+                Subject::All => Some(AttemptIds::ABSENT),
+                Subject::Device => ids.device,
             };
             if let Some(concerned) = concerned {
                 *id = concerned;
@@ -205,50 +193,49 @@ impl Ledger {
         identities
     }
 
-    /// Has the slots of `ids` fetched into the cache, all at once. Each is a cold line that takes as
-    /// long to come as all the rest of a CHECK does; loads that do not depend on each other wait
-    /// together, where judging the rules one by one would wait for each in turn.
-    pub(crate) fn touch(&self, ids: &Identities) {
-        let tables = self.tables.iter().zip(&ids.ids);
-        let bits = tables.map(|(table, id)| table.logs.touch(*id));
+    /// Has the slots of `identities` fetched into the cache, all at once. Each is a cold line that takes as long as
+    /// the rest of a CHECK. Loads that do not depend on each other overlap; evaluating the rules one by one would wait
+    /// for each in turn.
+    pub(crate) fn prefetch(&self, identities: &Identities) {
+        let tables = self.tables.iter().zip(&identities.ids);
+        let bits = tables.map(|(table, id)| table.logs.prefetch(*id));
         std::hint::black_box(bits.fold(0, |all, bits| all ^ bits));
     }
 
-    /// Counts an attempt on `ids` at `at`.
-    pub(crate) fn record(&mut self, party: &Party, ids: &Identities, at: Timestamp) {
+    /// Counts an attempt on `identities` at `at`.
+    pub(crate) fn record(&mut self, ids: &AttemptIds, identities: &Identities, at: Timestamp) {
         let at = self.advance(at);
         for (index, table) in self.tables.iter_mut().enumerate() {
-            if let Some(id) = ids.get(index) {
-                table.record(party, id, at);
+            if let Some(id) = identities.get(index) {
+                table.record(ids, id, at);
             }
         }
     }
 
-    /// Forgives attempts like `party`'s that still count at `at`; returns how many that were in the
-    /// table that remembers most of them. If there were none, the ledger is unchanged, its time
-    /// included.
+    /// Forgives attempts like this one that still count at `at`; returns how many there were in the table that
+    /// remembers most of them. If there were none, the ledger is unchanged, including its time.
     pub(crate) fn forgive(
         &mut self,
-        party: &Party,
-        ids: &Identities,
+        ids: &AttemptIds,
+        identities: &Identities,
         forgiveness: Forgiveness,
         at: Timestamp,
     ) -> usize {
-        let at = at.max(self.newest);
+        let at = at.max(self.latest);
         let mut forgiven = 0;
         for (index, table) in self.tables.iter_mut().enumerate() {
-            let subject = table.needs.series.subject;
-            let Some(id) = ids.get(index) else { continue };
+            let subject = table.spec.kind.subject;
+            let Some(id) = identities.get(index) else { continue };
             let at_most = match forgiveness {
                 Forgiveness::All => usize::MAX,
                 Forgiveness::Newest(_) if subject.is_distinct_count() => continue,
                 Forgiveness::Newest(units) => units,
             };
             let cutoff = table.cutoff(at);
-            let removed = table.logs.forgive(subject, party, id, at_most, cutoff);
+            let removed = table.logs.forgive(id, Occurrence::of(subject, ids), at_most, cutoff);
             forgiven = forgiven.max(removed);
-            // With the last of a pair's attempts goes its lock. The lock of an address or an email
-            // is not its to lift: others may have brought it about.
+            // The last of a pair's attempts takes its lock with it. The lock of an address or an email stays: others
+            // may have caused it.
             let lifts = forgiveness == Forgiveness::All && subject == Subject::Pair;
             if lifts && removed > 0 && !table.is_live(id, at) {
                 table.locks.remove(id);
@@ -260,20 +247,18 @@ impl Ledger {
         forgiven
     }
 
-    /// Remembers that a rule has shut an identity.
-    pub(crate) fn lock(&mut self, table: usize, rule: u8, id: Id, state: LockState, at: Timestamp) {
+    /// Stores that a rule has locked an identity.
+    pub(crate) fn lock(&mut self, table: usize, key: LockKey, state: LockState, at: Timestamp) {
         let at = self.advance(at);
-        let Some(table) = self.tables.get_mut(table) else {
-            return;
-        };
+        let Some(table) = self.tables.get_mut(table) else { return };
         let mut locks = std::mem::take(&mut table.locks);
-        locks.put(id, rule, state, |id, state| table.is_over(id, state, at));
+        locks.put(key, state, |id, state| table.is_over(id, state, at));
         table.locks = locks;
     }
 
-    /// Changes over to `policy` at `at`: series that stay keep their counts. Returns the tables that
-    /// nobody needs any more, whose freeing may take long.
-    pub(crate) fn change_policy(&mut self, policy: &Policy, at: Timestamp) -> Vec<LogTable> {
+    /// Changes to `policy` at `at`: tables that both policies need keep their counts. Returns the tables that are no
+    /// longer needed, which may take long to free.
+    pub(crate) fn change_policy(&mut self, policy: &Policy, at: Timestamp) -> Vec<SubjectTable> {
         let at = self.advance(at);
         for table in &mut self.tables {
             table.floor = table.cutoff(at);
@@ -281,67 +266,54 @@ impl Ledger {
         self.adopt(policy)
     }
 
-    /// Arranges the tables for `policy`; returns those left over.
-    fn adopt(&mut self, policy: &Policy) -> Vec<LogTable> {
-        let (needs, places) = series::plan(policy);
+    /// Arranges the tables for `policy`; returns those that it does not need.
+    fn adopt(&mut self, policy: &Policy) -> Vec<SubjectTable> {
+        let (specs, slots) = table_spec::plan(policy);
         let mut old = std::mem::take(&mut self.tables);
-        let table_for = |needs: Needs| {
-            let kept = old.iter().position(|t| t.needs.series == needs.series);
+        let table_for = |spec: TableSpec| {
+            let kept = old.iter().position(|table| table.spec.kind == spec.kind);
             match kept.map(|index| old.swap_remove(index)) {
                 Some(mut table) => {
-                    table.needs = needs;
-                    table.locks.truncate(needs.locks);
+                    table.spec = spec;
+                    table.locks.truncate(spec.locks);
                     table
                 }
-                None => LogTable::new(needs),
+                None => SubjectTable::new(spec),
             }
         };
-        self.tables = needs.into_iter().map(table_for).collect();
-        self.places = places;
-        self.devices_stand_in = policy.rules().iter().any(|rule| {
-            rule.subject() == Subject::Device && rule.enforcement() == Enforcement::Enforced
-        });
+        self.tables = specs.into_iter().map(table_for).collect();
+        self.slots = slots;
+        let replaces = |subject, enforcement| subject == Subject::Device && enforcement == Enforcement::Enforced;
+        self.devices_replace_emails = policy.rules().iter().any(|rule| replaces(rule.subject(), rule.enforcement()));
         old
     }
 
-    /// The log that the rule at `place` goes by.
-    pub(crate) fn log(&self, place: Place, ids: &Identities) -> Option<LogRef<'_>> {
-        self.tables
-            .get(place.table)?
-            .logs
-            .get(ids.get(place.table)?)
+    /// The log that the rule at `slot` reads.
+    pub(crate) fn log(&self, slot: RuleSlot, identities: &Identities) -> Option<AnyLog<'_>> {
+        self.tables.get(slot.table)?.logs.get(identities.get(slot.table)?)
     }
 
-    /// What the rule at `place` remembers at `now` of having shut the identity.
-    pub(crate) fn lock_state(
-        &self,
-        place: Place,
-        ids: &Identities,
-        now: Timestamp,
-    ) -> Option<&LockState> {
-        let table = self.tables.get(place.table)?;
+    /// The lock that the rule at `slot` has for the identity, if something may depend on it at `now`.
+    pub(crate) fn lock_state(&self, slot: RuleSlot, identities: &Identities, now: Timestamp) -> Option<&LockState> {
+        let table = self.tables.get(slot.table)?;
         if table.locks.is_empty() {
             return None;
         }
-        let id = ids.get(place.table)?;
-        let state = table.locks.get(id, place.lock?)?;
+        let id = identities.get(slot.table)?;
+        let state = table.locks.get((id, slot.lock?))?;
         (!table.is_over(id, state, now)).then_some(state)
     }
 
     /// As [`Ledger::lock_state`] for rule number `rule`, to change.
-    pub(crate) fn lock_state_mut(
-        &mut self,
-        rule: usize,
-        ids: &Identities,
-    ) -> Option<&mut LockState> {
-        let place = *self.places.get(rule)?;
-        let table = self.tables.get_mut(place.table)?;
-        table.locks.get_mut(ids.get(place.table)?, place.lock?)
+    pub(crate) fn lock_state_mut(&mut self, rule: usize, identities: &Identities) -> Option<&mut LockState> {
+        let slot = *self.slots.get(rule)?;
+        let table = self.tables.get_mut(slot.table)?;
+        table.locks.get_mut((identities.get(slot.table)?, slot.lock?))
     }
 
-    /// Moves the ledger's time on to `at`, and returns what it is then: never less than it was.
+    /// Moves the ledger's time to `at`, and returns the new time: never less than before.
     pub(crate) fn advance(&mut self, at: Timestamp) -> Timestamp {
-        self.newest = self.newest.max(at);
-        self.newest
+        self.latest = self.latest.max(at);
+        self.latest
     }
 }

@@ -1,44 +1,41 @@
-//! A limiter: its policy, its secret, its ledger and lists, and what can be asked of it.
+//! A limiter: its policy, its secret, its ledger and its lists, and how effects change it.
 
-use crate::identity::{AddressError, CanonicalEmail, ClientIp, Id, PlusTags, Secret};
-use crate::limiter::access::{AccessLists, Entry, List, ListFull, Listing};
-use crate::limiter::attempt::{Attempt, Cost, Party};
-use crate::limiter::effect::Effect;
-use crate::limiter::judge::{Binding, Verdict};
-use crate::limiter::ledger::{Forgiveness, Identities, Ledger, LogTable};
-use crate::limiter::locks::LockState;
-use crate::limiter::reclaim::Sweep;
-use crate::limiter::time::Timestamp;
-use crate::limiter::watch::Watch;
-use crate::policy::{Enforcement, Millis, Policy, Rule, Subject};
+use crate::identity::{Id, Secret};
+use crate::limiter::attempt::AttemptIds;
+use crate::limiter::effect::{Effect, RuleSet};
+use crate::limiter::evaluate::{Binding, EvaluationContext, RuleEvaluation, Verdict};
+use crate::limiter::ledger::{Forgiveness, Identities, Ledger, SubjectTable};
+use crate::limiter::lists::{List, ListEntry, ListFull, ListKey, Lists};
+use crate::limiter::locks::{LockKey, LockState};
+use crate::limiter::refusals::RefusalMonitor;
+use crate::policy::{Millis, Policy, Rule, Subject};
+use crate::table::Timestamp;
 
-/// How many list entries that have ended are removed whenever one is added.
+/// How many expired list entries are deleted whenever one is added.
 pub(super) const LIST_RECLAIM_STEP: usize = 4;
 
 /// The value of one limiter key.
 ///
-/// The methods that decide (`check`, `reset`, ...) carry out what they decided and hand it to `emit`
-/// as [`Effect`]s to replicate; [`Limiter::apply`] carries out effects that another server decided.
-/// What holds time is the server's clock, `clock`.
+/// The methods that decide (`check`, `reset`, ...) apply what they decided and pass it to `emit` as [`Effect`]s to
+/// replicate; [`Limiter::apply`] applies effects that another server decided. `clock` is the server's current time.
 #[derive(Clone, Debug)]
 pub struct Limiter {
-    pub(super) policy: Policy,
-    pub(super) secret: Secret,
-    pub(super) ledger: Ledger,
-    pub(super) access: AccessLists,
+    pub(crate) policy: Policy,
+    pub(crate) secret: Secret,
+    pub(crate) ledger: Ledger,
+    pub(crate) lists: Lists,
     pub(super) totals: Vec<RuleTotals>,
-    /// Where reclaiming goes on.
+    /// Where reclaiming continues.
     pub(super) sweep: Sweep,
-    /// Tables that the policy does not need any more, until somebody takes them.
-    leftovers: Vec<LogTable>,
-    /// What is remembered of refusals; nothing is decided by it.
-    pub(super) watch: Option<Box<Watch>>,
+    /// Tables that the policy no longer needs, until they are taken.
+    retired_tables: Vec<SubjectTable>,
+    /// What is remembered of refusals. No decision depends on it.
+    pub(super) monitor: Option<Box<RefusalMonitor>>,
 }
 
-/// What a limiter does not need any more. Dropping it frees the memory, which may take long and may
-/// be done in any thread.
+/// What a limiter no longer needs. Dropping it frees the memory, which may take long and may be done in any thread.
 #[derive(Debug)]
-pub struct Leftovers(#[expect(dead_code, reason = "held to be dropped")] Vec<LogTable>);
+pub struct RetiredTables(#[expect(dead_code, reason = "held to be dropped")] Vec<SubjectTable>);
 
 /// How often this server has decided by a rule. Kept in memory only.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -49,56 +46,17 @@ pub struct RuleTotals {
     pub refused: u64,
     /// Attempts that the rule, being in shadow, would have refused.
     pub shadow_refused: u64,
-    /// How often it has shut an identity.
+    /// How often the rule has locked an identity.
     pub locks: u64,
 }
 
-/// How one rule stands to one attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RuleStanding<'a> {
-    /// The rule.
-    pub rule: &'a Rule,
-    /// How many attempts are left.
-    pub remaining: u32,
-    /// How long until the rule would admit the attempt; zero if it does.
-    pub retry_after: Millis,
-    /// How long until the quota is whole again if nobody tries.
-    pub reset: Millis,
-    /// How much longer the rule's lock is shut; zero if it is not.
-    pub locked_for: Millis,
-}
-
-/// Why an attempt cannot be judged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum AttemptError {
-    /// The address is none.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// No email, and a rule needs it.
-    #[error("the email is empty, and a rule of the limiter's policy needs it")]
-    EmptyEmail,
-    /// A cost that some rule could never admit.
-    #[error("COST is above a limit of the policy, so no such attempt could ever be admitted")]
-    UnreachableCost,
-    /// A device without a rule for devices.
-    #[error("the limiter's policy has no DEVICE rule, so an attempt cannot be by a device")]
-    NoDeviceRule,
-    /// A device without a name.
-    #[error("the device's id is empty; leave DEVICE out for an attempt without one")]
-    EmptyDevice,
-}
-
-/// An attempt as a command receives it.
-#[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    /// The address, as text.
-    pub ip: &'a [u8],
-    /// The email, as the user typed it.
-    pub email: &'a [u8],
-    /// The id of the device that the application has authenticated, if it has.
-    pub device: Option<&'a [u8]>,
-    /// How many attempts it counts as.
-    pub cost: Cost,
+/// Where reclaiming continues. It depends on nothing but what it has seen, and nothing depends on it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Sweep {
+    pub(super) table: usize,
+    pub(super) segment: usize,
+    /// The last lock of the table that was looked at.
+    pub(super) lock: Option<LockKey>,
 }
 
 impl Limiter {
@@ -108,10 +66,10 @@ impl Limiter {
         Self {
             totals: vec![RuleTotals::default(); policy.rules().len()],
             ledger: Ledger::new(&policy),
-            access: AccessLists::default(),
+            lists: Lists::default(),
             sweep: Sweep::default(),
-            leftovers: Vec::new(),
-            watch: None,
+            retired_tables: Vec::new(),
+            monitor: None,
             policy,
             secret,
         }
@@ -133,155 +91,46 @@ impl Limiter {
         }
     }
 
-    /// Makes an attempt of what was received.
-    ///
-    /// # Errors
-    /// [`AttemptError`] if the address is none, if the address or the email is empty and a rule
-    /// needs it, if some rule could never admit the cost, or if there is a device and no rule for it.
-    pub fn attempt(&self, received: &Received<'_>) -> Result<Attempt, AttemptError> {
-        let ip = if received.ip.is_empty() && !self.policy.needs_address() {
-            None
-        } else {
-            Some(ClientIp::parse(received.ip)?)
-        };
-        let address = ip.map_or(Party::ABSENT, |ip| self.address_id(ip));
-        let email = match received.email {
-            [] if self.policy.needs_email() => return Err(AttemptError::EmptyEmail),
-            [] => Party::ABSENT,
-            email => self.email_id(email),
-        };
-        let tagged_email = if self.access.is_empty() {
-            None
-        } else {
-            self.tagged_email_id(received.email)
-        };
-        let device = received.device.map(|device| self.device_id(device));
-        if !self.is_reachable(received.cost) {
-            return Err(AttemptError::UnreachableCost);
-        }
-        let party = Party {
-            address,
-            email,
-            device: device.transpose()?,
-            tag: self.secret.tag(address, received.email),
-            cost: received.cost,
-        };
-        Ok(Attempt {
-            ip,
-            tagged_email,
-            party,
-        })
-    }
-
-    /// The id of an address under this limiter's policy.
-    #[must_use]
-    pub fn address_id(&self, ip: ClientIp) -> Id {
-        let prefix = self.policy.options().ipv6_prefix;
-        self.secret.address_id(&ip.address(prefix))
-    }
-
-    /// The id of an email under this limiter's policy.
-    #[must_use]
-    pub fn email_id(&self, email: &[u8]) -> Id {
-        let plus_tags = self.policy.options().plus_tags;
-        self.secret.email_id(&CanonicalEmail::of(email, plus_tags))
-    }
-
-    /// The id that an email has where tags are kept, if this limiter's policy leaves them out. For one
-    /// without a tag it is the same id.
-    #[must_use]
-    pub fn tagged_email_id(&self, email: &[u8]) -> Option<Id> {
-        if self.policy.options().plus_tags == PlusTags::Keep {
-            return None;
-        }
-        let tagged = CanonicalEmail::of(email, PlusTags::Keep);
-        Some(self.secret.email_id(&tagged))
-    }
-
-    /// The id of a device.
-    fn device_id(&self, device: &[u8]) -> Result<Id, AttemptError> {
-        if !self.policy.has_subject(Subject::Device) {
-            Err(AttemptError::NoDeviceRule)
-        } else if device.is_empty() {
-            Err(AttemptError::EmptyDevice)
-        } else {
-            Ok(self.secret.device_id(device))
-        }
-    }
-
-    /// Whether every enforced rule could admit an attempt of `cost`. One that counts identities
-    /// counts it as one whatever it costs.
-    fn is_reachable(&self, cost: Cost) -> bool {
-        self.policy.rules().iter().all(|rule| {
-            rule.enforcement() == Enforcement::Shadow
-                || rule.subject().is_distinct_count()
-                || cost.get() <= rule.limit().get()
-        })
-    }
-
-    /// Adds an entry to a list, for `ttl` or for good; one that is there gets this end. Returns
-    /// whether it is new.
+    /// Adds an entry to a list, for `ttl` or permanently; an entry that is there gets this expiry. Returns whether it
+    /// is new.
     ///
     /// # Errors
     /// [`ListFull`] if the lists hold as many entries as they may.
     pub fn list_add(
         &mut self,
-        list: List,
-        entry: Entry,
+        key: ListKey,
         ttl: Option<Millis>,
         clock: Timestamp,
         mut emit: impl FnMut(&Effect),
     ) -> Result<bool, ListFull> {
         let at = self.read_clock(clock, &mut emit);
-        let expires = ttl.map(|ttl| at.plus(ttl));
-        let entry = Listing {
-            list,
-            entry,
-            expires,
-        };
+        let entry = ListEntry { key, expires: ttl.map(|ttl| at.plus(ttl)) };
         let is_new = self.put_on_list(entry, at)?;
         emit(&Effect::ListAdd { at, entry });
         Ok(is_new)
     }
 
     /// Removes an entry from a list; returns whether it was there.
-    pub fn list_remove(
-        &mut self,
-        list: List,
-        entry: Entry,
-        clock: Timestamp,
-        mut emit: impl FnMut(&Effect),
-    ) -> bool {
+    pub fn list_remove(&mut self, key: ListKey, clock: Timestamp, mut emit: impl FnMut(&Effect)) -> bool {
         let at = self.read_clock(clock, &mut emit);
-        let removed = self.access.remove(list, &entry, at);
+        let removed = self.lists.remove(key, at);
         if removed {
-            let expires = None;
-            let entry = Listing {
-                list,
-                entry,
-                expires,
-            };
-            emit(&Effect::ListRemove { entry });
+            emit(&Effect::ListRemove { entry: ListEntry { key, expires: None } });
         }
         removed
     }
 
-    /// The lists, and the ledger's time, by which entries end.
+    /// The lists, and the ledger's time, by which entries expire.
     #[must_use]
-    pub fn lists(&self, clock: Timestamp) -> (&AccessLists, Timestamp) {
-        (&self.access, self.ledger.now(clock).at)
+    pub fn lists(&self, clock: Timestamp) -> (&Lists, Timestamp) {
+        (&self.lists, self.ledger.now(clock).at)
     }
 
-    /// Changes over to `policy`. Subjects that both policies have keep their counts, as far as the
-    /// identities stay comparable: another `IPV6-PREFIX` makes other identities of IPv6 addresses,
-    /// another `PLUS-TAGS` of emails with a tag. A rule that gains or loses `COUNT-DENIED` goes by
-    /// another log. What the old policy's windows had let go stays gone.
-    pub fn change_policy(
-        &mut self,
-        policy: Policy,
-        clock: Timestamp,
-        mut emit: impl FnMut(&Effect),
-    ) {
+    /// Changes to `policy`. Subjects that both policies have keep their counts, as far as the identities stay
+    /// comparable: another `IPV6-PREFIX` makes other identities of IPv6 addresses, another `PLUS-TAGS` of emails with
+    /// a tag. A rule that gains or loses `COUNT-DENIED` reads another log. What the old policy's windows dropped stays
+    /// dropped.
+    pub fn change_policy(&mut self, policy: Policy, clock: Timestamp, mut emit: impl FnMut(&Effect)) {
         if policy == self.policy {
             return;
         }
@@ -289,135 +138,172 @@ impl Limiter {
         self.carry_out(Effect::ChangePolicy { at, policy }, &mut emit);
     }
 
-    /// What changes of the policy have left over, if anything: to be dropped where that disturbs
-    /// nobody.
-    pub fn take_leftovers(&mut self) -> Option<Leftovers> {
-        let leftovers = std::mem::take(&mut self.leftovers);
-        (!leftovers.is_empty()).then_some(Leftovers(leftovers))
+    /// The tables that policy changes have left over, if any: to be dropped where that delays no one.
+    pub fn take_retired_tables(&mut self) -> Option<RetiredTables> {
+        let retired = std::mem::take(&mut self.retired_tables);
+        (!retired.is_empty()).then_some(RetiredTables(retired))
     }
 
-    /// Carries out what another server, or this one before a restart, has decided.
+    /// Applies what another server, or this one before a restart, has decided.
     pub fn apply(&mut self, effect: Effect) {
         match effect {
-            Effect::Admit { at, party } | Effect::CountDenied { at, party, .. } => {
-                let ids = self.ledger.identities(&party, &self.secret);
-                let ids = self.counted_on(&effect, ids);
-                self.count(&party, &ids, at);
+            Effect::Admit { at, ids } | Effect::CountDenied { at, ids, .. } => {
+                let identities = self.ledger.identities(&ids, &self.secret);
+                let identities = self.counted_on(&effect, identities);
+                self.count(&ids, &identities, at);
             }
-            Effect::Reset { at, party } => {
-                self.forgive(&party, Forgiveness::All, at);
+            Effect::Reset { at, ids } => {
+                self.forgive(&ids, Forgiveness::All, at);
             }
-            Effect::Refund { at, party } => {
-                self.forgive(&party, Forgiveness::newest(&party), at);
+            Effect::Refund { at, ids } => {
+                self.forgive(&ids, Forgiveness::newest(&ids), at);
             }
-            Effect::Lock {
-                at,
-                table,
-                rule,
-                id,
-                until,
-                length,
-            } => {
-                let state = LockState {
-                    until,
-                    length,
-                    armed: false,
-                };
-                self.ledger.lock(usize::from(table), rule, id, state, at);
+            Effect::Lock { at, table, rule, id, until, length } => {
+                let state = LockState { until, length, armed: false };
+                self.ledger.lock(usize::from(table), (id, rule), state, at);
             }
             Effect::Evict { table, id } => {
                 if let Some(table) = self.ledger.tables.get_mut(usize::from(table)) {
-                    table.logs.remove(id);
-                    table.locks.remove(id);
+                    table.remove(id);
                 }
             }
             Effect::Unlock { at, address, email } => {
                 self.clear(address, email, at);
             }
             Effect::ListAdd { at, entry } => {
-                // Where the primary found room there is room: only live entries count for that.
+                // Where the primary found room there is room: it depends on live entries only.
                 let _ = self.put_on_list(entry, at);
             }
             Effect::ListRemove { entry } => {
-                self.access
-                    .remove(entry.list, &entry.entry, self.ledger.newest);
+                self.lists.remove(entry.key, self.ledger.latest);
             }
-            Effect::ChangePolicy { at, policy } => {
-                let leftovers = self.ledger.change_policy(&policy, at);
-                self.leftovers.extend(leftovers);
-                self.totals = carried_over(&self.policy, &self.totals, &policy);
-                self.policy = policy;
-                if let Some(watch) = &mut self.watch {
-                    watch.forget_rules();
-                }
-            }
+            Effect::ChangePolicy { at, policy } => self.adopt_policy(policy, at),
             Effect::TimePassed { at } => {
                 self.ledger.advance(at);
             }
-            Effect::ClockSetBack { lead } => self.ledger.lead = lead,
+            Effect::ClockSetBack { clock_offset } => self.ledger.clock_offset = clock_offset,
         }
     }
 
-    /// How often this server has decided by each rule, in the policy's order.
-    #[must_use]
-    pub fn totals(&self) -> &[RuleTotals] {
-        &self.totals
+    /// What the evaluation of an attempt depends on.
+    #[inline]
+    pub(super) fn context<'a>(
+        &'a self,
+        ids: &'a AttemptIds,
+        identities: &'a Identities,
+        now: Timestamp,
+    ) -> EvaluationContext<'a> {
+        EvaluationContext { policy: &self.policy, ledger: &self.ledger, ids, identities, now }
     }
 
-    /// The ledger's time when the server's clock shows `clock`; makes the ledger keep it if the
-    /// clock was set back.
-    pub(super) fn read_clock(
-        &mut self,
-        clock: Timestamp,
-        emit: &mut impl FnMut(&Effect),
-    ) -> Timestamp {
+    /// The ledger's time when the server's clock shows `clock`. If the clock was set back, the ledger stores by how
+    /// much.
+    pub(super) fn read_clock(&mut self, clock: Timestamp, emit: &mut impl FnMut(&Effect)) -> Timestamp {
         let now = self.ledger.now(clock);
-        if let Some(lead) = now.new_lead {
-            self.carry_out(Effect::ClockSetBack { lead }, emit);
+        if let Some(clock_offset) = now.new_offset {
+            self.carry_out(Effect::ClockSetBack { clock_offset }, emit);
         }
         now.at
     }
 
-    /// Replicates an effect and carries it out.
+    /// Replicates an effect and applies it.
     pub(super) fn carry_out(&mut self, effect: Effect, emit: &mut impl FnMut(&Effect)) {
         emit(&effect);
         self.apply(effect);
     }
 
-    /// Those of `ids` that `effect` counts an attempt on: all if it was admitted, else those of the
-    /// rules that count it all the same.
-    pub(super) fn counted_on(&self, effect: &Effect, mut ids: Identities) -> Identities {
+    /// The identities that `effect` counts an attempt on: all if it was admitted, else those of the rules with
+    /// `COUNT-DENIED` that count it.
+    pub(super) fn counted_on(&self, effect: &Effect, mut identities: Identities) -> Identities {
         if let Effect::CountDenied { rules, .. } = effect {
-            ids.retain(|table| {
-                let mut places = self.ledger.places.iter().enumerate();
-                places.any(|(rule, place)| place.table == table && rules.contains(rule))
-            });
+            identities.retain(|table| self.reads_table(*rules, table));
         }
-        ids
+        identities
+    }
+
+    /// Whether one of `rules` reads table number `table`.
+    fn reads_table(&self, rules: RuleSet, table: usize) -> bool {
+        let mut slots = self.ledger.slots.iter().enumerate();
+        slots.any(|(rule, slot)| slot.table == table && rules.contains(rule))
+    }
+
+    /// Counts an attempt on `identities`, and arms the locks of the rules that admit it.
+    pub(super) fn count(&mut self, ids: &AttemptIds, identities: &Identities, at: Timestamp) {
+        if self.ledger.tables.iter().any(|table| !table.locks.is_empty()) {
+            self.arm(ids, identities, at);
+        }
+        self.ledger.record(ids, identities, at);
+    }
+
+    /// Arms the locks of the rules that admit an attempt which is about to be counted.
+    fn arm(&mut self, ids: &AttemptIds, identities: &Identities, at: Timestamp) {
+        for index in 0..self.policy.rules().len() {
+            let evaluated = RuleEvaluation::of(&self.context(ids, identities, at), index);
+            let admits = evaluated.is_some_and(|rule| rule.has_room() && rule.locked_for() == Millis::ZERO);
+            if let Some(state) = self.ledger.lock_state_mut(index, identities).filter(|_| admits) {
+                state.armed = true;
+            }
+        }
+    }
+
+    /// Forgives attempts like these; returns how many units there were.
+    pub(super) fn forgive(&mut self, ids: &AttemptIds, forgiveness: Forgiveness, at: Timestamp) -> usize {
+        let identities = self.ledger.identities(ids, &self.secret);
+        self.ledger.forgive(ids, &identities, forgiveness, at)
+    }
+
+    /// Clears identities; returns how many there were.
+    pub(super) fn clear(&mut self, address: Option<Id>, email: Option<Id>, at: Timestamp) -> usize {
+        let at = at.max(self.ledger.latest);
+        let pair = address.zip(email).map(|(address, email)| self.secret.pair_id(address, email));
+        let mut cleared = 0_usize;
+        for table in &mut self.ledger.tables {
+            let id = match table.spec.kind.subject {
+                Subject::Ip | Subject::EmailsPerIp => address,
+                Subject::Email | Subject::IpsPerEmail => email,
+                Subject::Pair => pair,
+                Subject::All | Subject::Device => None,
+            };
+            // What no longer counts is left to be reclaimed: a copy may not have it any more, so that clearing it
+            // must not be replicated.
+            let Some(id) = id.filter(|id| table.remembers(*id, at)) else { continue };
+            table.remove(id);
+            if let Some(monitor) = &mut self.monitor {
+                monitor.forget(id);
+            }
+            cleared = cleared.saturating_add(1);
+        }
+        if cleared > 0 {
+            self.ledger.advance(at);
+        }
+        cleared
     }
 
     /// Puts an entry on its list; returns whether it is new.
-    fn put_on_list(&mut self, listing: Listing, at: Timestamp) -> Result<bool, ListFull> {
-        let Listing {
-            list,
-            entry,
-            expires,
-        } = listing;
-        let is_new = self.access.add(list, entry, expires, at)?;
+    fn put_on_list(&mut self, entry: ListEntry, at: Timestamp) -> Result<bool, ListFull> {
+        let is_new = self.lists.add(entry, at)?;
         let at = self.ledger.advance(at);
-        self.access.reclaim(at, LIST_RECLAIM_STEP);
+        self.lists.reclaim(at, LIST_RECLAIM_STEP);
         Ok(is_new)
+    }
+
+    /// Replaces the policy at `at`.
+    fn adopt_policy(&mut self, policy: Policy, at: Timestamp) {
+        let retired = self.ledger.change_policy(&policy, at);
+        self.retired_tables.extend(retired);
+        self.totals = carried_over(&self.policy, &self.totals, &policy);
+        self.policy = policy;
+        if let Some(monitor) = &mut self.monitor {
+            monitor.forget_rules();
+        }
     }
 }
 
-/// The totals of the rules of `new`: a rule that `old` had in the same words keeps its own.
+/// The totals for the rules of `new`: a rule that `old` had in the same words keeps its own.
 fn carried_over(old: &Policy, totals: &[RuleTotals], new: &Policy) -> Vec<RuleTotals> {
     let total_of = |rule: &Rule| {
         let index = old.rules().iter().position(|o| o.words() == rule.words())?;
         totals.get(index).copied()
     };
-    new.rules()
-        .iter()
-        .map(|rule| total_of(rule).unwrap_or_default())
-        .collect()
+    new.rules().iter().map(|rule| total_of(rule).unwrap_or_default()).collect()
 }

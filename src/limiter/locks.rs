@@ -1,78 +1,70 @@
-//! Which identities a rule with `LOCK` has shut, and how often.
+//! Which identities a rule with `LOCK` has locked, and how often.
 //!
-//! Locks are rare beside attempts, so they are kept apart from the logs, and a policy without `LOCK`
-//! never looks here.
+//! Locks are rare compared to attempts, so they are kept apart from the logs. A policy without `LOCK` never looks here.
 
 use crate::identity::Id;
-use crate::limiter::time::Timestamp;
 use crate::policy::{Lock, Millis};
+use crate::table::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// How many old locks are looked at for reclaiming whenever a new one is made.
+/// How many old locks are checked for reclaiming whenever a new one is made.
 const RECLAIM_STEP: usize = 4;
 
-/// How many locks are looked at to find one to give up.
+/// How many locks are looked at to find one to evict.
 const EVICTION_SAMPLE: usize = 16;
 
-/// What a rule remembers of an identity that it has shut.
+/// What a rule remembers of an identity that it has locked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LockState {
-    /// When it opens.
+    /// When the lock ends.
     pub(crate) until: Timestamp,
-    /// How long this lock is: what the next one doubles.
+    /// How long this lock is, which the next one doubles.
     pub(crate) length: Millis,
-    /// Whether the rule has admitted something since, without which it does not trip again.
+    /// Whether the rule has admitted something since. Until then it does not trip again.
     pub(crate) armed: bool,
 }
 
 impl LockState {
-    /// How much longer it is shut at `now`.
+    /// How much longer the identity is locked at `now`.
     pub(crate) fn left(&self, now: Timestamp) -> Millis {
         self.until.since(now)
     }
 
-    /// Whether the next trip at `now` is another strike: after as long a quiet as the lock lasted,
-    /// strikes are forgotten.
+    /// Whether the next trip at `now` is another strike. Strikes are forgotten after a quiet as long as the lock.
     fn is_remembered(&self, now: Timestamp) -> bool {
         now < self.until.plus(self.length)
     }
 }
 
-/// Whose lock it is: the identity, and which rule with `LOCK`.
+/// The identity that is locked, and which rule with `LOCK` it is.
 pub(crate) type LockKey = (Id, u8);
 
 /// The locks of one table's identities.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Locks(BTreeMap<LockKey, LockState>);
 
-/// The state after a trip at `now`, if a rule with `lock` trips when it refuses an identity that it
-/// remembers as `known`: not while it is shut, and not again before it has admitted something.
+/// The state after a trip at `now`, if a rule with `lock` trips when it refuses an identity whose last state is
+/// `known`. It does not trip while locked, nor before it has admitted something again.
 pub(crate) fn trip(lock: Lock, known: Option<&LockState>, now: Timestamp) -> Option<LockState> {
     let length = match known {
         None => lock.first(),
         Some(state) if !state.armed || state.left(now) > Millis::ZERO => return None,
         Some(state) if state.is_remembered(now) => {
-            Millis::new(state.length.get().saturating_mul(2))
-                .max(lock.first())
-                .min(lock.longest())
+            Millis::new(state.length.get().saturating_mul(2)).max(lock.first()).min(lock.longest())
         }
         Some(_) => lock.first(),
     };
-    Some(LockState {
-        until: now.plus(length),
-        length,
-        armed: false,
-    })
+    Some(LockState { until: now.plus(length), length, armed: false })
 }
 
 impl Locks {
-    /// Whether nobody is remembered.
+    /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many are remembered.
+    /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -84,46 +76,34 @@ impl Locks {
         entry.saturating_mul(self.len()).saturating_mul(3) / 2
     }
 
-    /// What each rule that remembers `id` does of it.
+    /// The locks of `id`, with the number of each one's rule.
     pub(crate) fn of(&self, id: Id) -> impl Iterator<Item = (u8, &LockState)> {
         let of_id = (Bound::Included((id, 0)), Bound::Included((id, u8::MAX)));
         self.0.range(of_id).map(|((_, rule), state)| (*rule, state))
     }
 
-    /// What rule number `rule` remembers of `id`.
-    pub(crate) fn get(&self, id: Id, rule: u8) -> Option<&LockState> {
-        self.0.get(&(id, rule))
+    /// One lock.
+    pub(crate) fn get(&self, key: LockKey) -> Option<&LockState> {
+        self.0.get(&key)
     }
 
-    /// What rule number `rule` remembers of `id`, to change.
-    pub(crate) fn get_mut(&mut self, id: Id, rule: u8) -> Option<&mut LockState> {
-        self.0.get_mut(&(id, rule))
+    /// One lock, to change.
+    pub(crate) fn get_mut(&mut self, key: LockKey) -> Option<&mut LockState> {
+        self.0.get_mut(&key)
     }
 
-    /// Remembers a lock, and forgets a few of the next ones that `is_dead` says are over.
-    pub(crate) fn put(
-        &mut self,
-        id: Id,
-        rule: u8,
-        state: LockState,
-        is_dead: impl Fn(Id, &LockState) -> bool,
-    ) {
-        let after = (Bound::Excluded((id, rule)), Bound::Unbounded);
-        let dead: Vec<_> = self
-            .0
-            .range(after)
-            .chain(self.0.iter())
-            .take(RECLAIM_STEP)
-            .filter(|((id, _), state)| is_dead(*id, state))
-            .map(|(key, _)| *key)
-            .collect();
-        for key in dead {
+    /// Stores a lock, and deletes those of the next few that are over by `is_over`.
+    pub(crate) fn put(&mut self, key: LockKey, state: LockState, is_over: impl Fn(Id, &LockState) -> bool) {
+        let after = (Bound::Excluded(key), Bound::Unbounded);
+        let next = self.0.range(after).chain(self.0.iter()).take(RECLAIM_STEP);
+        let over: Vec<_> = next.filter(|((id, _), state)| is_over(*id, state)).map(|(key, _)| *key).collect();
+        for key in over {
             self.0.remove(&key);
         }
-        self.0.insert((id, rule), state);
+        self.0.insert(key, state);
     }
 
-    /// Forgets all locks of `id`.
+    /// Deletes all locks of `id`.
     pub(crate) fn remove(&mut self, id: Id) {
         let rules: Vec<_> = self.of(id).map(|(rule, _)| rule).collect();
         for rule in rules {
@@ -142,24 +122,19 @@ impl Locks {
         range.take(count).map(|(key, state)| (*key, state))
     }
 
-    /// Of the few identities after `id`, round the end, the one whose lock ends first.
-    pub(crate) fn soonest_to_open(&self, id: Id) -> Option<Id> {
+    /// Of the few identities after `id`, wrapping around at the end, the one whose lock ends first.
+    pub(crate) fn soonest_to_end(&self, id: Id) -> Option<Id> {
         let after = (Bound::Excluded((id, u8::MAX)), Bound::Unbounded);
-        let few = self
-            .0
-            .range(after)
-            .chain(self.0.iter())
-            .take(EVICTION_SAMPLE);
-        few.min_by_key(|(_, state)| state.until)
-            .map(|((id, _), _)| *id)
+        let few = self.0.range(after).chain(self.0.iter()).take(EVICTION_SAMPLE);
+        few.min_by_key(|(_, state)| state.until).map(|((id, _), _)| *id)
     }
 
-    /// Forgets one lock.
-    pub(crate) fn forget(&mut self, key: LockKey) {
+    /// Deletes one lock.
+    pub(crate) fn delete(&mut self, key: LockKey) {
         self.0.remove(&key);
     }
 
-    /// Forgets the locks of all rules from number `rules` on.
+    /// Deletes the locks of all rules from number `rules` on.
     pub(crate) fn truncate(&mut self, rules: u8) {
         if self.0.keys().any(|(_, rule)| *rule >= rules) {
             self.0.retain(|(_, rule), _| *rule < rules);
@@ -172,14 +147,10 @@ impl Locks {
     }
 }
 
-/// Whether a lock has nothing more to say at `now`: it is open, its strike forgotten, and the rule
-/// would trip as if it never had. An unarmed rule must be remembered while `log_is_live`, the identity's
-/// log holding something that counts, since it may refuse without tripping till then.
-pub(crate) fn is_over(
-    state: &LockState,
-    now: Timestamp,
-    log_is_live: impl FnOnce() -> bool,
-) -> bool {
+/// Whether nothing depends on a lock at `now` any more: it has ended, its strike is forgotten, and the rule would trip
+/// as if it never had. An unarmed lock is kept while `log_is_live`, that is, while something in the identity's log
+/// counts: until then its rule may refuse without tripping.
+pub(crate) fn is_over(state: &LockState, now: Timestamp, log_is_live: impl FnOnce() -> bool) -> bool {
     !state.is_remembered(now) && (state.armed || !log_is_live())
 }
 
@@ -202,10 +173,7 @@ mod tests {
     /// Trips at `now`, and lets the rule admit something once it is open.
     fn tripped(lock: Lock, known: Option<LockState>, now: Timestamp) -> LockState {
         let state = trip(lock, known.as_ref(), now).unwrap();
-        LockState {
-            armed: true,
-            ..state
-        }
+        LockState { armed: true, ..state }
     }
 
     #[test]
@@ -251,10 +219,7 @@ mod tests {
         assert!(!is_over(&unarmed, at(199), || false));
         assert!(!is_over(&unarmed, at(200), || true));
         assert!(is_over(&unarmed, at(200), || false));
-        let armed = LockState {
-            armed: true,
-            ..unarmed
-        };
+        let armed = LockState { armed: true, ..unarmed };
         assert!(is_over(&armed, at(200), || true));
     }
 
@@ -266,7 +231,7 @@ mod tests {
             let now = at(n * 10);
             // Ids in an order that has nothing to do with time.
             let id = Id::from_raw(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            locks.put(id, 0, state, |_, state| is_over(state, now, || false));
+            locks.put((id, 0), state, |_, state| is_over(state, now, || false));
         }
         assert!(locks.len() < 100, "{} locks for 20 live", locks.len());
     }

@@ -1,75 +1,56 @@
-//! The engine: exact sliding logs, and the decision over them, as a pure function of
-//! (limiter, time, attempt).
+//! The engine: an exact sliding-window log, and the decision over it, as a pure function of (limiter, time, attempt).
 //!
-//! It knows nothing of Redis and reads no clock: time is an argument, and everything that changes
-//! a limiter is an [`Effect`], a value that a replica or a log file can be sent and that
-//! [`Limiter::apply`] carries out the same everywhere.
+//! It knows nothing of Redis and reads no clock: time is an argument. Everything that changes a limiter is an
+//! [`Effect`], a value that is sent to replicas and files, and that [`Limiter::apply`] applies the same everywhere.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `time` | [`Timestamp`]: milliseconds that fit a stamp |
-//! | `attempt` | [`Attempt`], [`Cost`]: what is judged and counted |
-//! | `stamp` | what a log keeps of an attempt: a [`Stamp`] in 8 bytes, or whom it was with |
-//! | `log` | the marks of one identity, oldest first |
-//! | `segment`, `table` | identities to logs, growing in small steps |
-//! | `logs` | a table of either kind of log |
-//! | `locks` | whom rules with `LOCK` have shut, and for how long |
-//! | `series` | which logs a policy needs, and which of them each rule goes by |
-//! | `ledger` | one table per series, and the ledger's own time |
-//! | `access`, `access_chunk` | the lists of those who are never and always refused, and their bytes |
-//! | `judge` | a rule against a log; the binding rule; [`Verdict`] |
-//! | `effect` | [`Effect`]: what is replicated |
+//! | `attempt`, `request` | [`Attempt`]: what is evaluated and counted; from the words of a command to its ids |
+//! | `effect` | [`Effect`]: what changes a limiter, and is replicated |
+//! | `table_spec` | which tables a policy needs, and which of them each rule reads |
+//! | `any_table`, `ledger` | one table for each kind of log, and the ledger's own time |
+//! | `locks` | identities that rules with `LOCK` have locked |
+//! | `lists`, `membership`, `networks` | the allow and deny lists |
+//! | `evaluate` | a rule against a log; the binding rule; [`Verdict`] |
 //! | `limiter` | [`Limiter`]: what it is made of, and how effects change it |
-//! | `decide`, `forgive` | what can be asked of it: CHECK and PEEK; RESET, REFUND and UNLOCK |
-//! | `reclaim` | how what has expired is let go while nobody asks |
-//! | `relocate` | how its memory is defragmented |
-//! | `watch` | whom a rule has begun to refuse, and who is refused most: to tell, not to decide by |
-//! | `state` | what it holds, for saving, replicas and the curious |
-//! | `chunk` | what was counted as portable bytes, and back |
+//! | `check`, `forgive` | CHECK and PEEK; RESET, REFUND and UNLOCK |
+//! | `maintenance` | reclaiming what has expired, and defragmenting |
+//! | `refusals`, `report` | who is refused, how rules stand, memory: for operators; no decision depends on it |
+//! | `snapshot` | [`LimiterMetadata`]: what a stored copy is created from |
 
 #![forbid(unsafe_code)]
 
-mod access;
-mod access_chunk;
+pub(crate) mod any_table;
 mod attempt;
-mod chunk;
-mod decide;
+mod check;
 mod effect;
+mod evaluate;
 mod forgive;
-mod judge;
-mod ledger;
-#[allow(
-    clippy::module_inception,
-    reason = "the layer is named for the thing it is about"
-)]
+pub(crate) mod ledger;
+#[allow(clippy::module_inception, reason = "the layer is named for its main type")]
 mod limiter;
-mod locks;
-mod log;
-mod logs;
-mod reclaim;
-mod relocate;
-mod segment;
-mod series;
-mod stamp;
-mod state;
-mod table;
+mod lists;
+pub(crate) mod locks;
+mod maintenance;
+mod membership;
+mod networks;
+mod refusals;
+mod report;
+mod request;
+mod snapshot;
+mod table_spec;
 #[cfg(test)]
 mod tests;
-mod time;
-mod watch;
 
-pub use access::{AccessLists, Entry, List, ListFull, Listed, Listing};
-pub use access_chunk::AccessChunkError;
-pub use attempt::{Attempt, Cost, Party};
-pub use chunk::{CHUNK_BYTES, ChunkError, Chunks, Part};
-pub use effect::{Effect, Genesis, GenesisError, TableGenesis};
-pub use judge::{Binding, Decision, RuleSet, Verdict};
-pub use limiter::{AttemptError, Leftovers, Limiter, Received, RuleStanding, RuleTotals};
-pub use reclaim::Reclaimed;
-pub use relocate::{Mover, RelocateCursor};
-pub use series::Series;
-pub use stamp::Stamp;
-pub use state::Usage;
-pub use time::Timestamp;
-pub(crate) use watch::cut;
-pub use watch::{Beginning, BeginningKind, Beginnings, MostRefused, Names, Whom};
+pub use attempt::{Attempt, AttemptIds, Cost};
+pub use effect::{Effect, RuleSet};
+pub use evaluate::{Binding, Decision, Verdict};
+pub use limiter::{Limiter, RetiredTables, RuleTotals};
+pub use lists::{List, ListEntry, ListFull, ListKey, ListMatch, ListTarget, Lists};
+pub use maintenance::{DefragCursor, Reclaimed};
+pub(crate) use refusals::truncated;
+pub use refusals::{ClearText, MostRefused, RefusalEvent, RefusalEventKind, RefusalEvents, TopSubject};
+pub use report::{RuleStatus, Usage};
+pub use request::{AttemptError, AttemptRequest};
+pub use snapshot::{LimiterMetadata, MetadataError, TableMetadata};
+pub use table_spec::LogKind;

@@ -3,8 +3,10 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 use super::*;
+use crate::format::{ChunkError, Part};
 use crate::identity::{Cidr, Secret};
 use crate::policy::{Capacity, Millis, Policy};
+use crate::table::Timestamp;
 use proptest::prelude::*;
 
 /// A primary and a replica that is sent its effects.
@@ -17,18 +19,13 @@ fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(1_000_000 + millis).unwrap()
 }
 
-fn received(cost: u32) -> Received<'static> {
-    Received {
-        ip: b"192.0.2.1",
-        email: b"a@x.org",
-        device: None,
-        cost: Cost::new(cost).unwrap(),
-    }
+fn received(cost: u32) -> AttemptRequest<'static> {
+    AttemptRequest { ip: b"192.0.2.1", email: b"a@x.org", device: None, cost: Cost::new(cost).unwrap() }
 }
 
 /// A limiter made of what is stored of another one.
 fn reloaded(limiter: &Limiter) -> Limiter {
-    let mut loaded = Limiter::from_genesis(limiter.genesis()).unwrap();
+    let mut loaded = Limiter::from_metadata(limiter.metadata()).unwrap();
     for (part, chunk) in limiter.chunks() {
         loaded.load_chunk(part, &chunk).unwrap();
     }
@@ -39,10 +36,7 @@ impl Both {
     fn new(words: &str) -> Self {
         let policy = Policy::from_text(words).unwrap();
         let primary = Limiter::new(policy, Secret::from_bytes([7; 16]));
-        Self {
-            replica: primary.clone(),
-            primary,
-        }
+        Self { replica: primary.clone(), primary }
     }
 
     /// The replica begins anew from what the primary has saved.
@@ -52,14 +46,13 @@ impl Both {
 
     fn check(&mut self, cost: u32, millis: u64) -> Verdict {
         let attempt = self.primary.attempt(&received(cost)).unwrap();
-        self.primary
-            .check(&attempt, at(millis), Capacity::nearest(u32::MAX), |e| {
-                self.replica.apply(e.clone());
-            })
+        self.primary.check(&attempt, at(millis), Capacity::nearest(u32::MAX), |e| {
+            self.replica.apply(e.clone());
+        })
     }
 
     fn unlock(&mut self, millis: u64) -> usize {
-        let ip = self.primary.attempt(&received(1)).unwrap().party.address;
+        let ip = self.primary.attempt(&received(1)).unwrap().ids.address;
         self.primary.unlock(Some(ip), None, at(millis), |e| {
             self.replica.apply(e.clone());
         })
@@ -95,13 +88,12 @@ fn a_lock_that_is_over_is_none_to_unlock() {
 #[test]
 fn removing_an_entry_that_has_expired_changes_nothing() {
     let mut both = Both::new("IP 5/1s");
-    let entry = Entry::Cidr(Cidr::parse(b"10.0.0.0/8").unwrap());
+    let target = ListTarget::Cidr(Cidr::parse(b"10.0.0.0/8").unwrap());
+    let key = ListKey { list: List::Deny, target };
     let ttl = Some(Millis::new(1_000));
     let Both { primary, replica } = &mut both;
-    primary
-        .list_add(List::Deny, entry, ttl, at(0), |e| replica.apply(e.clone()))
-        .unwrap();
-    assert!(!primary.list_remove(List::Deny, entry, at(2_000), |e| replica.apply(e.clone())));
+    primary.list_add(key, ttl, at(0), |e| replica.apply(e.clone())).unwrap();
+    assert!(!primary.list_remove(key, at(2_000), |e| replica.apply(e.clone())));
     both.assert_alike();
 }
 
@@ -110,10 +102,11 @@ fn removing_an_entry_that_has_expired_changes_nothing() {
 fn a_lock_that_is_over_stays_so() {
     let mut both = Both::new("IP 5/100ms SHADOW LOCK 100ms IP 50/100ms");
     both.check(10, 0);
-    let entry = Entry::Cidr(Cidr::parse(b"10.0.0.0/8").unwrap());
+    let target = ListTarget::Cidr(Cidr::parse(b"10.0.0.0/8").unwrap());
+    let key = ListKey { list: List::Deny, target };
     let Both { primary, replica } = &mut both;
     primary
-        .list_add(List::Deny, entry, None, at(10_000), |e| {
+        .list_add(key, None, at(10_000), |e| {
             replica.apply(e.clone());
         })
         .unwrap();
@@ -136,19 +129,12 @@ fn a_lock_that_begins_in_the_future_is_refused() {
     let mut both = Both::new("IP 1/1s LOCK 100ms");
     both.check(1, 0);
     both.check(1, 1);
-    let (part, chunk) = both
-        .primary
-        .chunks()
-        .find(|(part, _)| matches!(part, Part::Locks(_)))
-        .unwrap();
-    let mut later = Limiter::from_genesis(both.primary.genesis()).unwrap();
+    let (part, chunk) = both.primary.chunks().find(|(part, _)| matches!(part, Part::Locks(_))).unwrap();
+    let mut later = Limiter::from_metadata(both.primary.metadata()).unwrap();
     let mut forged = chunk.clone();
     let until = at(102).as_millis();
     forged[10..18].copy_from_slice(&until.to_le_bytes());
-    assert_eq!(
-        later.load_chunk(part, &forged),
-        Err(ChunkError::ForeignLock)
-    );
+    assert_eq!(later.load_chunk(part, &forged), Err(ChunkError::ForeignLock));
     later.load_chunk(part, &chunk).unwrap();
 }
 
@@ -156,7 +142,7 @@ fn a_lock_that_begins_in_the_future_is_refused() {
 fn a_lock_that_is_over_keeps_nobody_from_making_room() {
     let mut limiter = Both::new("IP 1/100ms LOCK 100ms CAPACITY 2").primary;
     let mut check = |ip: &[u8], millis| {
-        let attempt = limiter.attempt(&Received { ip, ..received(1) }).unwrap();
+        let attempt = limiter.attempt(&AttemptRequest { ip, ..received(1) }).unwrap();
         limiter.check(&attempt, at(millis), Capacity::nearest(u32::MAX), |_| {});
         limiter.usage().next().unwrap().identities
     };
@@ -176,10 +162,7 @@ fn a_table_comes_back_to_a_capacity_that_was_lowered() {
     let roomy = Capacity::nearest(u32::MAX);
     let check = |limiter: &mut Limiter, n: u64| {
         let ip = format!("192.0.{}.{}", n / 256, n % 256);
-        let received = Received {
-            ip: ip.as_bytes(),
-            ..received(1)
-        };
+        let received = AttemptRequest { ip: ip.as_bytes(), ..received(1) };
         let attempt = limiter.attempt(&received).unwrap();
         assert!(limiter.check(&attempt, at(n), roomy, |_| {}).allowed);
         limiter.usage().next().unwrap().identities
@@ -197,11 +180,7 @@ fn owning_one_spelling_of_an_email_buys_no_addresses_to_try_another_from() {
     for n in 0..50 {
         let ip = format!("192.0.2.{n}");
         let attempt = |limiter: &Limiter, email| {
-            let received = Received {
-                ip: ip.as_bytes(),
-                email,
-                ..received(1)
-            };
+            let received = AttemptRequest { ip: ip.as_bytes(), email, ..received(1) };
             limiter.attempt(&received).unwrap()
         };
         let guess = attempt(&limiter, b"victim@x.org");
@@ -230,7 +209,7 @@ impl Both {
         let emails: [&[u8]; 3] = [b"a@x.org", b"A@x.org", b"b@x.org"];
         let ips: [&[u8]; 2] = [b"192.0.2.1", b"2001:db8::1"];
         let has_device = self.primary.policy().to_string().contains("DEVICE");
-        let mut received = Received {
+        let mut received = AttemptRequest {
             ip: ips[usize::from(who & 1)],
             email: emails[usize::from(who >> 1) % 3],
             device: (has_device && number & 1 == 1).then_some(b"d"),
@@ -241,12 +220,12 @@ impl Both {
             received.cost = Cost::ONE;
         }
         let attempt = primary.attempt(&received).unwrap();
-        let (address, email) = (attempt.party.address, attempt.party.email);
-        let entry = match number & 2 {
-            0 => Entry::Email(email),
-            _ => Entry::Cidr(Cidr::parse(b"192.0.2.0/24").unwrap()),
+        let (address, email) = (attempt.ids.address, attempt.ids.email);
+        let target = match number & 2 {
+            0 => ListTarget::Email(email),
+            _ => ListTarget::Cidr(Cidr::parse(b"192.0.2.0/24").unwrap()),
         };
-        let list = List::ALL[usize::from(number & 1)];
+        let key = ListKey { list: List::ALL[usize::from(number & 1)], target };
         let ttl = (number & 4 == 0).then_some(Millis::new(u64::from(number)));
         let send = |effect: &Effect| replica.apply(effect.clone());
         let clock = at(clock);
@@ -258,8 +237,8 @@ impl Both {
                 _ = primary.unlock(Some(address), email, clock, send);
             }
             3 => _ = primary.unlock(None, Some(email), clock, send),
-            4 => _ = primary.list_add(list, entry, ttl, clock, send),
-            5 | 6 => _ = primary.list_remove(list, entry, clock, send),
+            4 => _ = primary.list_add(key, ttl, clock, send),
+            5 | 6 => _ = primary.list_remove(key, clock, send),
             7 => {
                 let policy = Policy::from_text(POLICIES[usize::from(number) % 5]).unwrap();
                 primary.change_policy(policy, clock, send);
@@ -310,10 +289,7 @@ fn locked_identities_are_bounded_too() {
     let mut both = Both::new("EMAIL 1/1s LOCK 24h CAPACITY 50");
     for n in 0..1_000_u64 {
         let email = format!("victim{n}@x.org");
-        let received = Received {
-            email: email.as_bytes(),
-            ..received(1)
-        };
+        let received = AttemptRequest { email: email.as_bytes(), ..received(1) };
         let attempt = both.primary.attempt(&received).unwrap();
         for _ in 0..2 {
             let Both { primary, replica } = &mut both;
@@ -326,9 +302,5 @@ fn locked_identities_are_bounded_too() {
     both.assert_alike();
     let table = &both.primary.ledger.tables[0];
     assert!(table.logs.len() <= 100, "{}", table.logs.len());
-    assert!(
-        (50..=100).contains(&table.locks.len()),
-        "{}",
-        table.locks.len()
-    );
+    assert!((50..=100).contains(&table.locks.len()), "{}", table.locks.len());
 }

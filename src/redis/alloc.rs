@@ -105,10 +105,7 @@ unsafe impl GlobalAlloc for ServerAllocator {
 /// The size of a block in which any address can be aligned as `layout` wants, with room before it
 /// for the block's start; `None` if there is no such size.
 fn padded_size(layout: Layout) -> Option<usize> {
-    layout
-        .size()
-        .checked_add(layout.align())?
-        .checked_add(size_of::<*mut c_void>())
+    layout.size().checked_add(layout.align())?.checked_add(size_of::<*mut c_void>())
 }
 
 /// The first address in `block` that is aligned as `layout` wants and has the block's start written

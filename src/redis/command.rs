@@ -1,8 +1,8 @@
 //! How a command is declared, registered and called.
 
+use crate::redis::call::CommandCall;
 use crate::redis::error::CommandError;
 use crate::redis::guard::guarded;
-use crate::redis::session::Session;
 use crate::redis::stats::{self, Total};
 use redis_module::{Context, raw};
 use std::ffi::{CStr, c_int};
@@ -17,7 +17,7 @@ pub(crate) trait Command {
     ///
     /// # Errors
     /// Whatever becomes the error reply; nothing has been replied then, and nothing done.
-    fn run(session: &Session<'_>) -> Result<(), CommandError>;
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError>;
 }
 
 /// What `COMMAND INFO` and `COMMAND DOCS` say of a command.
@@ -94,35 +94,21 @@ impl Argument {
     /// The email that an attempt is on.
     pub(crate) const EMAIL: Self = Self::text(c"email", ArgumentKind::Text);
     /// `COST n`.
-    pub(crate) const COST: Self = Self {
-        token: Some(c"COST"),
-        count: ArgumentCount::Optional,
-        ..Self::text(c"cost", ArgumentKind::Integer)
-    };
+    pub(crate) const COST: Self =
+        Self { token: Some(c"COST"), count: ArgumentCount::Optional, ..Self::text(c"cost", ArgumentKind::Integer) };
 
     /// `DEVICE id`.
-    pub(crate) const DEVICE: Self = Self {
-        token: Some(c"DEVICE"),
-        count: ArgumentCount::Optional,
-        ..Self::text(c"device", ArgumentKind::Text)
-    };
+    pub(crate) const DEVICE: Self =
+        Self { token: Some(c"DEVICE"), count: ArgumentCount::Optional, ..Self::text(c"device", ArgumentKind::Text) };
 
     /// An argument that stands there once.
     pub(crate) const fn text(name: &'static CStr, kind: ArgumentKind) -> Self {
-        Self {
-            name,
-            token: None,
-            kind,
-            count: ArgumentCount::One,
-        }
+        Self { name, token: None, kind, count: ArgumentCount::One }
     }
 
     /// A word that is its own name.
     pub(crate) const fn token(name: &'static CStr, word: &'static CStr) -> Self {
-        Self {
-            token: Some(word),
-            ..Self::text(name, ArgumentKind::Token)
-        }
+        Self { token: Some(word), ..Self::text(name, ArgumentKind::Token) }
     }
 }
 
@@ -136,24 +122,14 @@ pub(crate) fn register<C: Command>(ctx: &Context) -> Result<(), RegisterError> {
     // SAFETY: the context is that of the running load, the strings are C strings, and the handler
     // has the signature that the server calls it with.
     let created = unsafe {
-        api!(RedisModule_CreateCommand(
-            ctx.ctx,
-            spec.name.as_ptr(),
-            Some(handle::<C>),
-            spec.flags.as_ptr(),
-            1,
-            1,
-            1
-        ))
+        api!(RedisModule_CreateCommand(ctx.ctx, spec.name.as_ptr(), Some(handle::<C>), spec.flags.as_ptr(), 1, 1, 1))
     };
     if created != Some(0) {
         return Err(refused);
     }
     // SAFETY: as above; the command has just been created.
     let command = unsafe { api!(RedisModule_GetCommand(ctx.ctx, spec.name.as_ptr())) };
-    let command = command
-        .filter(|command| !command.is_null())
-        .ok_or(refused)?;
+    let command = command.filter(|command| !command.is_null()).ok_or(refused)?;
     categorise(command);
     describe(command, &spec)
 }
@@ -204,11 +180,7 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> Result<(), Re
     // SAFETY: the command is the one just created; the server copies all that `info` points to,
     // which lives until the end of this function.
     let described = unsafe { api!(RedisModule_SetCommandInfo(command, &raw const info)) };
-    if described == Some(0) {
-        Ok(())
-    } else {
-        Err(RegisterError(spec.name))
-    }
+    if described == Some(0) { Ok(()) } else { Err(RegisterError(spec.name)) }
 }
 
 /// What ends a list of key specs.
@@ -228,9 +200,7 @@ fn key_spec(access: KeyAccess) -> raw::RedisModuleCommandKeySpec {
     let flags = match access {
         KeyAccess::Read => raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_ACCESS,
         KeyAccess::Update => {
-            raw::REDISMODULE_CMD_KEY_RW
-                | raw::REDISMODULE_CMD_KEY_ACCESS
-                | raw::REDISMODULE_CMD_KEY_UPDATE
+            raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_ACCESS | raw::REDISMODULE_CMD_KEY_UPDATE
         }
     };
     let mut spec = NO_KEY_SPEC;
@@ -297,12 +267,12 @@ unsafe extern "C" fn handle<C: Command>(
     argv: *mut *mut raw::RedisModuleString,
     argc: c_int,
 ) -> c_int {
-    // SAFETY: these are the arguments of this callback, and the session ends with it.
-    let session = unsafe { Session::new(ctx, argv, argc) };
-    let result = guarded(|| C::run(&session)).unwrap_or(Err(CommandError::Internal));
+    // SAFETY: these are the arguments of this callback, and the call ends with it.
+    let call = unsafe { CommandCall::new(ctx, argv, argc) };
+    let result = guarded(|| C::run(&call)).unwrap_or(Err(CommandError::Internal));
     if let Err(error) = result {
         stats::add(Total::Errors, 1);
-        guarded(|| session.reply_error(error));
+        guarded(|| call.reply_error(error));
     }
     c_int::try_from(raw::REDISMODULE_OK).unwrap_or_default()
 }

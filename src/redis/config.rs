@@ -5,9 +5,7 @@ use crate::limiter::Limiter;
 use crate::policy::{Capacity, Policy, PolicyError};
 use crate::redis::error::CommandError;
 use crate::redis::instances;
-use redis_module::configuration::{
-    ConfigurationContext, ConfigurationValue, EnumConfigurationValue,
-};
+use redis_module::configuration::{ConfigurationContext, ConfigurationValue, EnumConfigurationValue};
 use redis_module::{RedisError, RedisString};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
@@ -17,8 +15,7 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) const DEFAULT_POLICY_WORDS: &str = "PRESET signin";
 
 /// `authlimit.default-policy`: the policy of a limiter that CHECK creates.
-pub(crate) static DEFAULT_POLICY: StringConfig =
-    StringConfig::new(|words| check_policy(words).map(|_| ()));
+pub(crate) static DEFAULT_POLICY: StringConfig = StringConfig::new(|words| check_policy(words).map(|_| ()));
 
 /// `authlimit.autocreate`: whether CHECK creates a limiter that is not there.
 pub(crate) static AUTOCREATE: AtomicBool = AtomicBool::new(true);
@@ -43,11 +40,7 @@ pub(crate) enum EventDetail {
 
 impl EventDetail {
     /// Every value, with its word.
-    const EVERY: [(Self, &'static str); 3] = [
-        (Self::No, "no"),
-        (Self::Hashed, "hashed"),
-        (Self::Full, "full"),
-    ];
+    const EVERY: [(Self, &'static str); 3] = [(Self::No, "no"), (Self::Hashed, "hashed"), (Self::Full, "full")];
 
     /// The value of this word.
     pub(crate) fn from_word(word: &[u8]) -> Option<Self> {
@@ -63,9 +56,7 @@ impl TryFrom<i32> for EventDetail {
     fn try_from(number: i32) -> Result<Self, RedisError> {
         let mut every = Self::EVERY.into_iter();
         let found = every.find(|(detail, _)| *detail as i32 == number);
-        found
-            .map(|(detail, _)| detail)
-            .ok_or(RedisError::Str("no such value"))
+        found.map(|(detail, _)| detail).ok_or(RedisError::Str("no such value"))
     }
 }
 
@@ -100,7 +91,7 @@ impl ConfigurationValue<EventDetail> for Events {
     fn set(&self, _: &ConfigurationContext, detail: EventDetail) -> Result<(), RedisError> {
         self.0.store(detail as i32, Ordering::Relaxed);
         if detail != EventDetail::Full {
-            instances::forget_names();
+            instances::forget_clear_text();
         }
         Ok(())
     }
@@ -149,9 +140,9 @@ impl ConfigurationValue<RedisString> for StringConfig {
     fn get(&self, _: &ConfigurationContext) -> RedisString {
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = || RedisString::create_from_slice(ptr::null_mut(), b"");
-        words.as_ref().map_or_else(nothing, |words| {
-            RedisString::from_redis_module_string(ptr::null_mut(), words.0.inner)
-        })
+        words
+            .as_ref()
+            .map_or_else(nothing, |words| RedisString::from_redis_module_string(ptr::null_mut(), words.0.inner))
     }
 
     fn set(&self, _: &ConfigurationContext, words: RedisString) -> Result<(), RedisError> {
@@ -177,9 +168,7 @@ pub(crate) fn check_policy(words: &[u8]) -> Result<&str, RedisError> {
 /// replication stream holds them; without it each is random and stored with its limiter.
 pub(crate) static HASH_KEY: StringConfig = StringConfig::new(|bytes| match bytes {
     [] => Ok(()),
-    bytes => HashKey::new(bytes)
-        .map(|_| ())
-        .map_err(|error| RedisError::String(error.to_string())),
+    bytes => HashKey::new(bytes).map(|_| ()).map_err(|error| RedisError::String(error.to_string())),
 });
 
 /// The present hash key; it was checked when it was set, and is empty where there is none.

@@ -1,7 +1,8 @@
 //! Active defragmentation: moves a limiter's memory for the server, as far as it says at a time.
 
-use crate::limiter::{Limiter, Mover, RelocateCursor};
+use crate::limiter::{DefragCursor, Limiter};
 use crate::redis::alloc::MIN_ALIGN;
+use crate::table::Defragmenter;
 use redis_module::raw;
 use std::ffi::{c_int, c_ulong, c_void};
 
@@ -11,10 +12,10 @@ const DONE: c_int = 0;
 const MORE: c_int = 1;
 
 /// Moves blocks with the server's help.
-struct ServerMover(*mut raw::RedisModuleDefragCtx);
+struct ServerDefragmenter(*mut raw::RedisModuleDefragCtx);
 
-impl Mover for ServerMover {
-    fn relocate<T>(&mut self, block: Box<[T]>) -> Box<[T]> {
+impl Defragmenter for ServerDefragmenter {
+    fn reallocate<T>(&mut self, block: Box<[T]>) -> Box<[T]> {
         // The allocator puts more strictly aligned ones somewhere inside of the server's block.
         const { assert!(align_of::<T>() <= MIN_ALIGN) };
         if size_of_val(&*block) == 0 {
@@ -46,8 +47,8 @@ pub(super) fn defragment(ctx: *mut raw::RedisModuleDefragCtx, limiter: &mut Limi
     // SAFETY: the context is the running callback's, and the cursor is where it is written; it stays
     // zero at the first call.
     unsafe { api!(RedisModule_DefragCursorGet(ctx, &raw mut raw_cursor)) };
-    let from = RelocateCursor::from_raw(raw_cursor);
-    match limiter.relocate(from, &mut ServerMover(ctx)) {
+    let from = DefragCursor::from_raw(raw_cursor);
+    match limiter.defragment(from, &mut ServerDefragmenter(ctx)) {
         None => DONE,
         Some(cursor) => {
             // SAFETY: the context is the running callback's.

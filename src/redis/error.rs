@@ -1,9 +1,10 @@
 //! Everything a client can be told instead of an answer.
 
+use crate::format::ChunkError;
+use crate::format::message::MessageError;
 use crate::identity::{AddressError, CidrError};
-use crate::limiter::{AttemptError, ChunkError, GenesisError, ListFull};
+use crate::limiter::{AttemptError, ListFull, MetadataError};
 use crate::policy::PolicyError;
-use crate::redis::message::MessageError;
 use std::ffi::CString;
 
 /// Why a command gets an error reply, and does nothing. No message repeats what the client sent.
@@ -37,7 +38,7 @@ pub(crate) enum CommandError {
     },
     /// Neither address nor email where one is to be named.
     #[error("ERR argument {position} must be IP or EMAIL, each at most once and followed by one")]
-    Whom {
+    TopSubject {
         /// Which argument, counting from 1 after the command's name.
         position: usize,
     },
@@ -86,9 +87,7 @@ pub(crate) enum CommandError {
     )]
     NoPolicyGiven,
     /// There is no limiter, and none may be made.
-    #[error(
-        "ERR no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first"
-    )]
+    #[error("ERR no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first")]
     NoAutocreate,
     /// There is no limiter to tell of.
     #[error("ERR no such limiter: AUTHLIMIT.POLICY or the first AUTHLIMIT.CHECK creates it")]
@@ -108,7 +107,7 @@ pub(crate) enum CommandError {
     BadMessage(#[from] MessageError),
     /// The internal command with a header that fits no limiter.
     #[error("ERR AUTHLIMIT.EFFECT: {0}")]
-    BadGenesis(#[from] GenesisError),
+    BadMetadata(#[from] MetadataError),
     /// The internal command with a chunk that no limiter writes.
     #[error("ERR AUTHLIMIT.EFFECT: {0}")]
     BadChunk(#[from] ChunkError),

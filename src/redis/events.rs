@@ -19,12 +19,13 @@
 
 use crate::identity::Id;
 use crate::limiter::{
-    Attempt, Beginning, BeginningKind, Decision, Limiter, Names, Party, Received, Timestamp, cut,
+    Attempt, AttemptIds, AttemptRequest, ClearText, Decision, Limiter, RefusalEvent, RefusalEventKind, truncated,
 };
 use crate::policy::{Rule, Subject};
+use crate::redis::call::CommandCall;
 use crate::redis::config::{EVENTS, EventDetail};
-use crate::redis::session::Session;
 use crate::redis::stats::{self, Total};
+use crate::table::Timestamp;
 use redis_module::raw;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -35,7 +36,7 @@ const CHANNEL_PREFIX: &[u8] = b"authlimit:";
 
 /// What is published when the command is done with the limiter.
 pub(crate) struct Event {
-    kind: BeginningKind,
+    kind: RefusalEventKind,
     message: Vec<u8>,
 }
 
@@ -67,12 +68,12 @@ pub(crate) struct RefusedAttempt<'a> {
     /// The attempt.
     pub(crate) attempt: &'a Attempt,
     /// As received.
-    pub(crate) received: &'a Received<'a>,
+    pub(crate) received: &'a AttemptRequest<'a>,
     /// What was decided.
     pub(crate) decision: &'a Decision,
 }
 
-impl Session<'_> {
+impl CommandCall<'_> {
     /// Remembers a refused attempt in `limiter`, and returns what there is to tell of it. To be published
     /// once the limiter is let go of, since whoever hears of it may use it.
     pub(crate) fn observe_refusal(
@@ -82,28 +83,23 @@ impl Session<'_> {
         clock: Timestamp,
     ) -> Vec<Event> {
         let detail = EVENTS.get();
-        let names = (detail == EventDetail::Full).then_some(Names {
-            ip: refused.received.ip,
-            email: refused.received.email,
-        });
+        let names = (detail == EventDetail::Full)
+            .then_some(ClearText { ip: refused.received.ip, email: refused.received.email });
         limiter.count_refusal(refused.attempt, names, clock);
         if detail == EventDetail::No {
             return Vec::new();
         }
-        let beginnings = limiter.beginnings(refused.attempt, refused.decision, clock);
-        stats::add(Total::EventsDropped, beginnings.untold);
-        if beginnings.told.is_empty() || self.is_on_replica() {
+        let events = limiter.refusal_events(refused.attempt, refused.decision, clock);
+        stats::add(Total::EventsDropped, events.suppressed);
+        if events.events.is_empty() || self.is_on_replica() {
             return Vec::new();
         }
         let key = self.limiter_key();
         let rules = limiter.policy().rules();
-        let events = beginnings.told.iter().filter_map(|beginning| {
+        let events = events.events.iter().filter_map(|beginning| {
             let rule = rules.get(beginning.rule)?;
             let message = message(beginning, rule, key, refused, names, clock);
-            Some(Event {
-                kind: beginning.kind,
-                message: serde_json::to_vec(&message).ok()?,
-            })
+            Some(Event { kind: beginning.kind, message: serde_json::to_vec(&message).ok()? })
         });
         events.collect()
     }
@@ -140,14 +136,7 @@ impl Session<'_> {
         let Ok(key) = self.key_name() else { return };
         let class = raw::REDISMODULE_NOTIFY_MODULE;
         // SAFETY: context and key are those of the running callback; the event is a C string.
-        unsafe {
-            api!(RedisModule_NotifyKeyspaceEvent(
-                self.ctx,
-                class,
-                event.as_ptr(),
-                key
-            ))
-        };
+        unsafe { api!(RedisModule_NotifyKeyspaceEvent(self.ctx, class, event.as_ptr(), key)) };
     }
 
     /// The limiter's key, byte for byte; every command has one.
@@ -174,21 +163,16 @@ impl Session<'_> {
 
 /// The message of a beginning.
 fn message<'a>(
-    beginning: &Beginning,
+    beginning: &RefusalEvent,
     rule: &'a Rule,
     key: &'a [u8],
     refused: &RefusedAttempt<'_>,
-    names: Option<Names<'a>>,
+    names: Option<ClearText<'a>>,
     clock: Timestamp,
 ) -> Message<'a> {
-    let Party {
-        address,
-        email,
-        device,
-        ..
-    } = refused.attempt.party;
-    let present = |id| (id != Party::ABSENT).then(|| hex(id));
-    let text = |bytes: &'a [u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(cut(bytes)));
+    let AttemptIds { address, email, device, .. } = refused.attempt.ids;
+    let present = |id| (id != AttemptIds::ABSENT).then(|| hex(id));
+    let text = |bytes: &'a [u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(truncated(bytes)));
     Message {
         event: vocabulary(beginning.kind, rule.subject()),
         kind: word(beginning.kind),
@@ -207,31 +191,29 @@ fn message<'a>(
 }
 
 /// OWASP's word for a beginning.
-fn vocabulary(kind: BeginningKind, subject: Subject) -> &'static str {
+fn vocabulary(kind: RefusalEventKind, subject: Subject) -> &'static str {
     match (kind, subject) {
-        (BeginningKind::Lock, _) => "authn_login_lock",
-        (BeginningKind::Refusal, Subject::Email | Subject::Pair | Subject::Device) => {
-            "authn_login_fail_max"
-        }
-        (BeginningKind::Refusal | BeginningKind::Spray, _) => "excess_rate_limit_exceeded",
+        (RefusalEventKind::Lock, _) => "authn_login_lock",
+        (RefusalEventKind::Refusal, Subject::Email | Subject::Pair | Subject::Device) => "authn_login_fail_max",
+        (RefusalEventKind::Refusal | RefusalEventKind::Spray, _) => "excess_rate_limit_exceeded",
     }
 }
 
 /// What a beginning is called in a message.
-fn word(kind: BeginningKind) -> &'static str {
+fn word(kind: RefusalEventKind) -> &'static str {
     match kind {
-        BeginningKind::Refusal => "refused",
-        BeginningKind::Lock => "locked",
-        BeginningKind::Spray => "spray",
+        RefusalEventKind::Refusal => "refused",
+        RefusalEventKind::Lock => "locked",
+        RefusalEventKind::Spray => "spray",
     }
 }
 
 /// What a beginning is called in a keyspace notification.
-fn notification(kind: BeginningKind) -> &'static CStr {
+fn notification(kind: RefusalEventKind) -> &'static CStr {
     match kind {
-        BeginningKind::Refusal => c"authlimit.refused",
-        BeginningKind::Lock => c"authlimit.locked",
-        BeginningKind::Spray => c"authlimit.spray",
+        RefusalEventKind::Refusal => c"authlimit.refused",
+        RefusalEventKind::Lock => c"authlimit.locked",
+        RefusalEventKind::Spray => c"authlimit.spray",
     }
 }
 

@@ -38,13 +38,11 @@ fn has_limit_and_evicts_any_key(ctx: *mut raw::RedisModuleCtx) -> bool {
         // SAFETY: the data was given above and not freed yet, the name is a C string.
         let value = unsafe { api!(RedisModule_ServerInfoGetFieldC(info, name.as_ptr())) };
         // SAFETY: the value is a C string that lives as long as the data.
-        let value = value
-            .filter(|v| !v.is_null())
-            .map(|v| unsafe { CStr::from_ptr(v) });
+        let value = value.filter(|v| !v.is_null()).map(|v| unsafe { CStr::from_ptr(v) });
         value.is_some_and(|value| test(value.to_bytes()))
     };
-    let may_evict = is(c"maxmemory", |bytes| bytes != b"0")
-        && is(c"maxmemory_policy", |policy| policy.starts_with(b"allkeys"));
+    let may_evict =
+        is(c"maxmemory", |bytes| bytes != b"0") && is(c"maxmemory_policy", |policy| policy.starts_with(b"allkeys"));
     // SAFETY: the data was given above, and nothing refers to it any more.
     unsafe { api!(RedisModule_FreeServerInfo(ctx, info)) };
     may_evict

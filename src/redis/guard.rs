@@ -16,13 +16,9 @@ pub(crate) fn guarded<R>(callback: impl FnOnce() -> R) -> Option<R> {
 /// quote what a client sent; and no backtrace, since printing one has crashed a server.
 pub(crate) fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
-        let place = info.location().map_or_else(String::new, |location| {
-            format!(" at {}:{}", location.file(), location.line())
-        });
-        log::write(
-            Level::Warning,
-            &format!("authlimit: internal error{place}; please report it with this line"),
-        );
+        let place =
+            info.location().map_or_else(String::new, |location| format!(" at {}:{}", location.file(), location.line()));
+        log::write(Level::Warning, &format!("authlimit: internal error{place}; please report it with this line"));
     }));
 }
 

@@ -28,13 +28,11 @@ pub(crate) struct Size {
 }
 
 /// Hands a limiter over to the server, which holds it by this address until it is freed.
-pub(crate) fn hand_over(limiter: Box<Limiter>) -> *mut Limiter {
+pub(crate) fn into_raw(limiter: Box<Limiter>) -> *mut Limiter {
     let address = Box::into_raw(limiter);
     if let Some(registered) = NonNull::new(address) {
         let mut limiters = LIMITERS.lock().unwrap_or_else(PoisonError::into_inner);
-        limiters
-            .get_or_insert_default()
-            .insert(Registered(registered));
+        limiters.get_or_insert_default().insert(Registered(registered));
     }
     address
 }
@@ -42,13 +40,11 @@ pub(crate) fn hand_over(limiter: Box<Limiter>) -> *mut Limiter {
 /// Takes a limiter back from the server, in whichever thread that is.
 ///
 /// # Safety
-/// The address must be one that [`hand_over`] has given and that the server gives up now.
-pub(crate) unsafe fn take_back(address: *mut Limiter) -> Box<Limiter> {
+/// The address must be one that [`into_raw`] has given and that the server gives up now.
+pub(crate) unsafe fn from_raw(address: *mut Limiter) -> Box<Limiter> {
     if let Some(registered) = NonNull::new(address) {
         let mut limiters = LIMITERS.lock().unwrap_or_else(PoisonError::into_inner);
-        limiters
-            .get_or_insert_default()
-            .remove(&Registered(registered));
+        limiters.get_or_insert_default().remove(&Registered(registered));
     }
     // SAFETY: it was a box, and nobody else has it any more: the caller's promise, and `each` is done with it.
     unsafe { Box::from_raw(address) }
@@ -79,6 +75,6 @@ pub(crate) fn size() -> Size {
 }
 
 /// Has every limiter forget the names of the most refused.
-pub(crate) fn forget_names() {
-    each(Limiter::forget_names);
+pub(crate) fn forget_clear_text() {
+    each(Limiter::forget_clear_text);
 }

@@ -1,11 +1,11 @@
 //! The limiter at a key.
 
 use crate::limiter::Limiter;
+use crate::redis::call::{CommandCall, string_bytes};
 use crate::redis::error::CommandError;
 use crate::redis::instances;
+use crate::redis::limiters;
 use crate::redis::native_type;
-use crate::redis::registry;
-use crate::redis::session::{Session, string_bytes};
 use redis_module::raw;
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -14,17 +14,17 @@ use std::ptr::NonNull;
 /// To change what is there, or to create it.
 const READ_WRITE: u32 = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
 
-/// An opened key, closed when dropped. It ends before the session's call does.
+/// An opened key, closed when dropped. It ends before the call's call does.
 pub(crate) struct LimiterKey<'s> {
     /// Null for a key opened for reading that does not exist.
     handle: *mut raw::RedisModuleKey,
-    session: PhantomData<&'s Session<'s>>,
+    call: PhantomData<&'s CommandCall<'s>>,
 }
 
 /// A key opened for changing.
 pub(crate) struct WritableLimiterKey<'s>(LimiterKey<'s>);
 
-impl Session<'_> {
+impl CommandCall<'_> {
     /// Opens the limiter's key for reading.
     pub(crate) fn open_key(&self) -> Result<LimiterKey<'_>, CommandError> {
         self.open(raw::REDISMODULE_READ)
@@ -47,7 +47,7 @@ impl Session<'_> {
     /// Opens the limiter's key.
     fn open(&self, mode: u32) -> Result<LimiterKey<'_>, CommandError> {
         let name = self.key_name()?;
-        // SAFETY: context and string are those of the running callback, which the session does not
+        // SAFETY: context and string are those of the running callback, which the call does not
         // outlive.
         unsafe { LimiterKey::open(self.ctx, name, mode) }
     }
@@ -74,28 +74,18 @@ impl LimiterKey<'_> {
     ///
     /// # Safety
     /// As for `open`.
-    unsafe fn open_any(
-        ctx: *mut raw::RedisModuleCtx,
-        name: *mut raw::RedisModuleString,
-        mode: u32,
-    ) -> Self {
+    unsafe fn open_any(ctx: *mut raw::RedisModuleCtx, name: *mut raw::RedisModuleString, mode: u32) -> Self {
         let mode = c_int::try_from(mode).unwrap_or_default();
         // SAFETY: by the caller's promises.
         let handle = unsafe { api!(RedisModule_OpenKey(ctx, name, mode)) };
-        Self {
-            handle: handle.unwrap_or(std::ptr::null_mut()).cast(),
-            session: PhantomData,
-        }
+        Self { handle: handle.unwrap_or(std::ptr::null_mut()).cast(), call: PhantomData }
     }
 
     /// Whether there is a limiter at a key of the context's database; without making it look used.
     ///
     /// # Safety
     /// Context and name must be those of a running callback.
-    pub(super) unsafe fn is_at(
-        ctx: *mut raw::RedisModuleCtx,
-        name: *mut raw::RedisModuleString,
-    ) -> bool {
+    pub(super) unsafe fn is_at(ctx: *mut raw::RedisModuleCtx, name: *mut raw::RedisModuleString) -> bool {
         let mode = raw::REDISMODULE_READ | raw::REDISMODULE_OPEN_KEY_NOTOUCH;
         // SAFETY: the caller's promises are passed on; the key is closed at once.
         unsafe { Self::open(ctx, name, mode) }.is_ok_and(|key| key.limiter().is_some())
@@ -131,11 +121,7 @@ impl LimiterKey<'_> {
         }
         // SAFETY: the handle is that of an open key; null for a type that is not a module's.
         let of = unsafe { api!(RedisModule_ModuleTypeGetType(self.handle)) };
-        if of == Some(native_type::raw_type()) {
-            Ok(())
-        } else {
-            Err(CommandError::WrongType)
-        }
+        if of == Some(native_type::raw_type()) { Ok(()) } else { Err(CommandError::WrongType) }
     }
 }
 
@@ -154,12 +140,12 @@ impl WritableLimiterKey<'_> {
     }
 
     /// Frees what a change of the policy has left over, in a thread of its own: that may take long.
-    pub(crate) fn free_leftovers(&mut self) {
-        let Some(leftovers) = self.limiter_mut().and_then(Limiter::take_leftovers) else {
+    pub(crate) fn free_retired_tables(&mut self) {
+        let Some(retired_tables) = self.limiter_mut().and_then(Limiter::take_retired_tables) else {
             return;
         };
         // Where there can be no thread, this frees them: the closure is dropped.
-        let _ = std::thread::Builder::new().spawn(move || drop(leftovers));
+        let _ = std::thread::Builder::new().spawn(move || drop(retired_tables));
     }
 
     /// The limiter, if there is one, to change.
@@ -173,19 +159,14 @@ impl WritableLimiterKey<'_> {
     /// # Errors
     /// [`CommandError::Internal`] if the server does not take it.
     pub(crate) fn put(&mut self, limiter: Limiter) -> Result<(), CommandError> {
-        let value = instances::hand_over(Box::new(limiter));
+        let value = instances::into_raw(Box::new(limiter));
         // SAFETY: the handle is that of a key open for writing; the type is ours, and its callbacks
         // take the value for what it is. The server owns the value from here on.
-        let status = unsafe {
-            api!(RedisModule_ModuleTypeSetValue(
-                self.0.handle,
-                native_type::raw_type(),
-                value.cast()
-            ))
-        };
+        let status =
+            unsafe { api!(RedisModule_ModuleTypeSetValue(self.0.handle, native_type::raw_type(), value.cast())) };
         if status != Some(0) {
             // SAFETY: the server has not taken the value, so it is still this function's.
-            drop(unsafe { instances::take_back(value) });
+            drop(unsafe { instances::from_raw(value) });
             return Err(CommandError::Internal);
         }
         self.note();
@@ -202,7 +183,7 @@ impl WritableLimiterKey<'_> {
         let name = unsafe { api!(RedisModule_GetKeyNameFromModuleKey(self.0.handle)) };
         if let (Some(db), Some(name)) = (db, name) {
             // SAFETY: as above.
-            registry::note(db, unsafe { string_bytes(name) });
+            limiters::note(db, unsafe { string_bytes(name) });
         }
     }
 }

@@ -5,7 +5,7 @@
 //! | `alloc` | the allocator: Redis's, once there is one |
 //! | `guard` | what every callback of Redis goes through: a panic becomes an error |
 //! | `command` | how a command is declared, registered and called |
-//! | `session` | one call of a command: arguments, clock, replication |
+//! | `call` | one call of a command: arguments, clock, replication |
 //! | `reply` | replies |
 //! | `key` | the limiter at a key |
 //! | `error` | [`CommandError`](error::CommandError): everything a client can be told |
@@ -34,26 +34,22 @@ macro_rules! api {
 }
 
 pub(crate) mod alloc;
+pub(crate) mod call;
 pub(crate) mod command;
 pub(crate) mod config;
-mod cron;
 mod defrag;
 pub(crate) mod error;
 pub(crate) mod events;
 mod eviction;
-#[cfg(test)]
-mod golden;
 pub(crate) mod guard;
-mod header;
 mod instances;
 pub(crate) mod key;
+mod limiters;
+pub(crate) mod load;
 mod log;
-pub(crate) mod message;
 pub(crate) mod native_type;
 mod persistence;
-mod registry;
 mod reply;
 mod server_events;
-pub(crate) mod session;
-pub(crate) mod start;
 pub(crate) mod stats;
+mod timer;

@@ -3,6 +3,7 @@
 //! Each callback goes through the guard. Values are boxes of [`Limiter`], made by
 //! [`put`](crate::redis::key::WritableLimiterKey::put), by loading or by copying, and unmade here.
 
+use crate::format::ENCODING_VERSION;
 use crate::limiter::Limiter;
 use crate::redis::defrag;
 use crate::redis::guard::guarded;
@@ -12,10 +13,6 @@ use redis_module::native_types::RedisType;
 use redis_module::raw;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
-
-/// The version of what is written to an RDB file beside the header's own version: how header and
-/// chunks follow each other.
-pub(crate) const ENCODING_VERSION: i32 = 1;
 
 /// The data type. Its name is what `TYPE` says and what an RDB file knows it by.
 pub(crate) static LIMITER_TYPE: RedisType = RedisType::new(
@@ -46,10 +43,7 @@ pub(crate) static LIMITER_TYPE: RedisType = RedisType::new(
 
 /// The type as the module API knows it; null before it is registered.
 pub(crate) fn raw_type() -> *mut raw::RedisModuleType {
-    LIMITER_TYPE
-        .raw_type
-        .try_borrow()
-        .map_or(ptr::null_mut(), |raw_type| *raw_type)
+    LIMITER_TYPE.raw_type.try_borrow().map_or(ptr::null_mut(), |raw_type| *raw_type)
 }
 
 /// The limiter that a callback was given.
@@ -62,15 +56,10 @@ unsafe fn limiter<'a>(value: *const c_void) -> &'a Limiter {
 }
 
 /// Loads a limiter from an RDB file, a replication stream or `RESTORE`.
-unsafe extern "C" fn rdb_load(
-    rdb: *mut raw::RedisModuleIO,
-    encoding_version: c_int,
-) -> *mut c_void {
+unsafe extern "C" fn rdb_load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> *mut c_void {
     guarded(|| persistence::load(rdb, encoding_version))
         .flatten()
-        .map_or(ptr::null_mut(), |limiter| {
-            instances::hand_over(Box::new(limiter)).cast()
-        })
+        .map_or(ptr::null_mut(), |limiter| instances::into_raw(Box::new(limiter)).cast())
 }
 
 /// Saves a limiter to an RDB file, a replication stream or for `DUMP`.
@@ -81,11 +70,7 @@ unsafe extern "C" fn rdb_save(rdb: *mut raw::RedisModuleIO, value: *mut c_void) 
 }
 
 /// Writes the commands that rebuild a limiter to a new append-only file.
-unsafe extern "C" fn aof_rewrite(
-    aof: *mut raw::RedisModuleIO,
-    key: *mut raw::RedisModuleString,
-    value: *mut c_void,
-) {
+unsafe extern "C" fn aof_rewrite(aof: *mut raw::RedisModuleIO, key: *mut raw::RedisModuleString, value: *mut c_void) {
     // SAFETY: the server passes a value of this type.
     let limiter = unsafe { limiter(value) };
     guarded(|| persistence::rewrite(aof, key, limiter));
@@ -107,13 +92,7 @@ unsafe extern "C" fn digest(digest: *mut raw::RedisModuleDigest, value: *mut c_v
     };
     let element = bytes.as_ptr().cast::<c_char>();
     // SAFETY: the digest is the running callback's, and the length is the bytes'.
-    unsafe {
-        api!(RedisModule_DigestAddStringBuffer(
-            digest,
-            element,
-            bytes.len()
-        ))
-    };
+    unsafe { api!(RedisModule_DigestAddStringBuffer(digest, element, bytes.len())) };
     // SAFETY: as above.
     unsafe { api!(RedisModule_DigestEndSequence(digest)) };
 }
@@ -140,7 +119,7 @@ unsafe extern "C" fn defrag(
 /// Frees a limiter, in whichever thread the server does that.
 unsafe extern "C" fn free(value: *mut c_void) {
     // SAFETY: the server passes a value of this type, gives it up, and holds no reference to it.
-    let limiter = unsafe { instances::take_back(value.cast::<Limiter>()) };
+    let limiter = unsafe { instances::from_raw(value.cast::<Limiter>()) };
     guarded(|| drop(limiter));
 }
 
@@ -155,7 +134,7 @@ unsafe extern "C" fn copy(
     guarded(|| {
         let mut copied = Box::new(limiter.clone());
         copied.forget_refusals();
-        instances::hand_over(copied).cast()
+        instances::into_raw(copied).cast()
     })
     .unwrap_or(ptr::null_mut())
 }

@@ -4,14 +4,14 @@
 //! for each chunk what it is of (a number: 1 logs, 2 locks, 3 lists), for logs and locks the index of
 //! their table (a number), and the chunk (a string; see `limiter::chunk`), then the number 0.
 
-use crate::limiter::{CHUNK_BYTES, ChunkError, GenesisError, Limiter, Part};
+use crate::format::message;
+use crate::format::metadata::HeaderError;
+use crate::format::{CHUNK_BYTES, ChunkError, ENCODING_VERSION, END_OF_CHUNKS, Part, metadata};
+use crate::limiter::{Limiter, MetadataError};
+use crate::redis::call::{EFFECT_COMMAND, string_bytes};
 use crate::redis::config;
-use crate::redis::header::{self, HeaderError};
+use crate::redis::limiters;
 use crate::redis::log::{self, Level};
-use crate::redis::message;
-use crate::redis::native_type::ENCODING_VERSION;
-use crate::redis::registry;
-use crate::redis::session::{EFFECT_COMMAND, string_bytes};
 use redis_module::raw;
 use std::ffi::{c_char, c_int};
 
@@ -35,7 +35,7 @@ enum LoadError {
     Header(#[from] HeaderError),
     /// What the header says fits no limiter.
     #[error(transparent)]
-    Genesis(#[from] GenesisError),
+    LimiterMetadata(#[from] MetadataError),
     /// A chunk of nothing that this version knows.
     #[error("a chunk is of an unknown kind")]
     UnknownPart,
@@ -56,10 +56,7 @@ pub(super) fn load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> Opt
             Some(limiter)
         }
         Err(error) => {
-            log::write(
-                Level::Warning,
-                &format!("authlimit: cannot load a limiter: {error}"),
-            );
+            log::write(Level::Warning, &format!("authlimit: cannot load a limiter: {error}"));
             None
         }
     }
@@ -73,7 +70,7 @@ fn note(rdb: *mut raw::RedisModuleIO) {
     let name = unsafe { api!(RedisModule_GetKeyNameFromIO(rdb)) };
     if let (Some(db), Some(name)) = (db, name.filter(|name| !name.is_null())) {
         // SAFETY: as above.
-        registry::note(db, unsafe { string_bytes(name) });
+        limiters::note(db, unsafe { string_bytes(name) });
     }
 }
 
@@ -83,16 +80,13 @@ fn try_load(rdb: *mut raw::RedisModuleIO, encoding_version: c_int) -> Result<Lim
         return Err(LoadError::Encoding(encoding_version));
     }
     let header = raw::load_string_buffer(rdb).map_err(|_| LoadError::Short)?;
-    let mut limiter = Limiter::from_genesis(header::decode(
-        header.as_ref(),
-        config::hash_key().as_ref(),
-    )?)?;
+    let mut limiter = Limiter::from_metadata(metadata::decode(header.as_ref(), config::hash_key().as_ref())?)?;
     loop {
         let part = match load_number(rdb)? {
             END => return Ok(limiter),
             LOGS => Part::Logs(load_table(rdb)?),
             LOCKS => Part::Locks(load_table(rdb)?),
-            LISTS => Part::Access,
+            LISTS => Part::Lists,
             _ => return Err(LoadError::UnknownPart),
         };
         let chunk = raw::load_string_buffer(rdb).map_err(|_| LoadError::Short)?;
@@ -115,12 +109,12 @@ fn load_table(rdb: *mut raw::RedisModuleIO) -> Result<u8, LoadError> {
 
 /// Saves a limiter.
 pub(super) fn save(rdb: *mut raw::RedisModuleIO, limiter: &Limiter) {
-    raw::save_slice(rdb, &header::encode(&limiter.genesis()));
+    raw::save_slice(rdb, &metadata::encode(&limiter.metadata()));
     for (part, chunk) in limiter.chunks() {
         let (code, table) = match part {
             Part::Logs(table) => (LOGS, Some(table)),
             Part::Locks(table) => (LOCKS, Some(table)),
-            Part::Access => (LISTS, None),
+            Part::Lists => (LISTS, None),
         };
         raw::save_unsigned(rdb, code);
         if let Some(table) = table {
@@ -132,12 +126,8 @@ pub(super) fn save(rdb: *mut raw::RedisModuleIO, limiter: &Limiter) {
 }
 
 /// Writes the commands that rebuild a limiter.
-pub(super) fn rewrite(
-    aof: *mut raw::RedisModuleIO,
-    key: *mut raw::RedisModuleString,
-    limiter: &Limiter,
-) {
-    emit(aof, key, &message::encode_create(&limiter.genesis()));
+pub(super) fn rewrite(aof: *mut raw::RedisModuleIO, key: *mut raw::RedisModuleString, limiter: &Limiter) {
+    emit(aof, key, &message::encode_create(&limiter.metadata()));
     for (part, chunk) in limiter.chunks() {
         emit(aof, key, &message::encode_chunk(part, &chunk));
     }
@@ -148,14 +138,5 @@ fn emit(aof: *mut raw::RedisModuleIO, key: *mut raw::RedisModuleString, message:
     let (bytes, len) = (message.as_ptr().cast::<c_char>(), message.len());
     // SAFETY: file and key are the running callback's; the format takes a string of the server's
     // and a buffer with its length, which the server copies.
-    unsafe {
-        api!(RedisModule_EmitAOF(
-            aof,
-            EFFECT_COMMAND.as_ptr(),
-            c"sb".as_ptr(),
-            key,
-            bytes,
-            len
-        ))
-    };
+    unsafe { api!(RedisModule_EmitAOF(aof, EFFECT_COMMAND.as_ptr(), c"sb".as_ptr(), key, bytes, len)) };
 }

@@ -2,13 +2,13 @@
 
 use crate::limiter::{Limiter, Verdict};
 use crate::policy::Millis;
+use crate::redis::call::CommandCall;
 use crate::redis::error::CommandError;
-use crate::redis::session::Session;
 use std::ffi::{c_char, c_long, c_longlong};
 
 // Each function passes the context of the running callback, and the server copies what it is given;
 // a reply cannot fail in a way that a command could do anything about, so its status is not looked at.
-impl Session<'_> {
+impl CommandCall<'_> {
     /// Replies the flat array of six: allowed, limit, remaining, retry_after_ms, reset_ms, rule.
     pub(crate) fn reply_verdict(&self, limiter: &Limiter, verdict: &Verdict) {
         self.reply_array(6);
@@ -53,13 +53,7 @@ impl Session<'_> {
     pub(crate) fn reply_bytes(&self, bytes: &[u8]) {
         let start = bytes.as_ptr().cast::<c_char>();
         // SAFETY: see above; the length is that of the bytes.
-        unsafe {
-            api!(RedisModule_ReplyWithStringBuffer(
-                self.ctx,
-                start,
-                bytes.len()
-            ))
-        };
+        unsafe { api!(RedisModule_ReplyWithStringBuffer(self.ctx, start, bytes.len())) };
     }
 
     /// Begins an array; the next `len` replies are its elements.

@@ -1,11 +1,11 @@
 //! What the server tells the module of: keys that move, databases that change places, changes of its
 //! configuration.
 
+use crate::redis::call::{context_flags, string_bytes};
 use crate::redis::eviction;
 use crate::redis::guard::guarded;
 use crate::redis::key::LimiterKey;
-use crate::redis::registry;
-use crate::redis::session::{context_flags, string_bytes};
+use crate::redis::limiters;
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
@@ -20,13 +20,7 @@ const REVIVALS: [&CStr; 2] = [c"expire", c"persist"];
 /// when they are next loaded.
 pub(crate) fn subscribe(ctx: *mut raw::RedisModuleCtx) {
     // SAFETY: the context is that of the running load, and the callback has the API's signature.
-    unsafe {
-        api!(RedisModule_SubscribeToKeyspaceEvents(
-            ctx,
-            raw::REDISMODULE_NOTIFY_GENERIC,
-            Some(key_event)
-        ))
-    };
+    unsafe { api!(RedisModule_SubscribeToKeyspaceEvents(ctx, raw::REDISMODULE_NOTIFY_GENERIC, Some(key_event))) };
     let callbacks: [(u64, raw::RedisModuleEventCallback); 2] = [
         (raw::REDISMODULE_EVENT_SWAPDB, Some(databases_swapped)),
         (raw::REDISMODULE_EVENT_CONFIG, Some(config_changed)),
@@ -58,7 +52,7 @@ unsafe extern "C" fn key_event(
             // SAFETY: the context is that of the running callback.
             let db = unsafe { api!(RedisModule_GetSelectedDb(ctx)) };
             // SAFETY: the key is the server's and outlives the call.
-            registry::note(db.unwrap_or(0), unsafe { string_bytes(key) });
+            limiters::note(db.unwrap_or(0), unsafe { string_bytes(key) });
         }
     });
     0
@@ -75,7 +69,7 @@ unsafe extern "C" fn databases_swapped(
     let Some(info) = (unsafe { data.cast::<raw::RedisModuleSwapDbInfo>().as_ref() }) else {
         return;
     };
-    guarded(|| registry::swap(info.dbnum_first, info.dbnum_second));
+    guarded(|| limiters::swap(info.dbnum_first, info.dbnum_second));
 }
 
 /// The server's configuration was changed.

@@ -4,10 +4,10 @@
 
 use crate::limiter::{Binding, Effect, Limiter, Verdict};
 use crate::policy::Subject;
-use crate::redis::cron;
 use crate::redis::eviction;
 use crate::redis::guard::guarded;
 use crate::redis::instances;
+use crate::redis::timer;
 use redis_module::{Context, raw};
 use std::ffi::{CStr, c_int};
 use std::ptr;
@@ -79,11 +79,7 @@ pub(crate) fn add(total: Total, more: u64) {
 
 /// Counts a verdict of CHECK.
 pub(crate) fn count_verdict(limiter: &Limiter, verdict: &Verdict) {
-    let total = if verdict.allowed {
-        Total::Allowed
-    } else {
-        refused_by(limiter, verdict.binding)
-    };
+    let total = if verdict.allowed { Total::Allowed } else { refused_by(limiter, verdict.binding) };
     add(total, 1);
 }
 
@@ -129,12 +125,8 @@ fn sums() -> (u64, u64) {
         let name = name.to_bytes();
         name.starts_with(b"refused_")
     });
-    let refused = refusals
-        .map(|(_, count)| count.load(Ordering::Relaxed))
-        .fold(0, u64::saturating_add);
-    let allowed = COUNTS
-        .get(Total::Allowed as usize)
-        .map_or(0, |count| count.load(Ordering::Relaxed));
+    let refused = refusals.map(|(_, count)| count.load(Ordering::Relaxed)).fold(0, u64::saturating_add);
+    let allowed = COUNTS.get(Total::Allowed as usize).map_or(0, |count| count.load(Ordering::Relaxed));
     (allowed.saturating_add(refused), refused)
 }
 
@@ -155,13 +147,7 @@ unsafe extern "C" fn tell(info: *mut raw::RedisModuleInfoCtx, for_crash_report: 
         }
         let field = |name: &CStr, number: u64| {
             // SAFETY: as above, and the name is a C string.
-            unsafe {
-                api!(RedisModule_InfoAddFieldULongLong(
-                    info,
-                    name.as_ptr(),
-                    number
-                ))
-            };
+            unsafe { api!(RedisModule_InfoAddFieldULongLong(info, name.as_ptr(), number)) };
         };
         // A server that is crashing must not wait for what it may itself be holding.
         if for_crash_report == 0 {
@@ -176,7 +162,7 @@ unsafe extern "C" fn tell(info: *mut raw::RedisModuleInfoCtx, for_crash_report: 
         for ((name, _), count) in TOTALS.iter().zip(&COUNTS) {
             field(name, count.load(Ordering::Relaxed));
         }
-        field(c"reclaimed", cron::reclaimed());
+        field(c"reclaimed", timer::reclaimed());
         field(c"evictable", u64::from(eviction::may_evict_limiters()));
     });
 }

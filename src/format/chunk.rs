@@ -1,0 +1,410 @@
+//! What a limiter has counted and listed, in chunks of bytes, and back.
+//!
+//! A chunk is a run of records of one [`Part`]. A log:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | the identity's id |
+//! | 4 | n, the number of entries, at least 1 |
+//! | 8 n or 16 n | the entries, oldest first |
+//!
+//! The entry of an attempt is 42 bits of time, in milliseconds since the Unix epoch, above 22 bits of tag. The entry of
+//! a distinct count is that of the last attempt (8 bytes; its tag is 0 if there were several) and the id that is
+//! counted (8).
+//!
+//! A log that is too long for one chunk continues in the next, in a record with the same id. A lock:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | the identity's id |
+//! | 1 | which of the table's rules with `LOCK` it is, from 0 |
+//! | 1 | 1 if the rule has admitted something since, else 0 |
+//! | 8 | when the lock ends, in milliseconds since the Unix epoch |
+//! | 8 | how long the lock is, in milliseconds |
+//!
+//! A list entry is described in `list_entry`. Only what still counts at the ledger's latest time is written.
+
+use crate::format::bytes::{Reader, WriteFields};
+use crate::format::list_entry::{self, ListEntryError};
+use crate::identity::Id;
+use crate::limiter::Limiter;
+use crate::limiter::any_table::AnyTable;
+use crate::limiter::ledger::{Ledger, SubjectTable};
+use crate::limiter::locks::LockState;
+use crate::policy::{Millis, Window};
+use crate::table::{AttemptEntry, Cutoff, DistinctEntry, Log, LogEntry, Table, Timestamp};
+use std::marker::PhantomData;
+
+/// About how many bytes a chunk has; none has more.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Follows the last chunk of a limiter in an RDB file, in place of the code of a part.
+pub const END_OF_CHUNKS: u64 = 0;
+
+/// Bytes of a lock's record.
+pub(super) const LOCK_BYTES: usize = 26;
+
+/// Bytes of a log's record before its entries.
+pub(super) const LOG_HEAD_BYTES: usize = 12;
+
+/// Why a chunk was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ChunkError {
+    /// The policy needs no such table.
+    #[error("a chunk is of a table that the limiter's policy does not need")]
+    ForeignTable,
+    /// The bytes end within a record.
+    #[error("a chunk ends in the middle of a record")]
+    Truncated,
+    /// A record without entries.
+    #[error("a chunk has an identity without attempts")]
+    EmptyLog,
+    /// An entry without a time.
+    #[error("a chunk has an attempt without a time")]
+    NoTime,
+    /// Entries out of order.
+    #[error("a chunk has attempts out of the order of time")]
+    OutOfOrder,
+    /// An entry newer than the ledger's latest time.
+    #[error("a chunk has an attempt from after the limiter's newest time")]
+    FromTheFuture,
+    /// The ids are not what hashing makes.
+    #[error("the identities of a chunk are not keyed hashes")]
+    Skewed,
+    /// A lock of a rule that has none, without end, or from after the limiter's latest time.
+    #[error("a chunk has a lock that no rule of the policy makes")]
+    ForeignLock,
+    /// Invalid list entries.
+    #[error(transparent)]
+    List(#[from] ListEntryError),
+}
+
+/// What the records of a chunk are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// Logs of the table with this index.
+    Logs(u8),
+    /// Locks of the table with this index.
+    Locks(u8),
+    /// Entries of the lists.
+    Lists,
+}
+
+impl Part {
+    /// The codes of the parts in an RDB file.
+    const LOGS: u64 = 1;
+    const LOCKS: u64 = 2;
+    const LISTS: u64 = 3;
+
+    /// The part's code in an RDB file, and the index of its table if it is of one.
+    #[must_use]
+    pub fn code(self) -> (u64, Option<u8>) {
+        match self {
+            Self::Logs(table) => (Self::LOGS, Some(table)),
+            Self::Locks(table) => (Self::LOCKS, Some(table)),
+            Self::Lists => (Self::LISTS, None),
+        }
+    }
+
+    /// The part of a code, given how to read the index of its table. `None` for an unknown code.
+    ///
+    /// # Errors
+    /// Those of `table`.
+    pub fn from_code<E>(code: u64, table: impl FnOnce() -> Result<u8, E>) -> Result<Option<Self>, E> {
+        Ok(match code {
+            Self::LOGS => Some(Self::Logs(table()?)),
+            Self::LOCKS => Some(Self::Locks(table()?)),
+            Self::LISTS => Some(Self::Lists),
+            _ => None,
+        })
+    }
+}
+
+/// A log entry that can be stored.
+pub(super) trait StoredEntry: LogEntry {
+    /// How many bytes it takes.
+    const BYTES: usize;
+
+    /// Appends it to what is stored.
+    fn write(self, bytes: &mut Vec<u8>);
+
+    /// Reads one; `None` if it has no time.
+    fn read(bytes: &mut Reader<'_>) -> Option<Self>;
+}
+
+impl StoredEntry for AttemptEntry {
+    const BYTES: usize = 8;
+
+    fn write(self, bytes: &mut Vec<u8>) {
+        bytes.write_u64(self.raw());
+    }
+
+    fn read(bytes: &mut Reader<'_>) -> Option<Self> {
+        bytes.u64().and_then(Self::from_raw)
+    }
+}
+
+impl StoredEntry for DistinctEntry {
+    const BYTES: usize = 16;
+
+    fn write(self, bytes: &mut Vec<u8>) {
+        let (last, other) = self.parts();
+        last.write(bytes);
+        bytes.write_id(other);
+    }
+
+    fn read(bytes: &mut Reader<'_>) -> Option<Self> {
+        let last = AttemptEntry::read(bytes)?;
+        Some(Self::from_parts(last, bytes.id()?))
+    }
+}
+
+/// The chunks of a limiter, one at a time, so that saving needs little memory.
+pub struct Chunks<'a>(Box<dyn Iterator<Item = (Part, Vec<u8>)> + 'a>);
+
+impl Iterator for Chunks<'_> {
+    type Item = (Part, Vec<u8>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl Limiter {
+    /// What it has counted and listed, as chunks of bytes.
+    #[must_use]
+    pub fn chunks(&self) -> Chunks<'_> {
+        let latest = self.ledger.latest;
+        let of_tables = (0..=u8::MAX).zip(&self.ledger.tables).flat_map(move |(index, table)| {
+            let cutoff = table.cutoff(latest);
+            let logs: Box<dyn Iterator<Item = Vec<u8>>> = match &table.logs {
+                AnyTable::Attempts(logs) => Box::new(LogChunks::of(logs, cutoff)),
+                AnyTable::Distinct(logs) => Box::new(LogChunks::of(logs, cutoff)),
+            };
+            let logs = logs.map(move |chunk| (Part::Logs(index), chunk));
+            let locks = lock_chunks(table, latest).map(move |chunk| (Part::Locks(index), chunk));
+            logs.chain(locks)
+        });
+        let entries = list_entry::live_chunks(&self.lists, latest).map(|chunk| (Part::Lists, chunk));
+        Chunks(Box::new(of_tables.chain(entries)))
+    }
+
+    /// Adds what is in a chunk.
+    ///
+    /// # Errors
+    /// [`ChunkError`] for bytes that [`Limiter::chunks`] does not write. The limiter may then hold a part of them and
+    /// must be dropped.
+    pub fn load_chunk(&mut self, part: Part, chunk: &[u8]) -> Result<(), ChunkError> {
+        match part {
+            Part::Logs(table) => load_logs(&mut self.ledger, table, chunk),
+            Part::Locks(table) => load_locks(&mut self.ledger, table, chunk),
+            Part::Lists => Ok(list_entry::load(&mut self.lists, chunk)?),
+        }
+    }
+}
+
+/// The live logs of one table that are not written yet.
+struct LogChunks<'a, M: LogEntry> {
+    logs: Box<dyn Iterator<Item = Remainder<'a, M>> + 'a>,
+    /// What did not fit into the last chunk.
+    pending: Option<Remainder<'a, M>>,
+}
+
+/// What is still to be written of a log: the entries from `first` on.
+struct Remainder<'a, M: LogEntry> {
+    id: Id,
+    log: &'a Log<M>,
+    first: usize,
+}
+
+impl<'a, M: StoredEntry> LogChunks<'a, M> {
+    /// The chunks of what `cutoff` has not passed.
+    fn of(table: &'a Table<M>, cutoff: Cutoff) -> Self {
+        let logs = table.iter().filter_map(move |(id, log)| {
+            let first = log.first_after(cutoff);
+            (first < log.len()).then_some(Remainder { id, log, first })
+        });
+        Self { logs: Box::new(logs), pending: None }
+    }
+
+    /// The next chunk; empty when there are no more records.
+    fn chunk(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(CHUNK_BYTES);
+        while let Some(Remainder { id, log, first }) = self.pending.take().or_else(|| self.logs.next()) {
+            let room = CHUNK_BYTES.saturating_sub(bytes.len()).saturating_sub(LOG_HEAD_BYTES);
+            let room = room.checked_div(M::BYTES).unwrap_or(0);
+            if room == 0 {
+                self.pending = Some(Remainder { id, log, first });
+                break;
+            }
+            let count = log.len().saturating_sub(first).min(room);
+            bytes.write_id(id);
+            bytes.write_u32(u32::try_from(count).unwrap_or(u32::MAX));
+            log.iter_from(first).take(count).for_each(|entry| entry.write(&mut bytes));
+            let first = first.saturating_add(count);
+            if first < log.len() {
+                self.pending = Some(Remainder { id, log, first });
+            }
+        }
+        bytes
+    }
+}
+
+impl<M: StoredEntry> Iterator for LogChunks<'_, M> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        Some(self.chunk()).filter(|chunk| !chunk.is_empty())
+    }
+}
+
+/// The live locks of a table, as chunks.
+fn lock_chunks(table: &SubjectTable, latest: Timestamp) -> impl Iterator<Item = Vec<u8>> {
+    let mut locks = table.live_locks(latest);
+    std::iter::from_fn(move || {
+        let mut bytes = Vec::new();
+        for (id, rule, state) in locks.by_ref().take(CHUNK_BYTES / LOCK_BYTES) {
+            bytes.write_id(id);
+            bytes.write_u8(rule);
+            bytes.write_u8(u8::from(state.armed));
+            bytes.write_time(state.until);
+            bytes.write_span(state.length);
+        }
+        Some(bytes).filter(|bytes| !bytes.is_empty())
+    })
+}
+
+/// Adds the logs of a chunk to table number `table`.
+fn load_logs(ledger: &mut Ledger, table: u8, chunk: &[u8]) -> Result<(), ChunkError> {
+    let latest = ledger.latest;
+    let table = ledger.tables.get_mut(usize::from(table)).ok_or(ChunkError::ForeignTable)?;
+    match &mut table.logs {
+        AnyTable::Attempts(logs) => load_table(logs, latest, chunk),
+        AnyTable::Distinct(logs) => load_table(logs, latest, chunk),
+    }
+}
+
+/// Adds the logs of a chunk to a table. No entry may be newer than `latest`.
+fn load_table<M: StoredEntry>(table: &mut Table<M>, latest: Timestamp, chunk: &[u8]) -> Result<(), ChunkError> {
+    let mut records = StoredLogs::<M> { rest: Reader::new(chunk), entry: PhantomData };
+    let mut reserved = 0_usize;
+    loop {
+        if reserved == 0 {
+            let ids = records.clone().map_while(|record| Some(record.ok()?.0));
+            reserved = table.reserve(ids);
+        }
+        reserved = reserved.saturating_sub(1);
+        let Some(record) = records.next() else {
+            return Ok(());
+        };
+        let (id, entries) = record?;
+        let mut previous = Timestamp::MIN;
+        for entry in read_entries::<M>(entries) {
+            let at = entry.ok_or(ChunkError::NoTime)?.at();
+            if at < previous {
+                return Err(ChunkError::OutOfOrder);
+            }
+            previous = at;
+        }
+        if previous > latest {
+            return Err(ChunkError::FromTheFuture);
+        }
+        if !table.append(id, read_entries(entries).flatten()) {
+            return Err(ChunkError::OutOfOrder);
+        }
+        if table.is_skewed() {
+            return Err(ChunkError::Skewed);
+        }
+    }
+}
+
+/// The logs of a chunk: the id, and the bytes of the entries.
+struct StoredLogs<'a, M> {
+    rest: Reader<'a>,
+    entry: PhantomData<M>,
+}
+
+impl<M> Clone for StoredLogs<'_, M> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
+impl<'a, M: StoredEntry> Iterator for StoredLogs<'a, M> {
+    type Item = Result<(Id, &'a [u8]), ChunkError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let record = read_log::<M>(&mut self.rest);
+        if record.is_err() {
+            // Nothing can follow an invalid record.
+            self.rest = Reader::new(&[]);
+        }
+        Some(record)
+    }
+}
+
+/// The id of a log's record, and the bytes of its entries.
+fn read_log<'a, M: StoredEntry>(bytes: &mut Reader<'a>) -> Result<(Id, &'a [u8]), ChunkError> {
+    let id = bytes.id().ok_or(ChunkError::Truncated)?;
+    let count = bytes.u32().ok_or(ChunkError::Truncated)?;
+    let len = (count as usize).checked_mul(M::BYTES).ok_or(ChunkError::Truncated)?;
+    let entries = bytes.slice(len).ok_or(ChunkError::Truncated)?;
+    if count == 0 { Err(ChunkError::EmptyLog) } else { Ok((id, entries)) }
+}
+
+/// The entries of a record; `None` for one without a time.
+fn read_entries<M: StoredEntry>(bytes: &[u8]) -> impl Iterator<Item = Option<M>> + Clone {
+    bytes.chunks_exact(M::BYTES).map(|entry| M::read(&mut Reader::new(entry)))
+}
+
+/// Adds the locks of a chunk to table number `table`.
+fn load_locks(ledger: &mut Ledger, table: u8, chunk: &[u8]) -> Result<(), ChunkError> {
+    let latest = ledger.latest;
+    let table = ledger.tables.get_mut(usize::from(table)).ok_or(ChunkError::ForeignTable)?;
+    let (records, rest) = chunk.as_chunks::<LOCK_BYTES>();
+    if !rest.is_empty() {
+        return Err(ChunkError::Truncated);
+    }
+    for record in records {
+        let (id, rule, state) = read_lock(&mut Reader::new(record)).ok_or(ChunkError::ForeignLock)?;
+        // A lock begins when its rule refuses, and no later.
+        if rule >= table.spec.locks || state.until > latest.plus(state.length) {
+            return Err(ChunkError::ForeignLock);
+        }
+        table.locks.put((id, rule), state, |_, _| false);
+    }
+    Ok(())
+}
+
+/// One lock; `None` if no rule could have made it.
+fn read_lock(record: &mut Reader<'_>) -> Option<(Id, u8, LockState)> {
+    let (id, rule) = (record.id()?, record.u8()?);
+    let armed = match record.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let (until, length) = (record.time()?, record.span()?);
+    let is_possible = (Millis::new(1)..=Window::MAX).contains(&length);
+    is_possible.then_some((id, rule, LockState { until, length, armed }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Tag;
+
+    #[test]
+    fn a_distinct_entry_keeps_the_whole_id() {
+        let entry = DistinctEntry::new(Timestamp::MAX, Tag::from_raw(7), Id::from_raw(u64::MAX - 1));
+        let mut bytes = Vec::new();
+        entry.write(&mut bytes);
+        assert_eq!(bytes.len(), DistinctEntry::BYTES);
+        assert_eq!(DistinctEntry::read(&mut Reader::new(&bytes)), Some(entry));
+        assert_eq!(entry.key(), Id::from_raw(u64::MAX - 1));
+        assert_eq!(DistinctEntry::read(&mut Reader::new(&[0; 16])), None);
+    }
+}

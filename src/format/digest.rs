@@ -1,0 +1,67 @@
+//! The digest of a limiter: a number that two limiters share only if they hold the same.
+
+use crate::format::chunk::StoredEntry;
+use crate::format::list_entry;
+use crate::limiter::Limiter;
+use crate::limiter::any_table::AnyTable;
+use crate::limiter::ledger::SubjectTable;
+use crate::table::{Cutoff, Table, Timestamp};
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::hash::Hasher;
+
+impl Limiter {
+    /// The digest: of policy, secret and time, and of the attempts, locks and list entries that still count at the
+    /// ledger's latest time. Expired ones that one limiter has reclaimed already make no difference, nor does the
+    /// layout in memory.
+    #[must_use]
+    pub fn digest(&self) -> u128 {
+        let now = self.ledger.latest;
+        let mut hasher = SipHasher13::new();
+        let policy = self.policy.to_string();
+        hasher.write_usize(policy.len());
+        hasher.write(policy.as_bytes());
+        hasher.write(self.secret.as_bytes());
+        hasher.write_u64(now.as_millis());
+        hasher.write_u64(self.ledger.clock_offset.get());
+        for table in &self.ledger.tables {
+            hasher.write_u64(table.floor.as_millis());
+            hasher.write_u128(logs_digest(table, now));
+            for (id, rule, state) in table.live_locks(now) {
+                hasher.write_u64(id.raw());
+                hasher.write_u8(rule);
+                hasher.write_u64(state.until.as_millis());
+                hasher.write_u64(state.length.get());
+                hasher.write_u8(u8::from(state.armed));
+            }
+        }
+        let list_entries: Vec<u8> = list_entry::live_chunks(&self.lists, now).flatten().collect();
+        hasher.write(&list_entries);
+        hasher.finish128().as_u128()
+    }
+}
+
+/// The sum of the digests of a table's identities: the same in any order.
+fn logs_digest(table: &SubjectTable, now: Timestamp) -> u128 {
+    let cutoff = table.cutoff(now);
+    match &table.logs {
+        AnyTable::Attempts(logs) => sum_of_digests(logs, cutoff),
+        AnyTable::Distinct(logs) => sum_of_digests(logs, cutoff),
+    }
+}
+
+/// The sum of the digests of the identities with an entry that `cutoff` has not passed.
+fn sum_of_digests<M: StoredEntry>(table: &Table<M>, cutoff: Cutoff) -> u128 {
+    let mut bytes = Vec::new();
+    let identities = table.iter().filter_map(|(id, log)| {
+        let first = log.first_after(cutoff);
+        (first < log.len()).then(|| {
+            bytes.clear();
+            log.iter_from(first).for_each(|entry| entry.write(&mut bytes));
+            let mut hasher = SipHasher13::new();
+            hasher.write_u64(id.raw());
+            hasher.write(&bytes);
+            hasher.finish128().as_u128()
+        })
+    });
+    identities.fold(0, u128::wrapping_add)
+}

@@ -1,0 +1,277 @@
+//! The argument of `AUTHLIMIT.EFFECT`: sent to replicas, and written to the append-only file and its rewrite.
+//!
+//! One code byte, then fields of fixed width:
+//!
+//! | code | message | fields |
+//! |---|---|---|
+//! | 1 | create | a header (see `metadata`) |
+//! | 2 | logs | the table's index (1 byte), a chunk (see `chunk`) |
+//! | 3 | locks | the table's index (1), a chunk |
+//! | 4 | lists | a chunk |
+//! | 5 | admit | attempt |
+//! | 6 | count denied | rules (4, a bit for each), attempt |
+//! | 7 | reset | attempt |
+//! | 8 | refund | attempt |
+//! | 9 | lock | at (8), table (1), rule (1), id (8), until (8), length (8) |
+//! | 10 | evict | table (1), id (8) |
+//! | 11 | unlock | at (8), which (1: 1 address, 2 email, 3 both), the ids (8 each) |
+//! | 12 | list add | at (8), one list entry (see `list_entry`) |
+//! | 13 | list remove | one list entry, its expiry unused |
+//! | 14 | change policy | at (8), the policy in its own words |
+//! | 15 | clock set back | clock offset (8) |
+//! | 16 | time passed | at (8) |
+//!
+//! An attempt is its log entry (8 bytes: time and tag), the address's id (8) and the email's id (8). If there is a
+//! device or a cost other than 1, there follow which of them (1: 1 device, 2 cost, 3 both), the device's id (8) and the
+//! cost (4).
+
+use crate::format::bytes::{Reader, WriteFields};
+use crate::format::chunk::Part;
+use crate::format::list_entry;
+use crate::format::metadata::{self, HeaderError};
+use crate::identity::{HashKey, Id};
+use crate::limiter::{AttemptIds, Cost, Effect, LimiterMetadata, RuleSet};
+use crate::policy::Policy;
+use crate::table::{AttemptEntry, Timestamp};
+
+const CREATE: u8 = 1;
+const LOGS: u8 = 2;
+const LOCKS: u8 = 3;
+const LISTS: u8 = 4;
+const ADMIT: u8 = 5;
+const COUNT_DENIED: u8 = 6;
+const RESET: u8 = 7;
+const REFUND: u8 = 8;
+const LOCK: u8 = 9;
+const EVICT: u8 = 10;
+const UNLOCK: u8 = 11;
+const LIST_ADD: u8 = 12;
+const LIST_REMOVE: u8 = 13;
+const CHANGE_POLICY: u8 = 14;
+const CLOCK_SET_BACK: u8 = 15;
+const TIME_PASSED: u8 = 16;
+
+/// In an attempt: a device follows. In an unlock: an address.
+const FIRST: u8 = 1;
+/// In an attempt: a cost follows. In an unlock: an email.
+const SECOND: u8 = 2;
+
+/// A message that was read.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Message<'a> {
+    /// Puts a limiter that has counted nothing at the key, replacing what was there.
+    Create(LimiterMetadata),
+    /// Adds what a limiter has counted, as an AOF rewrite does.
+    Chunk(Part, &'a [u8]),
+    /// Changes the limiter.
+    Effect(Effect),
+}
+
+/// Why a message was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum MessageError {
+    /// This version writes no such message.
+    #[error("the effect is of a kind or form that this authlimit does not know: is the other one newer?")]
+    Unknown,
+    /// The header of a create message is invalid.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+}
+
+/// The bytes of a create message.
+pub(crate) fn encode_create(metadata: &LimiterMetadata) -> Vec<u8> {
+    let mut bytes = vec![CREATE];
+    bytes.extend(metadata::encode(metadata));
+    bytes
+}
+
+/// The bytes of a chunk message.
+pub(crate) fn encode_chunk(part: Part, chunk: &[u8]) -> Vec<u8> {
+    let mut bytes = match part {
+        Part::Logs(table) => vec![LOGS, table],
+        Part::Locks(table) => vec![LOCKS, table],
+        Part::Lists => vec![LISTS],
+    };
+    bytes.extend(chunk);
+    bytes
+}
+
+/// Writes the bytes of an effect to `bytes`, which is cleared first.
+pub(crate) fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
+    bytes.clear();
+    match effect {
+        Effect::Admit { at, ids } => {
+            bytes.push(ADMIT);
+            write_attempt(*at, ids, bytes);
+        }
+        Effect::CountDenied { at, ids, rules } => {
+            bytes.push(COUNT_DENIED);
+            bytes.write_u32(rules.bits());
+            write_attempt(*at, ids, bytes);
+        }
+        Effect::Reset { at, ids } => {
+            bytes.push(RESET);
+            write_attempt(*at, ids, bytes);
+        }
+        Effect::Refund { at, ids } => {
+            bytes.push(REFUND);
+            write_attempt(*at, ids, bytes);
+        }
+        Effect::Lock { at, table, rule, id, until, length } => {
+            bytes.push(LOCK);
+            bytes.write_time(*at);
+            bytes.extend([*table, *rule]);
+            bytes.write_id(*id);
+            bytes.write_time(*until);
+            bytes.write_span(*length);
+        }
+        Effect::Evict { table, id } => {
+            bytes.extend([EVICT, *table]);
+            bytes.write_id(*id);
+        }
+        Effect::Unlock { at, address, email } => {
+            bytes.push(UNLOCK);
+            bytes.write_time(*at);
+            bytes.push(which(address.is_some(), email.is_some()));
+            address.iter().chain(email).for_each(|id| bytes.write_id(*id));
+        }
+        Effect::ListAdd { at, entry } => {
+            bytes.push(LIST_ADD);
+            bytes.write_time(*at);
+            list_entry::write(entry, bytes);
+        }
+        Effect::ListRemove { entry } => {
+            bytes.push(LIST_REMOVE);
+            list_entry::write(entry, bytes);
+        }
+        Effect::ChangePolicy { at, policy } => {
+            bytes.push(CHANGE_POLICY);
+            bytes.write_time(*at);
+            bytes.extend(policy.to_string().as_bytes());
+        }
+        Effect::TimePassed { at } => {
+            bytes.push(TIME_PASSED);
+            bytes.write_time(*at);
+        }
+        Effect::ClockSetBack { clock_offset } => {
+            bytes.push(CLOCK_SET_BACK);
+            bytes.write_span(*clock_offset);
+        }
+    }
+}
+
+/// Writes an attempt.
+fn write_attempt(at: Timestamp, ids: &AttemptIds, bytes: &mut Vec<u8>) {
+    bytes.write_u64(AttemptEntry::new(at, ids.tag).raw());
+    bytes.write_id(ids.address);
+    bytes.write_id(ids.email);
+    let cost = Some(ids.cost).filter(|cost| *cost != Cost::ONE);
+    let extras = which(ids.device.is_some(), cost.is_some());
+    if extras != 0 {
+        bytes.push(extras);
+        ids.device.iter().for_each(|id| bytes.write_id(*id));
+        cost.iter().for_each(|cost| bytes.write_u32(cost.get()));
+    }
+}
+
+/// The byte that says which of two fields follow.
+fn which(first: bool, second: bool) -> u8 {
+    let first = if first { FIRST } else { 0 };
+    let second = if second { SECOND } else { 0 };
+    first | second
+}
+
+/// The message in `bytes`, on a server with this hash key, which only a create message needs.
+///
+/// # Errors
+/// [`MessageError`] if this version writes no such message, or if the limiter is under another hash key.
+pub(crate) fn decode(bytes: &[u8], hash_key: impl FnOnce() -> Option<HashKey>) -> Result<Message<'_>, MessageError> {
+    let mut fields = Reader::new(bytes);
+    match fields.u8() {
+        Some(CREATE) => Ok(Message::Create(metadata::decode(fields.rest(), hash_key().as_ref())?)),
+        Some(code) => read_message(code, fields).ok_or(MessageError::Unknown),
+        None => Err(MessageError::Unknown),
+    }
+}
+
+/// The message of a code that does not create a limiter; `None` if the fields do not fit the code.
+fn read_message(code: u8, mut fields: Reader<'_>) -> Option<Message<'_>> {
+    let message = match code {
+        LOGS => Message::Chunk(Part::Logs(fields.u8()?), fields.rest()),
+        LOCKS => Message::Chunk(Part::Locks(fields.u8()?), fields.rest()),
+        LISTS => Message::Chunk(Part::Lists, fields.rest()),
+        code => Message::Effect(read_effect(code, &mut fields)?),
+    };
+    fields.is_empty().then_some(message)
+}
+
+/// The effect of a code.
+fn read_effect(code: u8, fields: &mut Reader<'_>) -> Option<Effect> {
+    Some(match code {
+        ADMIT => {
+            let (at, ids) = read_attempt(fields)?;
+            Effect::Admit { at, ids }
+        }
+        COUNT_DENIED => {
+            let rules = RuleSet::from_bits(fields.u32()?);
+            let (at, ids) = read_attempt(fields)?;
+            Effect::CountDenied { at, ids, rules }
+        }
+        RESET => {
+            let (at, ids) = read_attempt(fields)?;
+            Effect::Reset { at, ids }
+        }
+        REFUND => {
+            let (at, ids) = read_attempt(fields)?;
+            Effect::Refund { at, ids }
+        }
+        LOCK => Effect::Lock {
+            at: fields.time()?,
+            table: fields.u8()?,
+            rule: fields.u8()?,
+            id: fields.id()?,
+            until: fields.time()?,
+            length: fields.span()?,
+        },
+        EVICT => Effect::Evict { table: fields.u8()?, id: fields.id()? },
+        UNLOCK => {
+            let (at, which) = (fields.time()?, read_which(fields)?);
+            let address = read_id_if(which & FIRST != 0, fields)?;
+            let email = read_id_if(which & SECOND != 0, fields)?;
+            Effect::Unlock { at, address, email }
+        }
+        LIST_ADD => Effect::ListAdd { at: fields.time()?, entry: list_entry::read(fields).ok()? },
+        LIST_REMOVE => Effect::ListRemove { entry: list_entry::read(fields).ok()? },
+        CHANGE_POLICY => {
+            let at = fields.time()?;
+            let policy = Policy::from_text(str::from_utf8(fields.rest()).ok()?).ok()?;
+            Effect::ChangePolicy { at, policy }
+        }
+        CLOCK_SET_BACK => Effect::ClockSetBack { clock_offset: fields.span()? },
+        TIME_PASSED => Effect::TimePassed { at: fields.time()? },
+        _ => return None,
+    })
+}
+
+/// An attempt, which is all that is left.
+fn read_attempt(fields: &mut Reader<'_>) -> Option<(Timestamp, AttemptIds)> {
+    let entry = AttemptEntry::from_raw(fields.u64()?)?;
+    let (address, email) = (fields.id()?, fields.id()?);
+    let which = if fields.is_empty() { 0 } else { read_which(fields)? };
+    let device = read_id_if(which & FIRST != 0, fields)?;
+    let cost = if which & SECOND != 0 { Cost::new(fields.u32()?)? } else { Cost::ONE };
+    Some((entry.at(), AttemptIds { address, email, device, tag: entry.tag(), cost }))
+}
+
+/// The byte that says which of two fields follow; at least one does.
+fn read_which(fields: &mut Reader<'_>) -> Option<u8> {
+    fields.u8().filter(|which| (FIRST..=(FIRST | SECOND)).contains(which))
+}
+
+/// An id, if one follows. The outer `None` is for bytes that end too early.
+fn read_id_if(follows: bool, fields: &mut Reader<'_>) -> Option<Option<Id>> {
+    if follows { fields.id().map(Some) } else { Some(None) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+#![doc = include_str!("format.md")]
+#![forbid(unsafe_code)]
+
+mod bytes;
+mod chunk;
+mod digest;
+#[cfg(test)]
+mod golden;
+mod list_entry;
+pub(crate) mod message;
+pub(crate) mod metadata;
+#[cfg(test)]
+mod tests;
+
+pub use chunk::{CHUNK_BYTES, ChunkError, Chunks, END_OF_CHUNKS, Part};
+pub use list_entry::ListEntryError;
+
+/// The encoding version of the data type in an RDB file: how metadata and chunks follow each other.
+pub(crate) const ENCODING_VERSION: i32 = 1;

@@ -1,0 +1,334 @@
+//! One rule against one log, and the binding rule of a policy: the decision that CHECK and PEEK share.
+
+use crate::limiter::any_table::{AnyLog, Occurrence};
+use crate::limiter::attempt::{AttemptIds, Cost};
+use crate::limiter::effect::RuleSet;
+use crate::limiter::ledger::{Identities, Ledger};
+use crate::limiter::locks::{self, LockState};
+use crate::policy::{Enforcement, Millis, Policy, Rule};
+use crate::table::{Cutoff, Timestamp};
+use std::cmp::Reverse;
+
+/// The answer to an attempt: allowed or not, with the figures of what binds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Whether the attempt may go ahead.
+    pub allowed: bool,
+    /// The binding rule's limit.
+    pub limit: u32,
+    /// How many attempts the binding rule has left.
+    pub remaining: u32,
+    /// Zero if another attempt of the same cost would be admitted now, else how long until one would be, without
+    /// further attempts.
+    pub retry_after: Millis,
+    /// How long until the binding rule's quota is whole again, without further attempts.
+    pub reset: Millis,
+    /// What binds.
+    pub binding: Binding,
+}
+
+/// What determines a verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Binding {
+    /// The rule at this index in the policy.
+    Rule(usize),
+    /// The allow list.
+    Allow,
+    /// The deny list.
+    Deny,
+}
+
+/// A verdict, with the rules that led to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The rules that refused, including those in shadow.
+    pub refusing: RuleSet,
+    /// The rules among them that lock the identity for it.
+    pub tripping: RuleSet,
+}
+
+impl Decision {
+    /// The decision of the lists, in which no rule took part.
+    pub(crate) fn without_rules(verdict: Verdict) -> Self {
+        Self { verdict, refusing: RuleSet::default(), tripping: RuleSet::default() }
+    }
+}
+
+/// Whether an evaluation is for counting the attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    /// The figures are those after counting.
+    Check,
+    /// The figures are those before counting.
+    Peek,
+}
+
+/// Everything that an evaluation depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EvaluationContext<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) ids: &'a AttemptIds,
+    pub(crate) identities: &'a Identities,
+    pub(crate) now: Timestamp,
+}
+
+/// What was decided, and by which rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evaluation {
+    pub(crate) verdict: Verdict,
+    /// The rules that the attempt concerns.
+    pub(crate) concerned: RuleSet,
+    /// The rules that refused, including those in shadow.
+    pub(crate) refusing: RuleSet,
+    /// The rules with a lock that refused because their limit is reached (and not because they are locked), and that
+    /// lock the identity for it.
+    pub(crate) tripping: RuleSet,
+}
+
+/// One rule's figures for one attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Figures {
+    pub(crate) remaining: u32,
+    pub(crate) retry_after: Millis,
+    pub(crate) reset: Millis,
+}
+
+/// One rule applied to one attempt.
+pub(crate) struct RuleEvaluation<'a> {
+    rule: &'a Rule,
+    log: Option<AnyLog<'a>>,
+    /// The index of the oldest entry in the rule's window.
+    first: usize,
+    /// How many entries are in the window.
+    used: u32,
+    /// How many more there will be once the attempt is counted.
+    units: u32,
+    lock: Option<LockState>,
+    now: Timestamp,
+}
+
+impl<'a> RuleEvaluation<'a> {
+    /// Rule number `index` applied to an attempt; `None` if the attempt does not concern it.
+    pub(crate) fn of(context: &EvaluationContext<'a>, index: usize) -> Option<Self> {
+        let EvaluationContext { policy, ledger, ids, identities, now } = *context;
+        let rule = policy.rules().get(index)?;
+        let slot = *ledger.slots.get(index)?;
+        let table = ledger.tables.get(slot.table)?;
+        identities.get(slot.table)?;
+        let log = ledger.log(slot, identities);
+        let cutoff = table.floor.max(Cutoff::of(now, rule.window().length()));
+        let (first, len) = log.map_or((0, 0), |log| (log.first_after(cutoff), log.len()));
+        let units = if rule.subject().is_distinct_count() {
+            let other = Occurrence::of(rule.subject(), ids).other;
+            let known = log.is_some_and(|log| log.has_seen(other, first));
+            u32::from(!known)
+        } else {
+            ids.cost.get()
+        };
+        let used = u32::try_from(len.saturating_sub(first)).unwrap_or(u32::MAX);
+        let lock = ledger.lock_state(slot, identities, now).copied();
+        Some(Self { rule, log, first, used, units, lock, now })
+    }
+
+    /// The figures before counting, with the wait of this attempt.
+    pub(crate) fn before(&self) -> Figures {
+        Figures {
+            remaining: self.remaining(self.used),
+            retry_after: self.wait(self.used, self.units),
+            reset: self.until_left(self.used).max(self.locked_for()),
+        }
+    }
+
+    /// The figures after counting, with the wait of another attempt like this one.
+    fn after(&self) -> Figures {
+        let another = if self.rule.subject().is_distinct_count() { 0 } else { self.units };
+        let used = self.used.saturating_add(self.units);
+        Figures {
+            remaining: self.remaining(used),
+            retry_after: self.wait(used, another),
+            // The newest entry is of now, also where it only refreshed an earlier one.
+            reset: self.rule.window().length().max(self.locked_for()),
+        }
+    }
+
+    /// Whether the rule refuses the attempt: its window has no room for it, or the identity is locked.
+    fn refuses(&self) -> bool {
+        !self.has_room() || self.locked_for() > Millis::ZERO
+    }
+
+    /// Whether the rule counts different identities, and not attempts.
+    pub(crate) fn is_distinct_count(&self) -> bool {
+        self.rule.subject().is_distinct_count()
+    }
+
+    /// How much longer the rule locks the identity.
+    pub(crate) fn locked_for(&self) -> Millis {
+        self.lock.map_or(Millis::ZERO, |lock| lock.left(self.now))
+    }
+
+    /// Whether the window has room for the attempt; a lock may refuse it all the same.
+    pub(crate) fn has_room(&self) -> bool {
+        self.must_leave(self.used, self.units) == 0
+    }
+
+    /// The new state of the rule's lock, if it refuses the attempt and trips.
+    pub(crate) fn trip(&self) -> Option<LockState> {
+        let lock = self.rule.lock().filter(|_| !self.has_room())?;
+        locks::trip(lock, self.lock.as_ref(), self.now)
+    }
+
+    /// The same evaluation once the rule has locked the identity.
+    fn locked_by(self, state: LockState) -> Self {
+        Self { lock: Some(state), ..self }
+    }
+
+    /// How many more the rule would admit with `used` entries in the window.
+    fn remaining(&self, used: u32) -> u32 {
+        if self.locked_for() > Millis::ZERO { 0 } else { self.rule.limit().get().saturating_sub(used) }
+    }
+
+    /// How long an attempt of `units` must wait when `used` entries are in the window.
+    fn wait(&self, used: u32, units: u32) -> Millis {
+        self.until_left(self.must_leave(used, units)).max(self.locked_for())
+    }
+
+    /// How many of `used` entries must leave before `units` more fit.
+    fn must_leave(&self, used: u32, units: u32) -> u32 {
+        if units == 0 {
+            return 0;
+        }
+        used.saturating_add(units).saturating_sub(self.rule.limit().get())
+    }
+
+    /// How long until the oldest `count` entries have left the window. Those beyond the log are of `now`.
+    fn until_left(&self, count: u32) -> Millis {
+        let Some(last) = count.checked_sub(1) else {
+            return Millis::ZERO;
+        };
+        let window = self.rule.window().length();
+        let index = self.first.saturating_add(last as usize);
+        match self.log.and_then(|log| log.at(index)) {
+            Some(at) => {
+                let age = self.now.since(at);
+                Millis::new(window.get().saturating_sub(age.get()))
+            }
+            None => window,
+        }
+    }
+}
+
+/// The rule that binds so far, with its figures.
+type Candidate = Option<(usize, Figures)>;
+
+/// Replaces `candidate` if the given rule comes before it by `order`; of equals the first in the policy stays.
+fn prefer<K: Ord>(candidate: &mut Candidate, rule: usize, figures: Figures, order: fn(&Figures) -> K) {
+    if candidate.as_ref().is_none_or(|(_, best)| order(&figures) < order(best)) {
+        *candidate = Some((rule, figures));
+    }
+}
+
+/// The order of refusing rules: the longest wait binds.
+fn longest_wait_first(figures: &Figures) -> Reverse<Millis> {
+    Reverse(figures.retry_after)
+}
+
+/// The order of admitting rules: the least remaining binds, then the longest reset.
+fn least_remaining_first(figures: &Figures) -> (u32, Reverse<Millis>) {
+    (figures.remaining, Reverse(figures.reset))
+}
+
+/// The candidates for the binding rule.
+struct Candidates {
+    refusing: Candidate,
+    admitting: Candidate,
+    shadow: Candidate,
+    longest_wait: Millis,
+}
+
+impl Candidates {
+    /// No rule yet.
+    const NONE: Self = Self { refusing: None, admitting: None, shadow: None, longest_wait: Millis::ZERO };
+
+    /// Adds what a rule says.
+    fn add(&mut self, index: usize, enforcement: Enforcement, refuses: bool, figures: Figures) {
+        match enforcement {
+            Enforcement::Enforced if refuses => prefer(&mut self.refusing, index, figures, longest_wait_first),
+            Enforcement::Enforced => {
+                self.longest_wait = self.longest_wait.max(figures.retry_after);
+                prefer(&mut self.admitting, index, figures, least_remaining_first);
+            }
+            Enforcement::Shadow => prefer(&mut self.shadow, index, figures, least_remaining_first),
+        }
+    }
+
+    /// The verdict: an attempt is admitted if every enforced rule admits it.
+    fn verdict(self, policy: &Policy) -> Verdict {
+        match (self.refusing, self.admitting.or(self.shadow)) {
+            (Some((rule, figures)), _) => verdict(policy, false, rule, figures),
+            (None, Some((rule, figures))) => {
+                // If several rules are used up, the one with the longest reset binds, but another may make the next
+                // attempt wait longer. A rule in shadow makes none wait.
+                let retry_after = self.longest_wait;
+                verdict(policy, true, rule, Figures { retry_after, ..figures })
+            }
+            (None, None) => unconcerned(),
+        }
+    }
+}
+
+/// Evaluates an attempt.
+pub(crate) fn evaluate(context: &EvaluationContext<'_>, mode: Mode) -> Evaluation {
+    let mut concerned = RuleSet::default();
+    let (mut refusing, mut tripping) = (RuleSet::default(), RuleSet::default());
+    let mut candidates = Candidates::NONE;
+    for (index, rule) in context.policy.rules().iter().enumerate() {
+        let Some(evaluated) = RuleEvaluation::of(context, index) else { continue };
+        concerned.insert(index);
+        let refuses = evaluated.refuses();
+        if refuses {
+            refusing.insert(index);
+        }
+        let evaluated = match evaluated.trip().filter(|_| mode == Mode::Check) {
+            Some(state) => {
+                tripping.insert(index);
+                evaluated.locked_by(state)
+            }
+            None => evaluated,
+        };
+        let is_enforced = rule.enforcement() == Enforcement::Enforced;
+        let figures = match mode {
+            Mode::Check if !(refuses && is_enforced) => evaluated.after(),
+            _ => evaluated.before(),
+        };
+        candidates.add(index, rule.enforcement(), refuses, figures);
+    }
+    let verdict = candidates.verdict(context.policy);
+    Evaluation { verdict, concerned, refusing, tripping }
+}
+
+/// The verdict of rule number `rule` with `figures`.
+fn verdict(policy: &Policy, allowed: bool, rule: usize, figures: Figures) -> Verdict {
+    Verdict {
+        allowed,
+        limit: policy.rules().get(rule).map_or(0, |r| r.limit().get()),
+        remaining: figures.remaining,
+        retry_after: figures.retry_after,
+        reset: figures.reset,
+        binding: Binding::Rule(rule),
+    }
+}
+
+/// The verdict on an attempt that no rule concerns.
+fn unconcerned() -> Verdict {
+    Verdict {
+        allowed: true,
+        limit: Cost::MAX.get(),
+        remaining: Cost::MAX.get(),
+        retry_after: Millis::ZERO,
+        reset: Millis::ZERO,
+        binding: Binding::Allow,
+    }
+}

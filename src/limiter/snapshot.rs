@@ -1,0 +1,83 @@
+//! A limiter's state without what it has counted: what a replica or a stored copy is created from.
+
+use crate::identity::Secret;
+use crate::limiter::limiter::Limiter;
+use crate::limiter::table_spec::{self, LogKind};
+use crate::policy::{Millis, Policy};
+use crate::table::{Cutoff, Timestamp};
+
+/// All of a limiter except what it has counted and listed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LimiterMetadata {
+    /// The policy.
+    pub policy: Policy,
+    /// The key of its ids.
+    pub secret: Secret,
+    /// The time of the latest effect.
+    pub latest: Timestamp,
+    /// How far the ledger's time is ahead of the server's clock.
+    pub clock_offset: Millis,
+    /// One entry for each table that the policy needs.
+    pub tables: Vec<TableMetadata>,
+}
+
+/// What is known of a table besides its identities.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TableMetadata {
+    /// What its logs hold.
+    pub kind: LogKind,
+    /// Attempts at or before this time (milliseconds since the Unix epoch) no longer count, whatever the windows are.
+    pub floor_millis: u64,
+}
+
+/// Why a [`LimiterMetadata`] is invalid.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum MetadataError {
+    /// The tables are not those of the policy.
+    #[error("the limiter's stored tables are not those of its policy")]
+    Tables,
+    /// A time out of range.
+    #[error("the limiter's stored time is out of range")]
+    Time,
+}
+
+impl Limiter {
+    /// All of this limiter except what it has counted and listed.
+    #[must_use]
+    pub fn metadata(&self) -> LimiterMetadata {
+        let tables = self.ledger.tables.iter();
+        let tables = tables.map(|table| TableMetadata { kind: table.spec.kind, floor_millis: table.floor.as_millis() });
+        LimiterMetadata {
+            policy: self.policy.clone(),
+            secret: self.secret.clone(),
+            latest: self.ledger.latest,
+            clock_offset: self.ledger.clock_offset,
+            tables: tables.collect(),
+        }
+    }
+
+    /// The limiter that `metadata` describes, without what it has counted and listed.
+    ///
+    /// # Errors
+    /// [`MetadataError`] for metadata that no limiter has.
+    pub fn from_metadata(metadata: LimiterMetadata) -> Result<Self, MetadataError> {
+        let (specs, _) = table_spec::plan(&metadata.policy);
+        let stored = metadata.tables.iter().map(|table| table.kind);
+        if !stored.eq(specs.iter().map(|spec| spec.kind)) {
+            return Err(MetadataError::Tables);
+        }
+        if metadata.clock_offset.get() > Timestamp::MAX.as_millis() {
+            return Err(MetadataError::Time);
+        }
+        let mut limiter = Self::new(metadata.policy, metadata.secret);
+        limiter.ledger.latest = metadata.latest;
+        limiter.ledger.clock_offset = metadata.clock_offset;
+        for (table, stored) in limiter.ledger.tables.iter_mut().zip(&metadata.tables) {
+            if stored.floor_millis > metadata.latest.as_millis() {
+                return Err(MetadataError::Time);
+            }
+            table.floor = Cutoff::from_millis(stored.floor_millis);
+        }
+        Ok(limiter)
+    }
+}

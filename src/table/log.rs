@@ -1,0 +1,374 @@
+//! The exact times of one identity's counted attempts.
+//!
+//! Most identities are seen once or twice, so the first entries live in the table's slot itself and
+//! cost no allocation; further ones move to a ring on the heap.
+
+use crate::table::defrag::Defragmenter;
+use crate::table::entry::LogEntry;
+use crate::table::time::Cutoff;
+
+/// The entries of one identity, oldest first, times never decreasing.
+#[derive(Clone, Debug)]
+pub(crate) enum Log<M: LogEntry> {
+    /// As many entries as fit in the slot, the vacant ones last.
+    Inline(M::Inline),
+    /// More, or fewer for a short while after some have left.
+    Spilled(Ring<M>),
+}
+
+/// A ring of entries on the heap: leaving at the front and arriving at the back move nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Ring<M> {
+    slots: Box<[M]>,
+    head: u32,
+    len: u32,
+}
+
+impl<M: LogEntry> Default for Log<M> {
+    fn default() -> Self {
+        Self::Inline(M::NONE_INLINE)
+    }
+}
+
+impl<M: LogEntry> Log<M> {
+    /// How many entries fit in the slot itself.
+    const INLINE: usize = 16 / size_of::<M>();
+
+    /// How many entries there are, in and out of any window.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Inline(entries) => {
+                let mut present = entries.as_ref().iter();
+                present.position(|m| *m == M::VACANT).unwrap_or(Self::INLINE)
+            }
+            Self::Spilled(ring) => ring.len as usize,
+        }
+    }
+
+    /// Whether there is no entry.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Inline(entries) => entries.as_ref().first() == Some(&M::VACANT),
+            Self::Spilled(ring) => ring.len == 0,
+        }
+    }
+
+    /// The entry at `index`, 0 being the oldest.
+    pub(crate) fn get(&self, index: usize) -> Option<M> {
+        match self {
+            Self::Inline(entries) => {
+                let entry = entries.as_ref().get(index).copied();
+                entry.filter(|entry| *entry != M::VACANT)
+            }
+            Self::Spilled(ring) => ring.get(index),
+        }
+    }
+
+    /// The newest entry.
+    pub(crate) fn newest(&self) -> Option<M> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    /// The entries from `first` on, oldest first.
+    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = M> + '_ {
+        (first..self.len()).map_while(|index| self.get(index))
+    }
+
+    /// The index of the oldest entry that `cutoff` has not passed; the length if all have left.
+    pub(crate) fn first_after(&self, cutoff: Cutoff) -> usize {
+        // Mostly nothing has left.
+        if self.get(0).is_none_or(|oldest| !cutoff.has_passed(oldest.at())) {
+            return 0;
+        }
+        let (mut low, mut high) = (1, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.get(middle) {
+                Some(entry) if cutoff.has_passed(entry.at()) => low = middle.saturating_add(1),
+                _ => high = middle,
+            }
+        }
+        low
+    }
+
+    /// Whether every entry has left by `cutoff`.
+    pub(crate) fn is_expired(&self, cutoff: Cutoff) -> bool {
+        self.newest().is_none_or(|entry| cutoff.has_passed(entry.at()))
+    }
+
+    /// Adds `count` copies of `entry`, which must not be older than the newest, making room once.
+    pub(crate) fn push(&mut self, entry: M, count: usize) {
+        let len = self.len();
+        let needed = len.saturating_add(count);
+        if let Self::Inline(entries) = self
+            && needed <= Self::INLINE
+        {
+            for slot in entries.as_mut().iter_mut().skip(len).take(count) {
+                *slot = entry;
+            }
+            return;
+        }
+        match self {
+            Self::Spilled(ring) if needed <= ring.slots.len() => ring.push(entry, count),
+            _ => {
+                let mut ring = Ring::copied(self, ring_capacity(needed));
+                ring.push(entry, count);
+                *self = Self::Spilled(ring);
+            }
+        }
+    }
+
+    /// Lets the entries before `first` go.
+    pub(crate) fn drop_before(&mut self, first: usize) {
+        let first = first.min(self.len());
+        if first == 0 {
+            return;
+        }
+        match self {
+            Self::Inline(entries) => {
+                let entries = entries.as_mut();
+                entries.rotate_left(first.min(entries.len()));
+                for slot in entries.iter_mut().rev().take(first) {
+                    *slot = M::VACANT;
+                }
+            }
+            Self::Spilled(ring) => ring.drop_front(first),
+        }
+        self.shrink();
+    }
+
+    /// Removes the newest `at_most` entries with `key` at or after index `first`; returns how many
+    /// there were.
+    pub(crate) fn remove(&mut self, key: M::Key, first: usize, at_most: usize) -> usize {
+        let mut removed = 0_usize;
+        let mut from = self.len();
+        for index in (first..self.len()).rev() {
+            if removed == at_most {
+                break;
+            }
+            if self.get(index).is_some_and(|entry| entry.key() == key) {
+                removed = removed.saturating_add(1);
+                from = index;
+            }
+        }
+        if removed == 0 {
+            return 0;
+        }
+        let mut kept = from;
+        for index in from..self.len() {
+            if let Some(entry) = self.get(index).filter(|entry| entry.key() != key) {
+                self.set(kept, entry);
+                kept = kept.saturating_add(1);
+            }
+        }
+        self.truncate(kept);
+        self.shrink();
+        removed
+    }
+
+    /// Lets all but the newest `count` entries go.
+    pub(crate) fn keep_newest(&mut self, count: usize) {
+        self.drop_before(self.len().saturating_sub(count));
+    }
+
+    /// The oldest entry with `key` at or after index `first`.
+    pub(crate) fn find(&self, key: M::Key, first: usize) -> Option<M> {
+        self.iter_from(first).find(|entry| entry.key() == key)
+    }
+
+    /// How many bytes it holds beside its slot.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Inline(_) => 0,
+            Self::Spilled(ring) => size_of_val(&*ring.slots),
+        }
+    }
+
+    /// Lets `defragmenter` move what it holds beside its slot.
+    pub(crate) fn defragment(&mut self, defragmenter: &mut impl Defragmenter) {
+        if let Self::Spilled(ring) = self {
+            ring.slots = defragmenter.reallocate(std::mem::take(&mut ring.slots));
+        }
+    }
+
+    /// Overwrites the entry at `index`.
+    fn set(&mut self, index: usize, entry: M) {
+        let slot = match self {
+            Self::Inline(entries) => entries.as_mut().get_mut(index),
+            Self::Spilled(ring) => {
+                let position = ring.position(index);
+                ring.slots.get_mut(position)
+            }
+        };
+        if let Some(slot) = slot {
+            *slot = entry;
+        }
+    }
+
+    /// Lets the entries from `len` on go.
+    fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Inline(entries) => {
+                let left = entries.as_mut().iter_mut().skip(len);
+                left.for_each(|entry| *entry = M::VACANT);
+            }
+            Self::Spilled(ring) => ring.len = ring.len.min(u32::try_from(len).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Gives memory back once a quarter of the room, or less, is in use.
+    fn shrink(&mut self) {
+        let Self::Spilled(ring) = self else { return };
+        let len = ring.len as usize;
+        if len <= Self::INLINE {
+            let mut entries = M::NONE_INLINE;
+            for (slot, entry) in entries.as_mut().iter_mut().zip(self.iter_from(0)) {
+                *slot = entry;
+            }
+            *self = Self::Inline(entries);
+        } else if len <= ring.slots.len() / 4 {
+            *self = Self::Spilled(Ring::copied(self, ring_capacity(len)));
+        }
+    }
+}
+
+impl<M: LogEntry> Ring<M> {
+    /// A ring of `capacity` slots with the entries of `log`.
+    fn copied(log: &Log<M>, capacity: usize) -> Self {
+        let mut slots = vec![M::VACANT; capacity].into_boxed_slice();
+        for (slot, entry) in slots.iter_mut().zip(log.iter_from(0)) {
+            *slot = entry;
+        }
+        Self { slots, head: 0, len: u32::try_from(log.len()).unwrap_or(u32::MAX) }
+    }
+
+    /// Where the entry at `index` is in the slots.
+    fn position(&self, index: usize) -> usize {
+        let unwrapped = (self.head as usize).saturating_add(index);
+        unwrapped.checked_sub(self.slots.len()).unwrap_or(unwrapped)
+    }
+
+    /// The entry at `index`, 0 being the oldest.
+    fn get(&self, index: usize) -> Option<M> {
+        if index >= self.len as usize {
+            return None;
+        }
+        self.slots.get(self.position(index)).copied()
+    }
+
+    /// Adds `count` copies of `entry`; the caller has made room.
+    fn push(&mut self, entry: M, count: usize) {
+        for _ in 0..count {
+            let position = self.position(self.len as usize);
+            if let Some(slot) = self.slots.get_mut(position) {
+                *slot = entry;
+                self.len = self.len.saturating_add(1);
+            }
+        }
+    }
+
+    /// Lets the oldest `count` entries go; there are at least as many.
+    fn drop_front(&mut self, count: usize) {
+        self.head = u32::try_from(self.position(count)).unwrap_or(0);
+        self.len = self.len.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+}
+
+/// How many slots a ring for `needed` entries gets: the next size that jemalloc, Redis's allocator,
+/// has a class for (steps of 16 bytes up to 128, then a quarter of a power of two), so that no
+/// byte of an allocation is wasted.
+fn ring_capacity(needed: usize) -> usize {
+    let step = (needed.saturating_sub(1) / 4).checked_ilog2().map_or(2, |bits| (1_usize << bits).max(2));
+    needed.next_multiple_of(step).max(4)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+
+    use super::*;
+    use crate::identity::Tag;
+    use crate::table::entry::{AttemptEntry, DistinctEntry};
+    use crate::table::time::Timestamp;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+
+    fn entry(at: u64, tag: u32) -> AttemptEntry {
+        AttemptEntry::new(Timestamp::from_millis(at).unwrap(), Tag::from_raw(tag))
+    }
+
+    #[test]
+    fn a_log_takes_24_bytes_of_its_slot() {
+        assert_eq!(size_of::<Log<AttemptEntry>>(), 24);
+        assert_eq!(size_of::<Log<DistinctEntry>>(), 24);
+    }
+
+    #[test]
+    fn rings_fill_the_allocators_size_classes() {
+        let capacities: Vec<_> = [3, 4, 5, 6, 7, 15, 16, 17, 20, 21, 33, 40, 41, 100_000].map(ring_capacity).to_vec();
+        assert_eq!(capacities, [4, 4, 6, 6, 8, 16, 16, 20, 20, 24, 40, 40, 48, 114_688]);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push { gap: u64, tag: u32, count: usize },
+        Leave { share: usize },
+        Remove { tag: u32, first: usize, at_most: usize },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..5_u64, 0..4_u32, 1..6_usize)
+                .prop_map(|(gap, tag, count)| Step::Push { gap, tag, count }),
+            2 => (0..12_usize).prop_map(|share| Step::Leave { share }),
+            1 => (0..4_u32, 0..8_usize, prop_oneof![1..4_usize, Just(usize::MAX)])
+                .prop_map(|(tag, first, at_most)| Step::Remove { tag, first, at_most }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_plain_list(steps in proptest::collection::vec(step(), 1..200)) {
+            let (mut log, mut list, mut now) = (Log::default(), VecDeque::new(), 1_000);
+            for step in steps {
+                match step {
+                    Step::Push { gap, tag, count } => {
+                        now += gap;
+                        log.push(entry(now, tag), count);
+                        list.extend(std::iter::repeat_n(entry(now, tag), count));
+                    }
+                    Step::Leave { share } => {
+                        let first = list.len() * share / 10;
+                        log.drop_before(first);
+                        list.drain(..first.min(list.len()));
+                    }
+                    Step::Remove { tag, first, at_most } => {
+                        let tag = Tag::from_raw(tag);
+                        let mut left = at_most;
+                        let before = list.len();
+                        let mut index = list.len();
+                        list = list.iter().rev().filter(|entry| {
+                            index -= 1;
+                            let goes = index >= first && left > 0 && entry.tag() == tag;
+                            left -= usize::from(goes);
+                            !goes
+                        }).copied().collect::<Vec<_>>().into_iter().rev().collect();
+                        prop_assert_eq!(log.remove(tag, first, at_most), before - list.len());
+                    }
+                }
+                prop_assert_eq!(log.len(), list.len());
+                prop_assert_eq!(log.is_empty(), list.is_empty());
+                prop_assert!(log.iter_from(0).eq(list.iter().copied()));
+                for window in [0, 3, 10] {
+                    let cutoff = Cutoff::from_millis(now - window);
+                    let first = list.iter().filter(|s| cutoff.has_passed(s.at())).count();
+                    prop_assert_eq!(log.first_after(cutoff), first);
+                    prop_assert_eq!(log.is_expired(cutoff), first == list.len());
+                }
+                if list.len() <= Log::<AttemptEntry>::INLINE && log.heap_bytes() > 0 {
+                    prop_assert!(matches!(log, Log::Spilled(_)));
+                }
+            }
+        }
+    }
+}
