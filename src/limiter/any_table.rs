@@ -1,7 +1,6 @@
 //! A table of either kind of log: of attempts, or of the different emails or addresses that were seen.
 
-use crate::identity::{Id, Tag};
-use crate::limiter::attempt::AttemptIds;
+use crate::identity::Id;
 use crate::policy::Subject;
 use crate::table::{AttemptEntry, Cutoff, Defragmenter, DistinctEntry, Log, LogEntry, Table, Timestamp};
 
@@ -21,36 +20,6 @@ pub(crate) enum AnyLog<'a> {
     Attempts(&'a Log<AttemptEntry>),
     /// The emails or addresses it was seen with.
     Distinct(&'a Log<DistinctEntry>),
-}
-
-/// What the table of one subject keeps of an attempt.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Occurrence {
-    tag: Tag,
-    /// How many entries it is worth where attempts are counted.
-    units: usize,
-    /// The id that a distinct count counts: the email for an address, the address for an email.
-    pub(crate) other: Id,
-}
-
-/// How much of a log is kept when an attempt is added.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Retention {
-    /// What has left every window.
-    pub(crate) cutoff: Cutoff,
-    /// The greatest length.
-    pub(crate) longest: usize,
-}
-
-impl Occurrence {
-    /// What the table of `subject` keeps of an attempt.
-    pub(crate) fn of(subject: Subject, ids: &AttemptIds) -> Self {
-        let other = match subject {
-            Subject::EmailsPerIp => ids.email,
-            _ => ids.address,
-        };
-        Self { tag: ids.tag, units: ids.cost.get() as usize, other }
-    }
 }
 
 /// Does the same with a table or log of either kind.
@@ -94,46 +63,6 @@ impl AnyTable {
         match self {
             Self::Attempts(table) => table.get(id).map(AnyLog::Attempts),
             Self::Distinct(table) => table.get(id).map(AnyLog::Distinct),
-        }
-    }
-
-    /// Counts an attempt on `id` at `at`, and keeps no more of the log than `keep` says.
-    pub(crate) fn record(&mut self, id: Id, attempt: Occurrence, at: Timestamp, keep: Retention) {
-        let Retention { cutoff, longest } = keep;
-        match self {
-            Self::Attempts(table) => {
-                let entry = AttemptEntry::new(at, attempt.tag);
-                let units = attempt.units.min(longest);
-                table.record(id, cutoff, |log| {
-                    log.push(entry, units);
-                    log.keep_newest(longest);
-                });
-            }
-            Self::Distinct(table) => {
-                let entry = DistinctEntry::new(at, attempt.tag, attempt.other);
-                table.record(id, cutoff, |log| {
-                    let earlier = log.find(entry.key(), 0);
-                    log.remove(entry.key(), 0, usize::MAX);
-                    log.push(entry.after(earlier), 1);
-                    log.keep_newest(longest);
-                });
-            }
-        }
-    }
-
-    /// Removes the newest `at_most` attempts like this one that `cutoff` has not passed from the log of `id`, or the
-    /// distinct entry if it was made only by such attempts; returns how many there were.
-    pub(crate) fn forgive(&mut self, id: Id, attempt: Occurrence, at_most: usize, cutoff: Cutoff) -> usize {
-        match self {
-            Self::Attempts(table) => table.forgive(id, attempt.tag, at_most, cutoff),
-            Self::Distinct(table) => {
-                let seen = table.get(id).and_then(|log| log.find(attempt.other, 0));
-                if seen.is_some_and(|entry| entry.is_only_by(attempt.tag)) {
-                    table.forgive(id, attempt.other, at_most, cutoff)
-                } else {
-                    0
-                }
-            }
         }
     }
 

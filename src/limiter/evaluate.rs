@@ -1,9 +1,9 @@
 //! One rule against one log, and the binding rule of a policy: the decision that CHECK and PEEK share.
 
-use crate::limiter::any_table::{AnyLog, Occurrence};
+use crate::limiter::any_table::AnyLog;
 use crate::limiter::attempt::{AttemptIds, Cost};
 use crate::limiter::effect::RuleSet;
-use crate::limiter::ledger::{Identities, Ledger};
+use crate::limiter::ledger::{Identities, Ledger, counted_id};
 use crate::limiter::locks::{self, LockState};
 use crate::policy::{Enforcement, Millis, Policy, Rule};
 use crate::table::{Cutoff, Timestamp};
@@ -122,7 +122,7 @@ impl<'a> RuleEvaluation<'a> {
         let cutoff = table.floor.max(Cutoff::of(now, rule.window().length()));
         let (first, len) = log.map_or((0, 0), |log| (log.first_after(cutoff), log.len()));
         let units = if rule.subject().is_distinct_count() {
-            let other = Occurrence::of(rule.subject(), ids).other;
+            let other = counted_id(rule.subject(), ids);
             let known = log.is_some_and(|log| log.has_seen(other, first));
             u32::from(!known)
         } else {

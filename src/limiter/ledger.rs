@@ -1,12 +1,12 @@
 //! All logs of a limiter, one table for each kind of log that its policy needs, and the ledger's own time.
 
 use crate::identity::{Id, Secret};
-use crate::limiter::any_table::{AnyLog, AnyTable, Occurrence, Retention};
+use crate::limiter::any_table::{AnyLog, AnyTable};
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::locks::{self, LockKey, LockState, Locks};
 use crate::limiter::table_spec::{self, RuleSlot, TableSpec};
 use crate::policy::{Enforcement, MAX_RULES, Millis, Policy, Subject};
-use crate::table::{Cutoff, Timestamp};
+use crate::table::{AttemptEntry, Cutoff, DistinctEntry, LogEntry, Timestamp};
 
 /// A clock that is behind the latest attempt by no more than this is waited for: the clocks of a primary and of the
 /// replica that takes over may differ by so much. A clock further behind was set back, and the ledger's time
@@ -36,10 +36,46 @@ impl SubjectTable {
         self.floor.max(Cutoff::of(now, self.spec.retention))
     }
 
-    /// Counts an attempt on `id` at `at`.
+    /// Counts an attempt on `id` at `at`, and keeps no more of its log than some rule looks at.
     fn record(&mut self, ids: &AttemptIds, id: Id, at: Timestamp) {
-        let keep = Retention { cutoff: self.cutoff(at), longest: self.spec.longest };
-        self.logs.record(id, Occurrence::of(self.spec.kind.subject, ids), at, keep);
+        let (cutoff, longest) = (self.cutoff(at), self.spec.longest);
+        match &mut self.logs {
+            AnyTable::Attempts(table) => {
+                let entry = AttemptEntry::new(at, ids.tag);
+                let units = (ids.cost.get() as usize).min(longest);
+                table.record(id, cutoff, |log| {
+                    log.push(entry, units);
+                    log.keep_newest(longest);
+                });
+            }
+            AnyTable::Distinct(table) => {
+                let entry = DistinctEntry::new(at, ids.tag, counted_id(self.spec.kind.subject, ids));
+                table.record(id, cutoff, |log| {
+                    let earlier = log.find(entry.key(), 0);
+                    log.remove(entry.key(), 0, usize::MAX);
+                    log.push(entry.after(earlier), 1);
+                    log.keep_newest(longest);
+                });
+            }
+        }
+    }
+
+    /// Removes the newest `at_most` attempts like this one that still count at `now` from the log of `id`, or the
+    /// distinct entry if it was made only by such attempts; returns how many there were.
+    fn forgive(&mut self, ids: &AttemptIds, id: Id, at_most: usize, now: Timestamp) -> usize {
+        let cutoff = self.cutoff(now);
+        match &mut self.logs {
+            AnyTable::Attempts(table) => table.forgive(id, ids.tag, at_most, cutoff),
+            AnyTable::Distinct(table) => {
+                let other = counted_id(self.spec.kind.subject, ids);
+                let seen = table.get(id).and_then(|log| log.find(other, 0));
+                if seen.is_some_and(|entry| entry.is_only_by(ids.tag)) {
+                    table.forgive(id, other, at_most, cutoff)
+                } else {
+                    0
+                }
+            }
+        }
     }
 
     /// Whether some attempt on `id` still counts at `now`.
@@ -73,6 +109,14 @@ impl SubjectTable {
     pub(crate) fn remove(&mut self, id: Id) {
         self.logs.remove(id);
         self.locks.remove(id);
+    }
+}
+
+/// The id that a distinct count of `subject` counts: the email for an address, the address for an email.
+pub(crate) fn counted_id(subject: Subject, ids: &AttemptIds) -> Id {
+    match subject {
+        Subject::EmailsPerIp => ids.email,
+        _ => ids.address,
     }
 }
 
@@ -231,8 +275,7 @@ impl Ledger {
                 Forgiveness::Newest(_) if subject.is_distinct_count() => continue,
                 Forgiveness::Newest(units) => units,
             };
-            let cutoff = table.cutoff(at);
-            let removed = table.logs.forgive(id, Occurrence::of(subject, ids), at_most, cutoff);
+            let removed = table.forgive(ids, id, at_most, at);
             forgiven = forgiven.max(removed);
             // The last of a pair's attempts takes its lock with it. The lock of an address or an email stays: others
             // may have caused it.
