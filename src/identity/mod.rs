@@ -27,16 +27,16 @@
 
 #![forbid(unsafe_code)]
 
-mod address;
 mod casefold;
 mod cidr;
 mod domain;
 mod email;
 mod hash_key;
 mod id;
+mod ip;
 
-pub use address::{Address, AddressError, ClientIp, Ipv6Block, Ipv6Prefix};
 pub use cidr::{Cidr, CidrError};
 pub use email::{CanonicalEmail, MAX_NORMALISED_BYTES, PlusTags};
 pub use hash_key::{HashKey, HashKeyError, Salted, SecretError, StoredSecret};
 pub use id::{Id, Secret, Tag};
+pub use ip::{Address, AddressError, ClientIp, Ipv6Block, Ipv6Prefix};

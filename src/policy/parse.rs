@@ -178,7 +178,3 @@ impl Draft {
 fn read_preset(position: usize, name: &[u8]) -> Result<Preset, PolicyError> {
     Preset::from_name(name).ok_or(PolicyError::UnknownPreset { position })
 }
-
-#[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
-mod tests;

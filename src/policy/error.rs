@@ -208,7 +208,3 @@ pub enum PolicyError {
         position: usize,
     },
 }
-
-#[cfg(test)]
-#[allow(clippy::arithmetic_side_effects)]
-mod tests;

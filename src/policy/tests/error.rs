@@ -1,6 +1,5 @@
-use super::PolicyError;
 use crate::policy::{
-    Capacity, Limit, MAX_RULES, ModifierWord, OptionWord, Policy, Preset, Subject,
+    Capacity, Limit, MAX_RULES, ModifierWord, OptionWord, Policy, PolicyError, Preset, Subject,
 };
 
 /// The message that reading `text` ends with.

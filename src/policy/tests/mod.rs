@@ -1,5 +1,8 @@
 //! What holds for every policy, and for anything that is not one.
 
+mod error;
+mod parse;
+
 use proptest::collection::{hash_set, vec};
 use proptest::prelude::*;
 
