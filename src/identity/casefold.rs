@@ -12,8 +12,7 @@ const MAX_ROUNDS: usize = 8;
 
 const CASE: CaseMapperBorrowed<'static> = CaseMapper::new();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc();
-const IGNORABLE: CodePointSetDataBorrowed<'static> =
-    CodePointSetData::new::<DefaultIgnorableCodePoint>();
+const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
 const WHITE_SPACE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<WhiteSpace>();
 
 /// The NFKC_Casefold form of a text (The Unicode Standard, section 3.13, "Default Case Algorithms"), without any
@@ -82,14 +81,8 @@ mod tests {
             ("\u{3b1}\u{345}\u{301}", "άι"),
             ("\u{3b1}\u{301}\u{345}", "άι"),
             ("a\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}b", "ab"),
-            (
-                "a\u{ad}\u{34f}\u{fe0f}\u{e0100}\u{3164}\u{ffa0}\u{200e}b",
-                "ab",
-            ),
-            (
-                " a\t\n\u{b}\u{c}\r\u{85}\u{a0}\u{2003}\u{2028}\u{3000}b ",
-                "ab",
-            ),
+            ("a\u{ad}\u{34f}\u{fe0f}\u{e0100}\u{3164}\u{ffa0}\u{200e}b", "ab"),
+            (" a\t\n\u{b}\u{c}\r\u{85}\u{a0}\u{2003}\u{2028}\u{3000}b ", "ab"),
             ("a\u{a8}", "ä"),
             ("＠﹫", "@@"),
             ("＋﹢⁺", "+++"),
@@ -111,11 +104,7 @@ mod tests {
             let text = c.to_string();
             let once = fold_once(&text);
             let changed = once != text;
-            assert_eq!(
-                changed,
-                changes.contains(c) || WHITE_SPACE.contains(c) || c.is_control(),
-                "{c:?}"
-            );
+            assert_eq!(changed, changes.contains(c) || WHITE_SPACE.contains(c) || c.is_control(), "{c:?}");
             if changed {
                 let folded = fold(&text);
                 assert_eq!(fold_once(&folded), folded, "{c:?}");
@@ -126,11 +115,10 @@ mod tests {
     /// Text of any kind with much of what makes the steps get in each other's way.
     fn any_text() -> impl Strategy<Value = String> {
         let awkward = proptest::sample::select(vec![
-            '\u{345}', '\u{301}', '\u{323}', '\u{34f}', '\u{a8}', '\u{37a}', '\u{fdfa}', '\u{130}',
-            '\u{200d}', '\u{1160}', '\u{ac00}', '\u{11a8}', 'ᾳ', 'ς', 'ß', 'A', ' ',
+            '\u{345}', '\u{301}', '\u{323}', '\u{34f}', '\u{a8}', '\u{37a}', '\u{fdfa}', '\u{130}', '\u{200d}',
+            '\u{1160}', '\u{ac00}', '\u{11a8}', 'ᾳ', 'ς', 'ß', 'A', ' ',
         ]);
-        proptest::collection::vec(prop_oneof![any::<char>(), awkward], 0..40)
-            .prop_map(String::from_iter)
+        proptest::collection::vec(prop_oneof![any::<char>(), awkward], 0..40).prop_map(String::from_iter)
     }
 
     proptest! {

@@ -41,9 +41,7 @@ pub enum CidrError {
     #[error("the network has a zone id: leave out the % and what follows it")]
     ZoneId,
     /// What stands after the slash is not a prefix length of the family.
-    #[error(
-        "the prefix length of the network is not a whole number of 0 to 32 for IPv4 or of 0 to 128 for IPv6"
-    )]
+    #[error("the prefix length of the network is not a whole number of 0 to 32 for IPv4 or of 0 to 128 for IPv6")]
     PrefixLength,
     /// Bits after the prefix are set.
     #[error(
@@ -106,26 +104,18 @@ impl Cidr {
         let prefix_len = if client.get() == first {
             prefix_len
         } else {
-            prefix_len
-                .checked_sub(BITS_BEFORE_IPV4)
-                .ok_or(CidrError::MixedFamilies)?
+            prefix_len.checked_sub(BITS_BEFORE_IPV4).ok_or(CidrError::MixedFamilies)?
         };
         if masked(client.get(), prefix_len) != client.get() {
             return Err(CidrError::HostBits);
         }
-        Ok(Cidr {
-            first: client,
-            prefix_len,
-        })
+        Ok(Cidr { first: client, prefix_len })
     }
 
     /// The network of one address.
     #[must_use]
     pub fn single(ip: ClientIp) -> Cidr {
-        Cidr {
-            first: ip,
-            prefix_len: width(ip.get()),
-        }
+        Cidr { first: ip, prefix_len: width(ip.get()) }
     }
 
     /// The first address of the network.
@@ -317,16 +307,8 @@ mod tests {
 
     #[test]
     fn a_wider_network_comes_before_those_in_it() {
-        let sorted = [
-            "0.0.0.0/0",
-            "10.0.0.0/8",
-            "10.0.0.0/9",
-            "10.128.0.0/9",
-            "11.0.0.0/8",
-            "::/0",
-            "::1/128",
-            "2001:db8::/32",
-        ];
+        let sorted =
+            ["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "11.0.0.0/8", "::/0", "::1/128", "2001:db8::/32"];
         assert!(sorted.map(|text| parse(text).unwrap()).is_sorted());
     }
 

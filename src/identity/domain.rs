@@ -36,9 +36,7 @@ fn decode(domain: String) -> String {
 
 /// Whether a lower-case domain has a label in the ASCII encoding of international names.
 pub(super) fn has_encoded_label(domain: &[u8]) -> bool {
-    domain
-        .split(|&byte| byte == b'.')
-        .any(|label| label.starts_with(ENCODED_LABEL))
+    domain.split(|&byte| byte == b'.').any(|label| label.starts_with(ENCODED_LABEL))
 }
 
 #[cfg(test)]
@@ -82,14 +80,10 @@ mod tests {
 
     /// Folded domains, many with labels that are encoded, broken or written right to left.
     fn any_domain() -> impl Strategy<Value = String> {
-        let letter = proptest::sample::select(
-            "aäbßς-xn1\u{3b1}\u{5d0}\u{200d}\u{94d}\u{301}。."
-                .chars()
-                .collect::<Vec<_>>(),
-        );
+        let letter =
+            proptest::sample::select("aäbßς-xn1\u{3b1}\u{5d0}\u{200d}\u{94d}\u{301}。.".chars().collect::<Vec<_>>());
         let label = prop_oneof![
-            proptest::collection::vec(prop_oneof![letter, any::<char>()], 0..8)
-                .prop_map(String::from_iter),
+            proptest::collection::vec(prop_oneof![letter, any::<char>()], 0..8).prop_map(String::from_iter),
             "xn--[a-z0-9]{0,4}-?[a-z0-9]{1,8}",
         ];
         proptest::collection::vec(label, 0..4).prop_map(|labels| casefold::fold(&labels.join(".")))

@@ -68,11 +68,7 @@ impl<'a> CanonicalEmail<'a> {
         let Ok(text) = str::from_utf8(raw) else {
             return CanonicalEmail(Form::AsReceived(raw));
         };
-        let text = if text.len() > MAX_NORMALISED_BYTES {
-            text.trim_matches(casefold::is_removed)
-        } else {
-            text
-        };
+        let text = if text.len() > MAX_NORMALISED_BYTES { text.trim_matches(casefold::is_removed) } else { text };
         if text.len() > MAX_NORMALISED_BYTES {
             return CanonicalEmail(Form::AsReceived(text.as_bytes()));
         }
@@ -188,10 +184,7 @@ struct AsciiText {
 
 impl AsciiText {
     /// No text yet.
-    const EMPTY: AsciiText = AsciiText {
-        bytes: [0; MAX_NORMALISED_BYTES],
-        len: 0,
-    };
+    const EMPTY: AsciiText = AsciiText { bytes: [0; MAX_NORMALISED_BYTES], len: 0 };
 
     /// Appends a text in lower case and without what is left out; `None` if it does not fit.
     fn push_folded(&mut self, text: &str) -> Option<()> {

@@ -81,14 +81,10 @@ pub enum StoredSecret {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SecretError {
     /// It is derived, and there is nothing to derive it from.
-    #[error(
-        "the limiter was stored under an authlimit.hash-key, and this server has none: set the same one"
-    )]
+    #[error("the limiter was stored under an authlimit.hash-key, and this server has none: set the same one")]
     NoHashKey,
     /// It is derived from another key.
-    #[error(
-        "the limiter was stored under another authlimit.hash-key: set the one it was stored under"
-    )]
+    #[error("the limiter was stored under another authlimit.hash-key: set the one it was stored under")]
     OtherHashKey,
 }
 
@@ -102,11 +98,7 @@ impl StoredSecret {
             Self::Whole(bytes) => Ok(Secret::from_bytes(bytes)),
             Self::Derived(salted) => {
                 let secret = hash_key.ok_or(SecretError::NoHashKey)?.secret(salted.salt);
-                if secret.stored() == self {
-                    Ok(secret)
-                } else {
-                    Err(SecretError::OtherHashKey)
-                }
+                if secret.stored() == self { Ok(secret) } else { Err(SecretError::OtherHashKey) }
             }
         }
     }
@@ -144,15 +136,9 @@ mod tests {
         let secret = key(1).secret([9; 16]);
         assert_eq!(
             secret.as_bytes(),
-            &[
-                0xfc, 0xb1, 0x68, 0x88, 0x0e, 0x50, 0xa8, 0x7f, 0xf7, 0xe3, 0x5b, 0x0d, 0xa8, 0xf4,
-                0xab, 0xb3
-            ]
+            &[0xfc, 0xb1, 0x68, 0x88, 0x0e, 0x50, 0xa8, 0x7f, 0xf7, 0xe3, 0x5b, 0x0d, 0xa8, 0xf4, 0xab, 0xb3]
         );
-        let expected = Salted {
-            salt: [9; 16],
-            check: [0xd5, 0x21, 0xdd, 0x1f, 0x9e, 0xf7, 0xfa, 0x91],
-        };
+        let expected = Salted { salt: [9; 16], check: [0xd5, 0x21, 0xdd, 0x1f, 0x9e, 0xf7, 0xfa, 0x91] };
         assert!(secret.stored() == StoredSecret::Derived(expected));
     }
 

@@ -88,18 +88,12 @@ impl Secret {
     /// The secret of these bytes, which are to come from a cryptographic generator or a key derivation.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Secret {
-        Secret {
-            key: bytes,
-            derivation: None,
-        }
+        Secret { key: bytes, derivation: None }
     }
 
     /// The secret of these bytes, which were derived from a hash key.
     pub(super) fn derived(key: [u8; 16], derivation: Salted) -> Secret {
-        Secret {
-            key,
-            derivation: Some(derivation),
-        }
+        Secret { key, derivation: Some(derivation) }
     }
 
     /// The bytes. They are not to be stored: see [`stored`](Self::stored).
@@ -111,8 +105,7 @@ impl Secret {
     /// What is stored of it.
     #[must_use]
     pub fn stored(&self) -> StoredSecret {
-        self.derivation
-            .map_or(StoredSecret::Whole(self.key), StoredSecret::Derived)
+        self.derivation.map_or(StoredSecret::Whole(self.key), StoredSecret::Derived)
     }
 
     /// The identity of an address for the subjects that count by it.
@@ -137,11 +130,7 @@ impl Secret {
     /// The identity of an email for the subjects that count by it.
     #[must_use]
     pub fn email_id(&self, email: &CanonicalEmail<'_>) -> Id {
-        let class = if email.is_normalised() {
-            EMAIL_NORMALISED
-        } else {
-            EMAIL_AS_RECEIVED
-        };
+        let class = if email.is_normalised() { EMAIL_NORMALISED } else { EMAIL_AS_RECEIVED };
         let [a, b, c, d, e, f, g, h] = length(email.as_bytes());
         let head = [Kind::Email as u8, class, a, b, c, d, e, f, g, h];
         self.id_of_two(&head, email.as_bytes())
@@ -189,10 +178,7 @@ impl Secret {
         // In one piece, where that is short: hashing piece by piece takes twice as long.
         let mut whole = [0; 64];
         let len = head.len().saturating_add(tail.len());
-        if let Some((front, back)) = whole
-            .get_mut(..len)
-            .and_then(|w| w.split_at_mut_checked(head.len()))
-        {
+        if let Some((front, back)) = whole.get_mut(..len).and_then(|w| w.split_at_mut_checked(head.len())) {
             front.copy_from_slice(head);
             back.copy_from_slice(tail);
             return self.id(whole.get(..len).unwrap_or(&[]));
@@ -256,17 +242,11 @@ mod tests {
         assert_eq!(address_id("203.0.113.7").raw(), 0xc4a9_4bb6_b4ee_8553);
         assert_eq!(address_id("2001:db8::1").raw(), 0xaae0_4f25_3b7a_7372);
         assert_eq!(email_id(b"Alice@Example.com").raw(), 0xdbcd_7530_3722_4d1d);
-        assert_eq!(
-            email_id("André@Bücher.de".as_bytes()).raw(),
-            0xcee0_d401_5435_402d
-        );
+        assert_eq!(email_id("André@Bücher.de".as_bytes()).raw(), 0xcee0_d401_5435_402d);
         assert_eq!(email_id(b"\xff@x.org").raw(), 0xcf89_3a75_2443_03b3);
         assert_eq!(email_id(b"").raw(), 0x49c5_79e5_7e9e_241e);
         let (address, email) = (address_id("203.0.113.7"), email_id(b"alice@example.com"));
-        assert_eq!(
-            secret().pair_id(address, email).raw(),
-            0xf3e9_cc83_af8f_1b1d
-        );
+        assert_eq!(secret().pair_id(address, email).raw(), 0xf3e9_cc83_af8f_1b1d);
         assert_eq!(secret().tag(address, b"Alice@Example.com").raw(), 0x30_1e20);
     }
 
@@ -308,42 +288,19 @@ mod tests {
     fn spellings_share_an_id_and_not_a_tag() {
         let address = address_id("::ffff:203.0.113.7");
         assert_eq!(address, address_id("203.0.113.7"));
-        assert_eq!(
-            email_id(b"Victim@x.org"),
-            email_id("ⓥictim@x.org ".as_bytes())
-        );
-        assert_ne!(
-            secret().tag(address, b"Victim@x.org"),
-            secret().tag(address, b"victim@x.org")
-        );
+        assert_eq!(email_id(b"Victim@x.org"), email_id("ⓥictim@x.org ".as_bytes()));
+        assert_ne!(secret().tag(address, b"Victim@x.org"), secret().tag(address, b"victim@x.org"));
         let other = address_id("203.0.113.8");
-        assert_ne!(
-            secret().tag(address, b"victim@x.org"),
-            secret().tag(other, b"victim@x.org")
-        );
+        assert_ne!(secret().tag(address, b"victim@x.org"), secret().tag(other, b"victim@x.org"));
     }
 
     #[test]
     fn any_email_has_a_stable_id_of_its_own() {
         let (long, huge) = (vec![b'a'; 321], vec![b'a'; 1 << 20]);
-        let raws: &[&[u8]] = &[
-            b"\xff",
-            b"\xfe",
-            b"@",
-            b"none",
-            &long[1..],
-            &long,
-            &huge,
-            &huge[1..],
-        ];
+        let raws: &[&[u8]] = &[b"\xff", b"\xfe", b"@", b"none", &long[1..], &long, &huge, &huge[1..]];
         for (at, raw) in raws.iter().enumerate() {
             assert_eq!(email_id(raw), email_id(raw));
-            assert!(
-                raws[..at]
-                    .iter()
-                    .all(|other| email_id(other) != email_id(raw)),
-                "{at}"
-            );
+            assert!(raws[..at].iter().all(|other| email_id(other) != email_id(raw)), "{at}");
         }
     }
 

@@ -28,9 +28,7 @@ impl Ipv6Prefix {
     /// A prefix of that many bits, or `None` if it is outside 32 to 128.
     #[must_use]
     pub fn new(bits: u8) -> Option<Ipv6Prefix> {
-        (Self::MIN_BITS..=Self::MAX_BITS)
-            .contains(&bits)
-            .then_some(Ipv6Prefix(bits))
+        (Self::MIN_BITS..=Self::MAX_BITS).contains(&bits).then_some(Ipv6Prefix(bits))
     }
 
     /// The number of bits, 32 to 128.
@@ -121,9 +119,7 @@ impl ClientIp {
             return Ok(ClientIp(IpAddr::V4(address)));
         }
         let text = str::from_utf8(text).map_err(|_| AddressError::NotOneAddress)?;
-        parse_bits(text)
-            .map(ClientIp::of)
-            .ok_or(AddressError::NotOneAddress)
+        parse_bits(text).map(ClientIp::of).ok_or(AddressError::NotOneAddress)
     }
 
     /// The address that stands for `ip`: the IPv4 address that an IPv6 form holds, or else itself.
@@ -197,8 +193,7 @@ fn parse_bits(text: &str) -> Option<IpAddr> {
 
 /// Whether this is a zone id as RFC 6874, section 2, spells it: one or more of the URI's unreserved characters.
 fn is_zone_id(zone: &str) -> bool {
-    let unreserved =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     !zone.is_empty() && zone.bytes().all(unreserved)
 }
 
@@ -249,19 +244,8 @@ mod tests {
                 "0064:FF9B::1.2.3.4",
             ],
             &["5.6.7.8", "::ffff:5.6.7.8", "64:ff9b::506:708"],
-            &[
-                "fe80::1",
-                "fe80::1%eth0",
-                "fe80::1%25eth0",
-                "fe80::1%1",
-                "fe80::1%br-lan.7",
-                "FE80::2",
-            ],
-            &[
-                "2001:db8::1",
-                "2001:db8::ffff:ffff:ffff:ffff",
-                "2001:DB8:0:0::",
-            ],
+            &["fe80::1", "fe80::1%eth0", "fe80::1%25eth0", "fe80::1%1", "fe80::1%br-lan.7", "FE80::2"],
+            &["2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", "2001:DB8:0:0::"],
             &["2001:db8:0:1::1", "2001:db8:0:1:8000::"],
             &["::", "::1", "::1.2.3.4"],
             &["64:ff9b:1::102:304", "64:ff9b:1::"],
@@ -333,14 +317,8 @@ mod tests {
     fn text_of_any_length_is_answered() {
         let long_zone = format!("fe80::1%{}", "x".repeat(MAX_TEXT_BYTES - 8));
         assert_eq!(parse(&long_zone), parse("fe80::1"));
-        assert_eq!(
-            parse(&format!("{long_zone}x")),
-            Err(AddressError::NotOneAddress)
-        );
-        assert_eq!(
-            parse(&"1".repeat(1 << 20)),
-            Err(AddressError::NotOneAddress)
-        );
+        assert_eq!(parse(&format!("{long_zone}x")), Err(AddressError::NotOneAddress));
+        assert_eq!(parse(&"1".repeat(1 << 20)), Err(AddressError::NotOneAddress));
     }
 
     #[test]
@@ -369,10 +347,7 @@ mod tests {
     fn a_prefix_has_32_to_128_bits() {
         for bits in 0..=u8::MAX {
             let allowed = (32..=128).contains(&bits);
-            assert_eq!(
-                Ipv6Prefix::new(bits).map(Ipv6Prefix::bits),
-                allowed.then_some(bits)
-            );
+            assert_eq!(Ipv6Prefix::new(bits).map(Ipv6Prefix::bits), allowed.then_some(bits));
         }
         assert_eq!(Ipv6Prefix::default().bits(), 64);
     }
@@ -398,10 +373,7 @@ mod tests {
     fn messages_are_plain_ascii() {
         for error in [AddressError::Empty, AddressError::NotOneAddress] {
             let message = error.to_string();
-            assert!(
-                message.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
-                "{message}"
-            );
+            assert!(message.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{message}");
         }
     }
 

@@ -70,17 +70,7 @@ mod tests {
     #[test]
     fn what_is_read_is_what_is_printed() {
         assert_eq!(Capacity::parse(b"250000").unwrap().to_string(), "250000");
-        for text in [
-            "",
-            "0",
-            "07",
-            "+5",
-            "1e6",
-            "10k",
-            "1.5",
-            "1000000001",
-            "99999999999",
-        ] {
+        for text in ["", "0", "07", "+5", "1e6", "10k", "1.5", "1000000001", "99999999999"] {
             assert!(Capacity::parse(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -200,9 +200,7 @@ pub enum PolicyError {
     },
 
     /// The word after `PRESET` names none.
-    #[error(
-        "policy word {position}: the preset must be signin, signup, reset, otp or pci, for example PRESET signin"
-    )]
+    #[error("policy word {position}: the preset must be signin, signup, reset, otp or pci, for example PRESET signin")]
     UnknownPreset {
         /// The place of the name.
         position: usize,

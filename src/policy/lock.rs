@@ -38,10 +38,7 @@ impl Lock {
     /// The lock that always lasts `length`.
     #[must_use]
     pub const fn fixed(length: Window) -> Self {
-        Self {
-            first: length,
-            longest: None,
-        }
+        Self { first: length, longest: None }
     }
 
     /// The lock that lasts `first`, then twice as long each time, up to `longest`.
@@ -53,10 +50,7 @@ impl Lock {
         if longest.length() < first.length() {
             return Err(LockFault::Shrinking);
         }
-        Ok(Self {
-            first,
-            longest: Some(longest),
-        })
+        Ok(Self { first, longest: Some(longest) })
     }
 
     /// Reads what follows the word `LOCK`: one time such as `30m`, or two such as `15m..24h`.

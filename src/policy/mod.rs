@@ -130,11 +130,7 @@ impl Policy {
     /// None if no rule counts for `subject`.
     #[must_use]
     pub fn longest_window(&self, subject: Subject) -> Option<Millis> {
-        self.rules
-            .iter()
-            .filter(|rule| rule.subject() == subject)
-            .map(|rule| rule.window().length())
-            .max()
+        self.rules.iter().filter(|rule| rule.subject() == subject).map(|rule| rule.window().length()).max()
     }
 
     /// Whether some rule needs the attempt's address, so that it may not be left empty.

@@ -50,9 +50,7 @@ impl ModifierWord {
     /// The modifier of this word, in upper or lower case; None if there is none.
     #[must_use]
     pub fn from_word(word: &[u8]) -> Option<Self> {
-        Self::EVERY
-            .into_iter()
-            .find(|modifier| word.eq_ignore_ascii_case(modifier.word().as_bytes()))
+        Self::EVERY.into_iter().find(|modifier| word.eq_ignore_ascii_case(modifier.word().as_bytes()))
     }
 }
 

@@ -45,10 +45,7 @@ pub(super) fn whole(text: &[u8]) -> Result<u32, NumberFault> {
     match text {
         [b'0'] => Err(NumberFault::Zero),
         [b'0', ..] => Err(NumberFault::LeadingZero),
-        digits => digits
-            .iter()
-            .try_fold(0, |number, &digit| append(number, digit))
-            .ok_or(NumberFault::TooLarge),
+        digits => digits.iter().try_fold(0, |number, &digit| append(number, digit)).ok_or(NumberFault::TooLarge),
     }
 }
 

@@ -40,11 +40,7 @@ impl Options {
 impl Default for Options {
     /// The options of a policy that gives none.
     fn default() -> Self {
-        Self {
-            capacity: None,
-            ipv6_prefix: Ipv6Prefix::DEFAULT,
-            plus_tags: PlusTags::default(),
-        }
+        Self { capacity: None, ipv6_prefix: Ipv6Prefix::DEFAULT, plus_tags: PlusTags::default() }
     }
 }
 
@@ -88,9 +84,7 @@ impl OptionWord {
     /// The option of this word, in upper or lower case; None if there is none.
     #[must_use]
     pub fn from_word(word: &[u8]) -> Option<Self> {
-        Self::EVERY
-            .into_iter()
-            .find(|option| word.eq_ignore_ascii_case(option.word().as_bytes()))
+        Self::EVERY.into_iter().find(|option| word.eq_ignore_ascii_case(option.word().as_bytes()))
     }
 }
 
@@ -190,11 +184,7 @@ mod tests {
         for option in OptionWord::EVERY {
             let lower = option.word().to_ascii_lowercase();
             assert_eq!(OptionWord::from_word(lower.as_bytes()), Some(option));
-            assert!(
-                option
-                    .expects()
-                    .ends_with(|last: char| last.is_ascii_alphanumeric())
-            );
+            assert!(option.expects().ends_with(|last: char| last.is_ascii_alphanumeric()));
             assert!(option.expects().contains(option.word()));
         }
         assert_eq!(OptionWord::from_word(b"PLUS"), None);

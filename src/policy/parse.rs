@@ -64,8 +64,7 @@ impl Draft {
         let mut draft = Self::default();
         let mut words = (1_usize..).zip(words).peekable();
         while let Some((position, word)) = words.next() {
-            let keyword =
-                Keyword::from_word(word.as_ref()).ok_or(PolicyError::UnknownWord { position })?;
+            let keyword = Keyword::from_word(word.as_ref()).ok_or(PolicyError::UnknownWord { position })?;
             match keyword {
                 Keyword::Subject(subject) => {
                     let rule = rule::read(subject, position, &mut words)?;
@@ -76,15 +75,11 @@ impl Draft {
                 }
                 Keyword::Option(option) => {
                     draft.check_first(option, position)?;
-                    let (at, value) = words
-                        .next()
-                        .ok_or(PolicyError::OptionValueMissing { position, option })?;
+                    let (at, value) = words.next().ok_or(PolicyError::OptionValueMissing { position, option })?;
                     draft.set_option(option, at, value.as_ref())?;
                 }
                 Keyword::Preset => {
-                    let (at, name) = words
-                        .next()
-                        .ok_or(PolicyError::PresetNameMissing { position })?;
+                    let (at, name) = words.next().ok_or(PolicyError::PresetNameMissing { position })?;
                     draft.add_preset(position, read_preset(at, name.as_ref())?)?;
                 }
             }
@@ -113,15 +108,8 @@ impl Draft {
     }
 
     /// Gives `option` the value in the word at `position`.
-    fn set_option(
-        &mut self,
-        option: OptionWord,
-        position: usize,
-        value: &[u8],
-    ) -> Result<(), PolicyError> {
-        self.outright
-            .set(option, value)
-            .map_err(|_| PolicyError::OptionValue { position, option })
+    fn set_option(&mut self, option: OptionWord, position: usize, value: &[u8]) -> Result<(), PolicyError> {
+        self.outright.set(option, value).map_err(|_| PolicyError::OptionValue { position, option })
     }
 
     /// Adds what the words of `preset` say, all at the place of the word `PRESET`.
@@ -151,11 +139,7 @@ impl Draft {
     ///
     /// Whoever leaves the device away would otherwise leave the limit behind.
     fn check_without_device(&self) -> Result<(), PolicyError> {
-        if self
-            .rules
-            .iter()
-            .all(|placed| placed.rule.subject().needs_device())
-        {
+        if self.rules.iter().all(|placed| placed.rule.subject().needs_device()) {
             return Err(PolicyError::OnlyDeviceRules);
         }
         Ok(())

@@ -54,13 +54,7 @@ pub enum Preset {
 
 impl Preset {
     /// Every preset.
-    pub const EVERY: [Self; 5] = [
-        Self::Signin,
-        Self::Signup,
-        Self::Reset,
-        Self::Otp,
-        Self::Pci,
-    ];
+    pub const EVERY: [Self; 5] = [Self::Signin, Self::Signup, Self::Reset, Self::Otp, Self::Pci];
 
     /// The preset's name in a policy, in lower case.
     #[must_use]
@@ -89,9 +83,7 @@ impl Preset {
     /// The preset of this name, in upper or lower case; None if there is none.
     #[must_use]
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        Self::EVERY
-            .into_iter()
-            .find(|preset| name.eq_ignore_ascii_case(preset.name().as_bytes()))
+        Self::EVERY.into_iter().find(|preset| name.eq_ignore_ascii_case(preset.name().as_bytes()))
     }
 }
 

@@ -198,15 +198,8 @@ mod tests {
         assert_eq!(rule.lock(), Some(lock));
         assert_eq!(rule.enforcement(), Enforcement::Shadow);
         assert_eq!(rule.counting(), Counting::AlsoDenied);
-        assert_eq!(
-            rule.words(),
-            "EMAIL 20/60m LOCK 15m..24h SHADOW COUNT-DENIED"
-        );
-        assert!(
-            ModifierWord::EVERY
-                .iter()
-                .all(|&modifier| rule.has(modifier))
-        );
+        assert_eq!(rule.words(), "EMAIL 20/60m LOCK 15m..24h SHADOW COUNT-DENIED");
+        assert!(ModifierWord::EVERY.iter().all(|&modifier| rule.has(modifier)));
     }
 
     #[test]

@@ -33,15 +33,8 @@ pub enum Subject {
 
 impl Subject {
     /// Every subject, in the order of their codes.
-    pub const EVERY: [Self; 7] = [
-        Self::Ip,
-        Self::Email,
-        Self::Pair,
-        Self::EmailsPerIp,
-        Self::IpsPerEmail,
-        Self::All,
-        Self::Device,
-    ];
+    pub const EVERY: [Self; 7] =
+        [Self::Ip, Self::Email, Self::Pair, Self::EmailsPerIp, Self::IpsPerEmail, Self::All, Self::Device];
 
     /// The largest limit of a subject that counts different ones.
     ///
@@ -65,9 +58,7 @@ impl Subject {
     /// The subject of this word, in upper or lower case; None if there is none.
     #[must_use]
     pub fn from_word(word: &[u8]) -> Option<Self> {
-        Self::EVERY
-            .into_iter()
-            .find(|subject| word.eq_ignore_ascii_case(subject.word().as_bytes()))
+        Self::EVERY.into_iter().find(|subject| word.eq_ignore_ascii_case(subject.word().as_bytes()))
     }
 
     /// The number that stands for the subject in files and on the replication link.
@@ -89,9 +80,7 @@ impl Subject {
     /// The subject of this [code](Subject::code); None if there is none.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
-        Self::EVERY
-            .into_iter()
-            .find(|subject| subject.code() == code)
+        Self::EVERY.into_iter().find(|subject| subject.code() == code)
     }
 
     /// Whether a rule for the subject limits how many different ones an identity has, and not its attempts.
@@ -108,11 +97,7 @@ impl Subject {
     /// The largest limit that a rule for the subject may have.
     #[must_use]
     pub const fn max_limit(self) -> u32 {
-        if self.is_distinct_count() {
-            Self::MAX_DISTINCT
-        } else {
-            Limit::MAX
-        }
+        if self.is_distinct_count() { Self::MAX_DISTINCT } else { Limit::MAX }
     }
 
     /// Whether counting for the subject takes the attempt's address, alone or with something else.
@@ -138,12 +123,7 @@ impl Subject {
     pub const fn needs_device(self) -> bool {
         match self {
             Self::Device => true,
-            Self::Ip
-            | Self::Email
-            | Self::Pair
-            | Self::EmailsPerIp
-            | Self::IpsPerEmail
-            | Self::All => false,
+            Self::Ip | Self::Email | Self::Pair | Self::EmailsPerIp | Self::IpsPerEmail | Self::All => false,
         }
     }
 }
@@ -154,19 +134,12 @@ mod tests {
 
     /// Whether counting for `subject` takes the attempt's address, email and device.
     fn needs(subject: Subject) -> [bool; 3] {
-        [
-            subject.needs_address(),
-            subject.needs_email(),
-            subject.needs_device(),
-        ]
+        [subject.needs_address(), subject.needs_email(), subject.needs_device()]
     }
 
     #[test]
     fn words_codes_and_needs_are_these_for_good() {
-        let rows: Vec<_> = Subject::EVERY
-            .into_iter()
-            .map(|s| (s.word(), s.code(), needs(s)))
-            .collect();
+        let rows: Vec<_> = Subject::EVERY.into_iter().map(|s| (s.word(), s.code(), needs(s))).collect();
         assert_eq!(
             rows,
             [
@@ -203,17 +176,8 @@ mod tests {
 
     #[test]
     fn other_words_and_codes_are_no_subject() {
-        let others: [&[u8]; 9] = [
-            b"",
-            b"I",
-            b"IPS",
-            b" IP",
-            b"IP\0",
-            "\u{131}p".as_bytes(),
-            b"EMAILS-PER",
-            b"EMAILS_PER_IP",
-            b"DEVICES",
-        ];
+        let others: [&[u8]; 9] =
+            [b"", b"I", b"IPS", b" IP", b"IP\0", "\u{131}p".as_bytes(), b"EMAILS-PER", b"EMAILS_PER_IP", b"DEVICES"];
         for word in others {
             assert_eq!(Subject::from_word(word), None);
         }

@@ -44,13 +44,7 @@ pub enum Unit {
 
 impl Unit {
     /// Every unit, the shortest first.
-    pub const EVERY: [Self; 5] = [
-        Self::Millisecond,
-        Self::Second,
-        Self::Minute,
-        Self::Hour,
-        Self::Day,
-    ];
+    pub const EVERY: [Self; 5] = [Self::Millisecond, Self::Second, Self::Minute, Self::Hour, Self::Day];
 
     /// The letters that follow the number, in lower case.
     #[must_use]
@@ -78,9 +72,7 @@ impl Unit {
 
     /// The unit of these letters, in upper or lower case; None if there is none.
     fn from_word(word: &[u8]) -> Option<Self> {
-        Self::EVERY
-            .into_iter()
-            .find(|unit| word.eq_ignore_ascii_case(unit.word().as_bytes()))
+        Self::EVERY.into_iter().find(|unit| word.eq_ignore_ascii_case(unit.word().as_bytes()))
     }
 }
 

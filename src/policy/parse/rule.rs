@@ -21,9 +21,7 @@ pub(super) fn read<W>(
 where
     W: AsRef<[u8]>,
 {
-    let (at, value) = words
-        .next()
-        .ok_or(PolicyError::RuleValueMissing { position })?;
+    let (at, value) = words.next().ok_or(PolicyError::RuleValueMissing { position })?;
     let mut rule = read_figures(subject, at, value.as_ref())?;
     while let Some((position, modifier)) = next_modifier(words) {
         if rule.has(modifier) {
@@ -51,18 +49,12 @@ fn read_limit(subject: Subject, position: usize, text: &[u8]) -> Result<Limit, P
     match Limit::parse(text) {
         Ok(limit) if limit.get() <= subject.max_limit() => Ok(limit),
         Ok(_) => Err(PolicyError::LimitAboveSubject { position, subject }),
-        Err(fault) => Err(PolicyError::Limit {
-            position,
-            subject,
-            fault,
-        }),
+        Err(fault) => Err(PolicyError::Limit { position, subject, fault }),
     }
 }
 
 /// Takes the next word if it is a modifier, and leaves any other.
-fn next_modifier<W>(
-    words: &mut Peekable<impl Iterator<Item = (usize, W)>>,
-) -> Option<(usize, ModifierWord)>
+fn next_modifier<W>(words: &mut Peekable<impl Iterator<Item = (usize, W)>>) -> Option<(usize, ModifierWord)>
 where
     W: AsRef<[u8]>,
 {
@@ -78,10 +70,7 @@ where
     W: AsRef<[u8]>,
 {
     let (at, times) = next.ok_or(PolicyError::LockTimesMissing { position })?;
-    Lock::parse(times.as_ref()).map_err(|fault| PolicyError::Lock {
-        position: at,
-        fault,
-    })
+    Lock::parse(times.as_ref()).map_err(|fault| PolicyError::Lock { position: at, fault })
 }
 
 /// What comes before and after the first `/`; None if there is none.

@@ -25,17 +25,14 @@ fn lock_words() -> impl Strategy<Value = String> {
             Err(_) => format!(" LOCK {other}..{one}"),
         }
     });
-    prop_oneof![
-        window_words().prop_map(|time| format!(" LOCK {time}")),
-        doubling,
-    ]
+    prop_oneof![window_words().prop_map(|time| format!(" LOCK {time}")), doubling,]
 }
 
 /// What follows any rule's figures: each modifier or nothing, in the order in which a rule prints them.
 fn modifier_words() -> impl Strategy<Value = Vec<String>> {
     let lock = prop_oneof![Just(String::new()), lock_words()];
-    let [shadow, denied] = [" SHADOW", " COUNT-DENIED"]
-        .map(|word| proptest::sample::select(vec![String::new(), word.to_owned()]));
+    let [shadow, denied] =
+        [" SHADOW", " COUNT-DENIED"].map(|word| proptest::sample::select(vec![String::new(), word.to_owned()]));
     (lock, shadow, denied).prop_map(|(lock, shadow, denied)| vec![lock, shadow, denied])
 }
 
@@ -48,19 +45,15 @@ fn figure_words() -> impl Strategy<Value = String> {
 
 /// The words of any rule.
 fn rule_words() -> impl Strategy<Value = String> {
-    (figure_words(), modifier_words())
-        .prop_map(|(figures, modifiers)| format!("{figures}{}", modifiers.concat()))
+    (figure_words(), modifier_words()).prop_map(|(figures, modifiers)| format!("{figures}{}", modifiers.concat()))
 }
 
 /// The words of any policy, as a policy prints them.
 fn policy_words() -> impl Strategy<Value = String> {
     let rules = hash_set(rule_words(), 1..=super::MAX_RULES)
-        .prop_filter("not for DEVICE only", |rules| {
-            rules.iter().any(|rule| !rule.starts_with("DEVICE "))
-        });
-    let capacity = proptest::option::of(1..=Capacity::MAX).prop_map(|capacity| {
-        capacity.map_or_else(String::new, |count| format!(" CAPACITY {count}"))
-    });
+        .prop_filter("not for DEVICE only", |rules| rules.iter().any(|rule| !rule.starts_with("DEVICE ")));
+    let capacity = proptest::option::of(1..=Capacity::MAX)
+        .prop_map(|capacity| capacity.map_or_else(String::new, |count| format!(" CAPACITY {count}")));
     let prefix = (32..=128_u8).prop_map(|bits| match bits {
         64 => String::new(),
         bits => format!(" IPV6-PREFIX {bits}"),
