@@ -104,5 +104,5 @@ fn parse_cost(digits: &[u8]) -> Option<Cost> {
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    Cost::new(str::from_utf8(digits).ok()?.parse().ok()?)
+    Cost::new(str::from_utf8(digits).ok()?.parse().ok()?).ok()
 }

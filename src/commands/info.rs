@@ -1,6 +1,7 @@
 //! `AUTHLIMIT.INFO`
 
 use crate::limiter::{Limiter, List, Timestamp};
+use crate::policy::Keyword;
 use crate::redis::command::{Argument, Command, KeyAccess, Spec};
 use crate::redis::error::CommandError;
 use crate::redis::session::Session;

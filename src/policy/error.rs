@@ -1,159 +1,111 @@
-//! Everything that can be wrong with a policy, in words that tell its author what to write instead.
+//! Everything that can be wrong with a policy. Each message says what to write instead.
 
 use thiserror::Error;
 
 use super::MAX_RULES;
-use super::lock::LockFault;
-use super::modifier::ModifierWord;
-use super::number::NumberFault;
-use super::options::OptionWord;
-use super::subject::Subject;
-use super::window::WindowFault;
+use super::keyword::Keyword;
+use super::options::{OptionWord, Preset};
+use super::quantity::{LockError, NumberError, WindowError};
+use super::rule::{ModifierWord, Subject};
 
 /// Why some words are not a policy.
 ///
-/// `position` is the place of the word at fault, counting from 1. The message is ASCII and holds nothing of what
-/// was sent: it goes into replies and logs, where foreign bytes can do harm (the type has no place to keep any).
+/// `position` is the place of the word at fault, counted from 1, and `error` what is wrong with it. The type has no
+/// room for client bytes, and the message is ASCII: it goes into replies and logs, where other bytes can do harm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[expect(missing_docs, reason = "the fields are the same in all variants, and described above")]
 pub enum PolicyError {
-    /// There is no rule among the words.
+    /// No word begins a rule.
     #[error("the policy has no rule: give at least one, for example PAIR 5/15m, or a PRESET")]
     NoRules,
 
-    /// A word stands where a rule, an option or a preset has to begin, and begins none.
+    /// A word begins no rule, modifier, option or preset.
     #[error(
-        "policy word {position}: expected a subject (IP, EMAIL, PAIR, EMAILS-PER-IP, IPS-PER-EMAIL, ALL or DEVICE), \
-         after a rule one of its modifiers (LOCK, SHADOW or COUNT-DENIED), \
-         an option (CAPACITY, IPV6-PREFIX or PLUS-TAGS), or PRESET"
+        "policy word {position}: expected a subject ({subjects}), after a rule one of its modifiers ({modifiers}), \
+         an option ({options}), or PRESET",
+        subjects = Subject::choices(),
+        modifiers = ModifierWord::choices(),
+        options = OptionWord::choices()
     )]
-    UnknownWord {
-        /// The place of that word.
-        position: usize,
-    },
+    UnknownWord { position: usize },
 
     /// The words end after a subject.
     #[error(
         "policy word {position}: a subject is followed by limit/window, for example PAIR 5/15m; \
          nothing follows this one"
     )]
-    RuleValueMissing {
-        /// The place of the subject.
-        position: usize,
-    },
+    RuleValueMissing { position: usize },
 
     /// The word after a subject has no `/`.
     #[error(
         "policy word {position}: a subject is followed by limit/window, for example PAIR 5/15m; \
          this word has no slash"
     )]
-    RuleValueShape {
-        /// The place of the word after the subject.
-        position: usize,
-    },
+    RuleValueShape { position: usize },
 
-    /// What comes before the `/` is not a limit.
+    /// What stands before the `/` is not a limit.
     #[error(
-        "policy word {position}: the limit {fault}; it must be a whole number from 1 to {max}, \
+        "policy word {position}: the limit {error}; it must be a whole number from 1 to {max}, \
          written as limit/window, for example 5/15m",
         max = subject.max_limit()
     )]
-    Limit {
-        /// The place of the word that holds the limit.
-        position: usize,
-        /// What the rule counts for.
-        subject: Subject,
-        /// What is wrong with the limit.
-        fault: NumberFault,
-    },
+    Limit { position: usize, subject: Subject, error: NumberError },
 
-    /// The limit is one, but above the [largest](Subject::max_limit) of its rule's subject.
+    /// The limit is above the [largest](Subject::max_limit) of its rule's subject.
     #[error(
         "policy word {position}: the limit is too large for {word}; it must be a whole number from 1 to {max}, \
          written as limit/window, for example 5/15m",
         word = subject.word(),
         max = subject.max_limit()
     )]
-    LimitAboveSubject {
-        /// The place of the word that holds the limit.
-        position: usize,
-        /// What the rule counts for.
-        subject: Subject,
-    },
+    LimitAboveSubject { position: usize, subject: Subject },
 
-    /// What comes after the `/` is not a window.
+    /// What stands after the `/` is not a window.
     #[error(
-        "policy word {position}: the window {fault}; it must be a whole number with a unit \
+        "policy word {position}: the window {error}; it must be a whole number with a unit \
          (ms, s, m, h or d), from 1ms to 30d, written as limit/window, for example 5/15m"
     )]
-    Window {
-        /// The place of the word that holds the window.
-        position: usize,
-        /// What is wrong with the window.
-        fault: WindowFault,
-    },
+    Window { position: usize, error: WindowError },
 
-    /// A modifier does not follow a rule: it begins the policy, or comes after an option or a preset.
+    /// A modifier does not follow a rule: it begins the policy, or follows an option or a preset.
     #[error(
-        "policy word {position}: {modifier} belongs behind the limit/window of the rule that it is for, \
+        "policy word {position}: {word} belongs behind the limit/window of the rule that it is for, \
          for example {example}",
+        word = modifier.word(),
         example = modifier.example()
     )]
-    ModifierAstray {
-        /// The place of the modifier.
-        position: usize,
-        /// Which modifier it is.
-        modifier: ModifierWord,
-    },
+    MisplacedModifier { position: usize, modifier: ModifierWord },
 
-    /// A rule has a modifier already.
-    #[error("policy word {position}: the rule has {modifier} already; give it once")]
-    ModifierTwice {
-        /// The place of the second one.
-        position: usize,
-        /// Which modifier it is.
-        modifier: ModifierWord,
-    },
+    /// The rule already has the modifier.
+    #[error("policy word {position}: the rule has {word} already; give it once", word = modifier.word())]
+    ModifierTwice { position: usize, modifier: ModifierWord },
 
     /// The words end after `LOCK`.
     #[error(
         "policy word {position}: LOCK is followed by one time or by first..longest, \
          for example LOCK 30m or LOCK 15m..24h; nothing follows this one"
     )]
-    LockTimesMissing {
-        /// The place of `LOCK`.
-        position: usize,
-    },
+    LockTimesMissing { position: usize },
 
-    /// The word after `LOCK` is not a lock's times.
+    /// The word after `LOCK` is not a lock.
     #[error(
-        "policy word {position}: {fault}; LOCK is followed by one time or by first..longest, \
+        "policy word {position}: {error}; LOCK is followed by one time or by first..longest, \
          each a whole number with a unit (ms, s, m, h or d), from 1ms to 30d, \
          for example LOCK 30m or LOCK 15m..24h"
     )]
-    Lock {
-        /// The place of the word after `LOCK`.
-        position: usize,
-        /// What is wrong with the times.
-        fault: LockFault,
-    },
+    Lock { position: usize, error: LockError },
 
-    /// There are more than [`MAX_RULES`] rules.
+    /// There are more than [`MAX_RULES`] rules. The position is that of the first rule too many, or of the `PRESET` it
+    /// comes from.
     #[error("policy word {position}: one rule too many; a policy has at most {max} rules", max = MAX_RULES)]
-    TooManyRules {
-        /// The place of the subject of the first rule too many, or of the `PRESET` that brings it.
-        position: usize,
-    },
+    TooManyRules { position: usize },
 
-    /// A rule is there already, with the very same subject, limit, window and modifiers.
-    ///
-    /// With other modifiers it is another rule: `PAIR 5/15m PAIR 5/15m LOCK 1h SHADOW` tries out a lock.
+    /// A rule has the same subject, limit, window and modifiers as an earlier one. The position is that of its subject,
+    /// or of the `PRESET` it comes from.
     #[error("policy word {position}: the policy has this very rule already; give it once")]
-    RepeatedRule {
-        /// The place of the subject of the second one, or of the `PRESET` that brings it.
-        position: usize,
-    },
+    RepeatedRule { position: usize },
 
-    /// Every rule is for `DEVICE`, so that an attempt without a device would be counted by none.
+    /// Every rule is for `DEVICE`, so that no rule would count an attempt without a device.
     #[error(
         "the policy has rules for DEVICE only, and would let everything through that carries no device: \
          give at least one for another subject, for example EMAIL 20/1h"
@@ -162,47 +114,25 @@ pub enum PolicyError {
 
     /// The words end after an option.
     #[error(
-        "policy word {position}: {option} is followed by {expects}; nothing follows this one",
+        "policy word {position}: {word} is followed by {expects}; nothing follows this one",
+        word = option.word(),
         expects = option.expects()
     )]
-    OptionValueMissing {
-        /// The place of the option.
-        position: usize,
-        /// Which option it is.
-        option: OptionWord,
-    },
+    OptionValueMissing { position: usize, option: OptionWord },
 
     /// The word after an option is not a value of it.
-    #[error("policy word {position}: {option} must be {expects}", expects = option.expects())]
-    OptionValue {
-        /// The place of the word after the option.
-        position: usize,
-        /// Which option it is.
-        option: OptionWord,
-    },
+    #[error("policy word {position}: {word} must be {expects}", word = option.word(), expects = option.expects())]
+    OptionValue { position: usize, option: OptionWord },
 
-    /// An option was given before. (One that a preset gave may be given again.)
-    #[error("policy word {position}: {option} is in the policy already; give it once")]
-    OptionTwice {
-        /// The place of the second one.
-        position: usize,
-        /// Which option it is.
-        option: OptionWord,
-    },
+    /// An option was given before, and not by a preset.
+    #[error("policy word {position}: {word} is in the policy already; give it once", word = option.word())]
+    OptionTwice { position: usize, option: OptionWord },
 
     /// The words end after `PRESET`.
-    #[error(
-        "policy word {position}: PRESET is followed by signin, signup, reset, otp or pci; nothing follows this one"
-    )]
-    PresetNameMissing {
-        /// The place of `PRESET`.
-        position: usize,
-    },
+    #[error("policy word {position}: PRESET is followed by {names}; nothing follows this one", names = Preset::choices())]
+    PresetNameMissing { position: usize },
 
-    /// The word after `PRESET` names none.
-    #[error("policy word {position}: the preset must be signin, signup, reset, otp or pci, for example PRESET signin")]
-    UnknownPreset {
-        /// The place of the name.
-        position: usize,
-    },
+    /// The word after `PRESET` is not a preset.
+    #[error("policy word {position}: the preset must be {names}, for example PRESET signin", names = Preset::choices())]
+    UnknownPreset { position: usize },
 }

@@ -21,7 +21,7 @@ use crate::identity::Id;
 use crate::limiter::{
     Attempt, Beginning, BeginningKind, Decision, Limiter, Names, Party, Received, Timestamp, cut,
 };
-use crate::policy::{Rule, Subject};
+use crate::policy::{Keyword, Rule, Subject};
 use crate::redis::config::{EVENTS, EventDetail};
 use crate::redis::session::Session;
 use crate::redis::stats::{self, Total};

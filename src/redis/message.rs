@@ -354,7 +354,7 @@ impl<'a> Fields<'a> {
                 device = Some(self.id()?);
             }
             if which & SECOND != 0 {
-                cost = Cost::new(u32::from_le_bytes(self.take()?))?;
+                cost = Cost::new(u32::from_le_bytes(self.take()?)).ok()?;
             }
         }
         let party = Party {

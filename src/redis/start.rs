@@ -114,7 +114,7 @@ fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), St
         &config::CAPACITY,
         capacity.unwrap_or(config::DEFAULT_CAPACITY),
         1,
-        i64::from(Capacity::MAX),
+        i64::from(Capacity::MAX.get()),
         flags(),
         None,
     );

@@ -1,4 +1,6 @@
-use crate::policy::{Capacity, Limit, MAX_RULES, ModifierWord, OptionWord, Policy, PolicyError, Preset, Subject};
+use crate::policy::{
+    Capacity, Keyword, Limit, MAX_RULES, ModifierWord, OptionWord, Policy, PolicyError, Preset, Subject,
+};
 
 /// The message that reading `text` ends with.
 fn message(text: &str) -> String {
@@ -160,17 +162,12 @@ fn one_rule_too_many_is_named_by_its_place() {
 #[test]
 fn the_messages_name_everything_there_is() {
     let unknown_word = PolicyError::UnknownWord { position: 1 }.to_string();
-    let begins = Subject::EVERY.map(Subject::word);
-    for word in begins
-        .into_iter()
-        .chain(ModifierWord::EVERY.map(ModifierWord::word))
-        .chain(OptionWord::EVERY.map(OptionWord::word))
-    {
+    for word in [Subject::all_words(), ModifierWord::all_words(), OptionWord::all_words()].concat() {
         assert!(unknown_word.contains(word), "{word}");
     }
     let missing = PolicyError::PresetNameMissing { position: 1 }.to_string();
     let unknown = PolicyError::UnknownPreset { position: 1 }.to_string();
-    for name in Preset::EVERY.map(Preset::name) {
+    for name in Preset::all_words() {
         assert!(missing.contains(name) && unknown.contains(name), "{name}");
     }
     assert!(message("IP 0/1h").contains(&format!("from 1 to {}", Limit::MAX)));

@@ -2,7 +2,9 @@ use std::cell::Cell;
 use std::iter;
 
 use crate::identity::{Ipv6Prefix, PlusTags};
-use crate::policy::{Capacity, Enforcement, Lock, MAX_RULES, ModifierWord, OptionWord, Policy, PolicyError, Preset};
+use crate::policy::{
+    Capacity, Enforcement, Keyword, Lock, MAX_RULES, ModifierWord, OptionWord, Policy, PolicyError, Preset,
+};
 
 /// Words, after a rule or not, that take the next word for a value.
 const VALUED: [&[u8]; 6] = [b"IP", b"ALL", b"CAPACITY", b"IPV6-PREFIX", b"PLUS-TAGS", b"PRESET"];
@@ -76,7 +78,7 @@ fn a_modifier_is_found_twice_before_its_value_is_read() {
 fn a_modifier_that_follows_no_rule_is_astray() {
     for (words, position) in [("LOCK 1s IP 1/1s", 1), ("IP 1/1s CAPACITY 5 LOCK 1s", 5), ("PRESET pci LOCK 1s", 3)] {
         let modifier = ModifierWord::Lock;
-        assert_eq!(fault(words), PolicyError::ModifierAstray { position, modifier }, "{words}");
+        assert_eq!(fault(words), PolicyError::MisplacedModifier { position, modifier }, "{words}");
     }
 }
 
@@ -101,8 +103,8 @@ fn one_subject_and_window_may_have_several_limits() {
 
 #[test]
 fn a_preset_expands_where_it_stands() {
-    for preset in Preset::EVERY {
-        assert_eq!(printed(&format!("preset {}", preset.name())), preset.words());
+    for preset in Preset::ALL {
+        assert_eq!(printed(&format!("preset {}", preset.word())), preset.words());
     }
     assert_eq!(printed("PAIR 1/1s PRESET otp PAIR 2/1s"), format!("PAIR 1/1s {} PAIR 2/1s", Preset::Otp.words()));
 }
