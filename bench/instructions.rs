@@ -10,7 +10,8 @@ use std::env;
 use std::hint::black_box;
 
 use authlimit::identity::Secret;
-use authlimit::limiter::{Cost, Limiter, Received, Timestamp};
+use authlimit::limiter::{AttemptRequest, Cost, Limiter};
+use authlimit::table::Timestamp;
 use authlimit::policy::{Capacity, Policy};
 
 mod identities;
@@ -46,7 +47,7 @@ fn main() {
 
 /// Checks an attempt, from its bytes to its verdict.
 fn check(limiter: &mut Limiter, identities: Identities) {
-    let received = Received {
+    let received = AttemptRequest {
         ip: identities.address.as_bytes(),
         email: identities.email.as_bytes(),
         device: None,

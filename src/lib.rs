@@ -3,12 +3,12 @@
 //! The layers, each knowing only those before it:
 //!
 //! - [`identity`]: addresses and emails to keyed ids;
-//! - [`policy`]: the rules a limiter goes by, and their words;
+//! - [`policy`]: the rules of a limiter, and their words;
 //! - [`table`]: which attempts each identity has made, and when;
 //! - [`limiter`]: the engine, which knows nothing of Redis;
 //! - [`format`]: every byte that is stored or sent;
-//! - `redis`: every contact with the server;
-//! - `commands`: one file each;
+//! - `redis`: all contact with the server;
+//! - `commands`: the commands, one file each;
 //! - this file: what the module registers.
 
 pub mod format;
@@ -21,21 +21,22 @@ mod commands;
 mod redis;
 
 use crate::commands::{Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, Top, Unlock};
-use crate::redis::command::{Register, register};
+use crate::redis::command::Registration;
+use crate::redis::replication::EFFECT_COMMAND;
 
-/// The commands, in the order of the manual.
-const COMMANDS: &[Register] = &[
-    register::<Check<'_>>,
-    register::<Peek<'_>>,
-    register::<Reset<'_>>,
-    register::<Refund<'_>>,
-    register::<SetPolicy>,
-    register::<Info>,
-    register::<Unlock<'_>>,
-    register::<Top>,
-    register::<Allow>,
-    register::<Deny>,
-    register::<ApplyEffect<'_>>,
+/// The commands, in the order of the manual: name, arity, flags.
+const COMMANDS: &[Registration] = &[
+    Registration::of::<Check<'_>>(c"AUTHLIMIT.CHECK", -4, c"write deny-oom fast no-monitor no-slowlog"),
+    Registration::of::<Peek<'_>>(c"AUTHLIMIT.PEEK", -4, c"readonly fast no-monitor no-slowlog"),
+    Registration::of::<Reset<'_>>(c"AUTHLIMIT.RESET", -4, c"write fast no-monitor no-slowlog"),
+    Registration::of::<Refund<'_>>(c"AUTHLIMIT.REFUND", -4, c"write fast no-monitor no-slowlog"),
+    Registration::of::<SetPolicy>(c"AUTHLIMIT.POLICY", -2, c"write deny-oom"),
+    Registration::of::<Info>(c"AUTHLIMIT.INFO", 2, c"readonly"),
+    Registration::of::<Unlock<'_>>(c"AUTHLIMIT.UNLOCK", -4, c"write no-monitor no-slowlog"),
+    Registration::of::<Top>(c"AUTHLIMIT.TOP", -3, c"readonly"),
+    Registration::of::<Allow>(c"AUTHLIMIT.ALLOW", -3, c"write deny-oom no-monitor no-slowlog"),
+    Registration::of::<Deny>(c"AUTHLIMIT.DENY", -3, c"write deny-oom no-monitor no-slowlog"),
+    Registration::of::<ApplyEffect<'_>>(EFFECT_COMMAND, 3, c"write fast deny-script no-monitor no-slowlog"),
 ];
 
 /// What the server calls when it loads the library.

@@ -1,29 +1,25 @@
 //! The arguments that CHECK, PEEK, RESET and REFUND share: `key ip email`, and options after them.
 
-use crate::limiter::{Attempt, AttemptError, AttemptRequest, Cost, Limiter};
-use crate::redis::call::Arguments;
+use crate::limiter::{Attempt, AttemptError, AttemptRequest, Limiter};
+use crate::policy::{Cost, Keyword};
+use crate::redis::arguments::Arguments;
 use crate::redis::error::CommandError;
 
-/// Where the first option stands.
-const FIRST_OPTION: usize = 4;
-
-/// An option that one of these commands takes.
+/// An option of one of these commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum AttemptOption {
-    /// `COST n`: as how many attempts it counts.
+    /// `COST n`: how many attempts it counts as.
     Cost,
     /// `DEVICE id`: the device that the application has authenticated.
     Device,
-    /// `RULES`: tell how each rule stands.
+    /// `RULES`: reply how each rule stands.
     Rules,
 }
 
-impl AttemptOption {
-    /// Every option.
-    const EVERY: [Self; 3] = [Self::Cost, Self::Device, Self::Rules];
+impl Keyword for AttemptOption {
+    const ALL: &'static [Self] = &[Self::Cost, Self::Device, Self::Rules];
 
-    /// The option's word.
-    const fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Cost => "COST",
             Self::Device => "DEVICE",
@@ -32,77 +28,62 @@ impl AttemptOption {
     }
 }
 
-/// An attempt as received, and what else was asked for.
+/// The options that a command takes.
+pub(super) struct AttemptOptions {
+    /// The options.
+    pub(super) options: &'static [AttemptOption],
+    /// The same in words, for an error.
+    pub(super) expected: &'static str,
+}
+
+impl AttemptOptions {
+    /// `COST` and `DEVICE`.
+    pub(super) const COST_AND_DEVICE: Self =
+        Self { options: &[AttemptOption::Cost, AttemptOption::Device], expected: "COST n and DEVICE id" };
+}
+
+/// An attempt as received, and what else was requested.
 pub(super) struct AttemptArguments<'a> {
-    received: AttemptRequest<'a>,
+    /// The attempt.
+    pub(super) request: AttemptRequest<'a>,
     /// Whether `RULES` was given.
     pub(super) wants_rules: bool,
 }
 
 impl<'a> AttemptArguments<'a> {
-    /// Parses `key ip email` and any of `options`, in any order and each at most once. `expected`
-    /// tells of them in an error.
-    pub(super) fn parse(
-        arguments: Arguments<'a>,
-        options: &[AttemptOption],
-        expected: &'static str,
-    ) -> Result<Self, CommandError> {
-        let mut parsed = Self {
-            received: AttemptRequest {
-                ip: arguments.require(2)?,
-                email: arguments.require(3)?,
-                device: None,
-                cost: Cost::ONE,
-            },
-            wants_rules: false,
-        };
+    /// Parses `ip email` and any of `options`, in any order and each at most once.
+    pub(super) fn parse(mut arguments: Arguments<'a>, options: &AttemptOptions) -> Result<Self, CommandError> {
+        let (ip, email) = (arguments.require()?, arguments.require()?);
+        let request = AttemptRequest { ip, email, device: None, cost: Cost::ONE };
+        let mut parsed = Self { request, wants_rules: false };
         let mut seen = Vec::new();
-        let mut position = FIRST_OPTION;
-        while let Some(word) = arguments.get(position) {
-            let option = AttemptOption::EVERY
-                .into_iter()
-                .filter(|option| options.contains(option))
-                .find(|option| word.eq_ignore_ascii_case(option.word().as_bytes()))
+        while !arguments.is_empty() {
+            let (position, expected) = (arguments.next_position(), options.expected);
+            let option = AttemptOption::from_word(arguments.require()?)
+                .filter(|option| options.options.contains(option))
                 .ok_or(CommandError::UnknownOption { position, expected })?;
             if seen.contains(&option) {
                 return Err(CommandError::RepeatedOption { position });
             }
             seen.push(option);
-            position = position.saturating_add(1);
+            let position = arguments.next_position();
             match option {
                 AttemptOption::Cost => {
-                    let cost = arguments.get(position).and_then(parse_cost);
-                    parsed.received.cost = cost.ok_or(CommandError::Cost { position })?;
+                    let cost = arguments.number().and_then(|cost| Cost::new(cost).ok());
+                    parsed.request.cost = cost.ok_or(CommandError::Cost { position })?;
                 }
                 AttemptOption::Device => {
-                    let device = arguments.get(position);
-                    parsed.received.device = Some(device.ok_or(CommandError::Device { position })?);
+                    let device = arguments.next().ok_or(CommandError::Device { position })?;
+                    parsed.request.device = Some(device);
                 }
-                AttemptOption::Rules => {
-                    parsed.wants_rules = true;
-                    continue;
-                }
+                AttemptOption::Rules => parsed.wants_rules = true,
             }
-            position = position.saturating_add(1);
         }
         Ok(parsed)
     }
 
-    /// The attempt as received.
-    pub(super) fn received(&self) -> &AttemptRequest<'a> {
-        &self.received
-    }
-
-    /// Makes the attempt, as `limiter` tells addresses and emails apart.
+    /// The attempt, under the policy of `limiter`.
     pub(super) fn attempt(&self, limiter: &Limiter) -> Result<Attempt, AttemptError> {
-        limiter.attempt(&self.received)
+        limiter.attempt(&self.request)
     }
-}
-
-/// A cost in plain decimal digits.
-fn parse_cost(digits: &[u8]) -> Option<Cost> {
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Cost::new(str::from_utf8(digits).ok()?.parse().ok()?)
 }

@@ -2,34 +2,29 @@
 
 use crate::format::message::{self, Message};
 use crate::limiter::Limiter;
-use crate::redis::call::{CommandCall, EFFECT_COMMAND};
-use crate::redis::command::{Argument, ArgumentKind, Command, KeyAccess, Spec};
+use crate::redis::call::CommandCall;
+use crate::redis::command::{Argument, ArgumentKind, Command, Docs};
 use crate::redis::config;
 use crate::redis::error::CommandError;
 
-/// `AUTHLIMIT.EFFECT key message`: what another server, or this one before a restart, has decided.
+/// `AUTHLIMIT.EFFECT key message`: applies what another server, or this one before a restart, has decided.
 ///
-/// Internal: it comes from the primary's replication stream and from the append-only file, and is
-/// refused from a client. What a message holds is told in `redis::message`.
+/// Internal: it comes from the primary's replication stream and from the append-only file, and is refused from a client.
+/// The message is described in `format::message`.
 pub(crate) struct ApplyEffect<'a>(Message<'a>);
 
 impl Command for ApplyEffect<'_> {
-    const SPEC: Spec = Spec {
-        name: EFFECT_COMMAND,
-        flags: c"write fast deny-script no-monitor no-slowlog",
-        arity: 3,
+    const DOCS: Docs = Docs {
         summary: c"Internal: carries what a primary decided to its replicas and the append-only file",
         complexity: c"O(1), or O(N) for a message with N identities",
-        access: KeyAccess::Update,
-        arguments: &[Argument::KEY, Argument::text(c"message", ArgumentKind::Text)],
+        arguments: &[Argument::KEY, Argument::new(c"message", ArgumentKind::Text)],
     };
 
     fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
         if !call.is_replayed() {
             return Err(CommandError::EffectFromClient);
         }
-        let message = call.arguments().require(2)?;
-        let applied = message::decode(message, config::hash_key)
+        let applied = message::decode(call.arguments().require()?, config::hash_key)
             .map_err(CommandError::from)
             .and_then(|message| ApplyEffect(message).apply(call));
         if let Err(error) = applied {
@@ -40,18 +35,17 @@ impl Command for ApplyEffect<'_> {
 }
 
 impl ApplyEffect<'_> {
-    /// Does what the message says, and passes it on.
+    /// Applies the message, and passes it on.
     fn apply(self, call: &CommandCall<'_>) -> Result<(), CommandError> {
         match self.0 {
             Message::Create(metadata) => {
                 let limiter = Limiter::from_metadata(metadata)?;
                 call.open_key_to_replace()?.put(limiter)?;
             }
-            Message::Chunk(part, chunk) => call
-                .open_writable_key()?
-                .limiter_mut()
-                .ok_or(CommandError::EffectWithoutLimiter)?
-                .load_chunk(part, chunk)?,
+            Message::Chunk(part, chunk) => {
+                let mut key = call.open_writable_key()?;
+                key.limiter_mut().ok_or(CommandError::EffectWithoutLimiter)?.load_chunk(part, chunk)?;
+            }
             Message::Effect(effect) => {
                 let mut key = call.open_writable_key()?;
                 key.limiter_mut().ok_or(CommandError::EffectWithoutLimiter)?.apply(effect);

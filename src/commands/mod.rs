@@ -1,5 +1,5 @@
-//! The commands, one file each: a struct that the arguments are parsed into, and what it does. The
-//! struct's documentation is the command's manual.
+//! The commands, one file each: a struct that the arguments are parsed into, and then applied. The manual of all
+//! commands is `docs/commands.md`; their names, flags and arity are in `lib.rs`.
 
 mod attempt;
 mod check;

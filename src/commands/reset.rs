@@ -1,37 +1,28 @@
 //! `AUTHLIMIT.RESET`
 
-use crate::commands::attempt::{AttemptArguments, AttemptOption};
+use crate::commands::attempt::{AttemptArguments, AttemptOption, AttemptOptions};
 use crate::redis::call::CommandCall;
-use crate::redis::command::{Argument, Command, KeyAccess, Spec};
+use crate::redis::command::{Argument, Command, Docs};
 use crate::redis::config;
 use crate::redis::error::CommandError;
 
-/// `AUTHLIMIT.RESET key ip email [DEVICE id]`: forgives, after a success, what this address has spent on this
-/// email.
+/// `AUTHLIMIT.RESET key ip email [DEVICE id]`: clears, after a success, what this address spent on this email.
 ///
-/// Exactly the attempts by this address on this email are forgiven, for every subject: nobody gets
-/// back what they spent on somebody else's account by logging in to their own. With the last of a
-/// pair's attempts goes its lock. Forgiveness goes by the email exactly as spelled, so give it, and
-/// the `DEVICE`, as they were given to `AUTHLIMIT.CHECK`.
-///
-/// Replies how many attempts were forgiven.
+/// See `docs/commands.md`.
 pub(crate) struct Reset<'a>(AttemptArguments<'a>);
 
+/// The options of RESET.
+const OPTIONS: AttemptOptions = AttemptOptions { options: &[AttemptOption::Device], expected: "DEVICE id" };
+
 impl Command for Reset<'_> {
-    const SPEC: Spec = Spec {
-        name: c"AUTHLIMIT.RESET",
-        flags: c"write fast no-monitor no-slowlog",
-        arity: -4,
-        summary: c"Forgives, after a success, the attempts by this address on this email",
-        complexity: c"O(N) for N attempts in the logs of whom it concerns; of ALL that is the whole limiter's",
-        access: KeyAccess::Update,
+    const DOCS: Docs = Docs {
+        summary: c"Clears, after a successful login, the attempts by this address on this email",
+        complexity: c"O(N) for N attempts in the logs of this address and email; the log of ALL has those of the whole limiter",
         arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::DEVICE],
     };
 
     fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
-        let options = [AttemptOption::Device];
-        let expected = "DEVICE id";
-        Reset(AttemptArguments::parse(call.arguments(), &options, expected)?).apply(call)
+        Reset(AttemptArguments::parse(call.arguments(), &OPTIONS)?).apply(call)
     }
 }
 

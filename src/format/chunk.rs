@@ -39,7 +39,7 @@ use std::marker::PhantomData;
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Follows the last chunk of a limiter in an RDB file, in place of the code of a part.
-pub const END_OF_CHUNKS: u64 = 0;
+pub(crate) const END_OF_CHUNKS: u64 = 0;
 
 /// Bytes of a lock's record.
 pub(super) const LOCK_BYTES: usize = 26;

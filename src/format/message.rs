@@ -30,8 +30,8 @@ use crate::format::chunk::Part;
 use crate::format::list_entry;
 use crate::format::metadata::{self, HeaderError};
 use crate::identity::{HashKey, Id};
-use crate::limiter::{AttemptIds, Cost, Effect, LimiterMetadata, RuleSet};
-use crate::policy::Policy;
+use crate::limiter::{AttemptIds, Effect, LimiterMetadata, RuleSet};
+use crate::policy::{Cost, Policy};
 use crate::table::{AttemptEntry, Timestamp};
 
 const CREATE: u8 = 1;
@@ -259,7 +259,7 @@ fn read_attempt(fields: &mut Reader<'_>) -> Option<(Timestamp, AttemptIds)> {
     let (address, email) = (fields.id()?, fields.id()?);
     let which = if fields.is_empty() { 0 } else { read_which(fields)? };
     let device = read_id_if(which & FIRST != 0, fields)?;
-    let cost = if which & SECOND != 0 { Cost::new(fields.u32()?)? } else { Cost::ONE };
+    let cost = if which & SECOND != 0 { Cost::new(fields.u32()?).ok()? } else { Cost::ONE };
     Some((entry.at(), AttemptIds { address, email, device, tag: entry.tag(), cost }))
 }
 

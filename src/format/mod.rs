@@ -12,7 +12,8 @@ pub(crate) mod metadata;
 #[cfg(test)]
 mod tests;
 
-pub use chunk::{CHUNK_BYTES, ChunkError, Chunks, END_OF_CHUNKS, Part};
+pub(crate) use chunk::END_OF_CHUNKS;
+pub use chunk::{CHUNK_BYTES, ChunkError, Chunks, Part};
 pub use list_entry::ListEntryError;
 
 /// The encoding version of the data type in an RDB file: how metadata and chunks follow each other.

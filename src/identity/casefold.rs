@@ -5,26 +5,24 @@ use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed};
 use icu_properties::props::{DefaultIgnorableCodePoint, WhiteSpace};
 use icu_properties::{CodePointSetData, CodePointSetDataBorrowed};
 
-/// After this many rounds the text is taken as it is. None of the code points, nor of millions of mixtures of the
-/// awkward ones, needed more than three, the last of which only finds that nothing changes any more; the bound is
-/// there for what nobody thought of.
+/// After this many rounds the text is taken as it is. No code point, and none of millions of mixtures of the difficult
+/// ones, needed more than three, the last of which only confirms that nothing changes.
 const MAX_ROUNDS: usize = 8;
 
 const CASE: CaseMapperBorrowed<'static> = CaseMapper::new();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc();
-const IGNORABLE: CodePointSetDataBorrowed<'static> =
-    CodePointSetData::new::<DefaultIgnorableCodePoint>();
+const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
 const WHITE_SPACE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<WhiteSpace>();
 
-/// The NFKC_Casefold form of a text (The Unicode Standard, section 3.13, "Default Case Algorithms"), without any
-/// character of the property White_Space.
+/// The NFKC_Casefold form of a text (The Unicode Standard, section 3.13, "Default Case Algorithms"), without what
+/// [`is_removed`].
 ///
-/// The result is in NFKC, hence in NFC, and folding it once more changes nothing. It can be longer than `text`:
-/// up to 11 times as many bytes (U+FDFA, three bytes, is 18 letters).
+/// The result is in NFKC, so also in NFC, and folding it again changes nothing. It can have up to 11 times as many
+/// bytes as `text` (U+FDFA, three bytes, is 18 letters).
 pub(super) fn fold(text: &str) -> String {
     let mut folded = fold_once(text);
-    // One step can make work for another: a spacing accent leaves a space when it is taken apart, and without
-    // that space its mark joins the letter before it.
+    // One step can make work for another: decomposing a spacing accent leaves a space, and without that space its mark
+    // joins the letter before it.
     for _ in 1..MAX_ROUNDS {
         let again = fold_once(&folded);
         if again == folded {
@@ -35,19 +33,21 @@ pub(super) fn fold(text: &str) -> String {
     folded
 }
 
-/// One round: what nobody sees removed, then NFKC, full case folding, and NFKC of what that made.
+/// One round: removes invisible characters, then NFKC, full case folding, and NFKC again.
 fn fold_once(text: &str) -> String {
     let visible: String = text.chars().filter(|&c| !is_removed(c)).collect();
-    // Folding wants composed text: U+0345 becomes a letter of its own, and marks could no longer be put in order
-    // across it.
+    // Folding needs composed text: it makes U+0345 a letter, across which marks cannot be reordered.
     let composed = NFKC.normalize(&visible);
     let folded = CASE.fold_string(&composed);
     NFKC.normalize(&folded).into_owned()
 }
 
-/// Whether a character is left out: zero-width and other default-ignorable ones as NFKC_Casefold has it; white
-/// space, which hands and clipboards put into an email; and control characters (General_Category Cc), which the
-/// trimming of some languages takes for white space, so that an application may find the same account without them.
+/// Whether a character is left out:
+///
+/// - zero-width and other default-ignorable characters, as in NFKC_Casefold;
+/// - white space, which people paste into an email;
+/// - control characters (General_Category Cc), which some languages trim as white space, so that an application may
+///   find the same account without them.
 pub(super) fn is_removed(c: char) -> bool {
     c.is_control() || IGNORABLE.contains(c) || WHITE_SPACE.contains(c)
 }
@@ -82,14 +82,8 @@ mod tests {
             ("\u{3b1}\u{345}\u{301}", "άι"),
             ("\u{3b1}\u{301}\u{345}", "άι"),
             ("a\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}b", "ab"),
-            (
-                "a\u{ad}\u{34f}\u{fe0f}\u{e0100}\u{3164}\u{ffa0}\u{200e}b",
-                "ab",
-            ),
-            (
-                " a\t\n\u{b}\u{c}\r\u{85}\u{a0}\u{2003}\u{2028}\u{3000}b ",
-                "ab",
-            ),
+            ("a\u{ad}\u{34f}\u{fe0f}\u{e0100}\u{3164}\u{ffa0}\u{200e}b", "ab"),
+            (" a\t\n\u{b}\u{c}\r\u{85}\u{a0}\u{2003}\u{2028}\u{3000}b ", "ab"),
             ("a\u{a8}", "ä"),
             ("＠﹫", "@@"),
             ("＋﹢⁺", "+++"),
@@ -111,11 +105,7 @@ mod tests {
             let text = c.to_string();
             let once = fold_once(&text);
             let changed = once != text;
-            assert_eq!(
-                changed,
-                changes.contains(c) || WHITE_SPACE.contains(c) || c.is_control(),
-                "{c:?}"
-            );
+            assert_eq!(changed, changes.contains(c) || WHITE_SPACE.contains(c) || c.is_control(), "{c:?}");
             if changed {
                 let folded = fold(&text);
                 assert_eq!(fold_once(&folded), folded, "{c:?}");
@@ -126,11 +116,10 @@ mod tests {
     /// Text of any kind with much of what makes the steps get in each other's way.
     fn any_text() -> impl Strategy<Value = String> {
         let awkward = proptest::sample::select(vec![
-            '\u{345}', '\u{301}', '\u{323}', '\u{34f}', '\u{a8}', '\u{37a}', '\u{fdfa}', '\u{130}',
-            '\u{200d}', '\u{1160}', '\u{ac00}', '\u{11a8}', 'ᾳ', 'ς', 'ß', 'A', ' ',
+            '\u{345}', '\u{301}', '\u{323}', '\u{34f}', '\u{a8}', '\u{37a}', '\u{fdfa}', '\u{130}', '\u{200d}',
+            '\u{1160}', '\u{ac00}', '\u{11a8}', 'ᾳ', 'ς', 'ß', 'A', ' ',
         ]);
-        proptest::collection::vec(prop_oneof![any::<char>(), awkward], 0..40)
-            .prop_map(String::from_iter)
+        proptest::collection::vec(prop_oneof![any::<char>(), awkward], 0..40).prop_map(String::from_iter)
     }
 
     proptest! {

@@ -1,24 +1,20 @@
-//! The text of a network (RFC 4632, RFC 4291 section 2.3), as the allow and deny lists take it.
+//! The text of a network (RFC 4632, RFC 4291 section 2.3), as the allow and deny lists accept it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
-use super::ClientIp;
+use super::ip::{ClientIp, mask};
 
-/// Longer text than this is refused unread: the longest IPv6 address has 45 bytes, a prefix length 4 more.
+/// Longer text is refused unread: the longest IPv6 address has 45 bytes, a prefix length 4 more.
 const MAX_TEXT_BYTES: usize = 64;
 
-/// How many bits an IPv6 form of IPv4 has before the IPv4 address: `::ffff:0:0/96` and `64:ff9b::/96`.
-const BITS_BEFORE_IPV4: u8 = 96;
-
-/// An IPv4 or an IPv6 network: the clients whose addresses begin with the same bits.
+/// An IPv4 or IPv6 network: the clients whose addresses begin with the same bits.
 ///
-/// It is of the one family or the other and says nothing of clients of the other family: `::/0` is all IPv6
-/// clients and no IPv4 client, although IPv4 addresses have IPv6 forms in it, since a [`ClientIp`] in such a form
-/// *is* its IPv4 address. Networks are in the order of their first addresses, IPv4 before IPv6, a wider one
-/// before those in it.
+/// It contains no client of the other family: `::/0` is all IPv6 clients and no IPv4 client, because a [`ClientIp`] in
+/// an IPv6 form of an IPv4 address *is* that IPv4 address. Networks sort by their first address, IPv4 before IPv6, a
+/// wider one before those in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {
     /// The first address; all bits after the prefix are zero.
@@ -26,10 +22,10 @@ pub struct Cidr {
     prefix_len: u8,
 }
 
-/// Why a text is not a network. The messages never repeat what the client sent.
+/// Why a text is not a network. The messages never repeat client bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CidrError {
-    /// There is no text at all.
+    /// The text is empty.
     #[error("the network is empty: pass one like 192.0.2.0/24, 2001:db8::/32 or a single address")]
     Empty,
     /// What stands before the slash, or the whole text, is not an address.
@@ -37,20 +33,18 @@ pub enum CidrError {
         "the network is not one IPv4 or IPv6 address with an optional prefix length, like 192.0.2.0/24 or 2001:db8::/32"
     )]
     NotOneNetwork,
-    /// A zone id, which names an interface of some machine and no network.
+    /// It has a zone id, which names an interface of some machine.
     #[error("the network has a zone id: leave out the % and what follows it")]
     ZoneId,
     /// What stands after the slash is not a prefix length of the family.
-    #[error(
-        "the prefix length of the network is not a whole number of 0 to 32 for IPv4 or of 0 to 128 for IPv6"
-    )]
+    #[error("the prefix length of the network is not a whole number of 0 to 32 for IPv4 or of 0 to 128 for IPv6")]
     PrefixLength,
     /// Bits after the prefix are set.
     #[error(
         "the network has bits set after its prefix: write its first address, or for a single address no prefix length"
     )]
     HostBits,
-    /// The text begins in the IPv6 forms of IPv4 addresses and goes beyond them.
+    /// It begins with IPv6 forms of IPv4 addresses and contains other IPv6 addresses.
     #[error(
         "the network is wider than the IPv6 forms of IPv4 addresses that it begins with: list the IPv4 network and the IPv6 network each by itself"
     )]
@@ -58,19 +52,12 @@ pub enum CidrError {
 }
 
 impl Cidr {
-    /// Reads one network: an address as `std::net` takes it, and a slash and a decimal prefix length, without which
-    /// it is that address alone (`/32` or `/128`).
-    ///
-    /// An IPv4-mapped (`::ffff:0:0/96`) or NAT64 (`64:ff9b::/96`) address makes an IPv4 network whose prefix is
-    /// shorter by 96: `::ffff:10.0.0.0/104` is `10.0.0.0/8`. With a prefix shorter than 96 it would be of both
-    /// families and is refused; every other IPv6 address makes an IPv6 network, however wide.
-    ///
-    /// Bits after the prefix must be zero. `10.1.2.3/8` is refused rather than read as `10.0.0.0/8`: who wrote it
-    /// may have meant the one address, and an entry of a list must not mean more than it says.
+    /// Reads one network: an address as `std::net` accepts it, a slash and a decimal prefix length. Without them it is
+    /// that address alone (`/32` or `/128`).
     ///
     /// # Errors
     ///
-    /// [`CidrError`] for anything else: zone ids, leading zeros, net masks, spaces, lists.
+    /// Those of [`Cidr::new`], and [`CidrError`] for anything else: zone ids, leading zeros, net masks, spaces, lists.
     pub fn parse(text: &[u8]) -> Result<Cidr, CidrError> {
         if text.is_empty() {
             return Err(CidrError::Empty);
@@ -82,50 +69,43 @@ impl Cidr {
         if text.contains('%') {
             return Err(CidrError::ZoneId);
         }
-        let (address, prefix_len) = match text.split_once('/') {
+        let (address, digits) = match text.split_once('/') {
             None => (text, None),
-            Some((address, prefix_len)) => (address, Some(prefix_len)),
+            Some((address, digits)) => (address, Some(digits)),
         };
-        let ip: IpAddr = address.parse().map_err(|_| CidrError::NotOneNetwork)?;
-        match prefix_len {
-            None => Ok(Cidr::single(ClientIp::of(ip))),
-            Some(digits) => Cidr::new(ip, parse_prefix_len(digits).ok_or(CidrError::PrefixLength)?),
-        }
+        let first: IpAddr = address.parse().map_err(|_| CidrError::NotOneNetwork)?;
+        let prefix_len = digits.map_or(Some(width(first)), parse_prefix_len);
+        Cidr::new(first, prefix_len.ok_or(CidrError::PrefixLength)?)
     }
 
-    /// The network of the addresses that begin with the first `prefix_len` bits of `first`, by the same rules.
+    /// The network of the addresses that begin with the first `prefix_len` bits of `first`.
+    ///
+    /// An IPv4-mapped (`::ffff:0:0/96`) or NAT64 (`64:ff9b::/96`) address makes an IPv4 network, whose prefix is
+    /// shorter by 96: `::ffff:10.0.0.0/104` is `10.0.0.0/8`. Every other IPv6 address makes an IPv6 network, however
+    /// wide.
     ///
     /// # Errors
     ///
-    /// [`CidrError::PrefixLength`], [`CidrError::MixedFamilies`] or [`CidrError::HostBits`].
+    /// - [`CidrError::PrefixLength`] above 32 or 128.
+    /// - [`CidrError::MixedFamilies`] for an IPv4-mapped or NAT64 network shorter than 96, which would be of both families.
+    /// - [`CidrError::HostBits`] if bits after the prefix are set: `10.1.2.3/8` may be meant as the one address, and a
+    ///   list must not contain more than its operator meant.
     pub fn new(first: IpAddr, prefix_len: u8) -> Result<Cidr, CidrError> {
         if prefix_len > width(first) {
             return Err(CidrError::PrefixLength);
         }
         let client = ClientIp::of(first);
-        let prefix_len = if client.get() == first {
-            prefix_len
-        } else {
-            prefix_len
-                .checked_sub(BITS_BEFORE_IPV4)
-                .ok_or(CidrError::MixedFamilies)?
-        };
-        if masked(client.get(), prefix_len) != client.get() {
-            return Err(CidrError::HostBits);
-        }
-        Ok(Cidr {
-            first: client,
-            prefix_len,
-        })
+        // 96 for an IPv6 form of an IPv4 address, else 0.
+        let bits_before = width(first).saturating_sub(width(client.get()));
+        let prefix_len = prefix_len.checked_sub(bits_before).ok_or(CidrError::MixedFamilies)?;
+        let cidr = Cidr { first: client, prefix_len };
+        if cidr.contains(client) { Ok(cidr) } else { Err(CidrError::HostBits) }
     }
 
     /// The network of one address.
     #[must_use]
     pub fn single(ip: ClientIp) -> Cidr {
-        Cidr {
-            first: ip,
-            prefix_len: width(ip.get()),
-        }
+        Cidr { first: ip, prefix_len: width(ip.get()) }
     }
 
     /// The first address of the network.
@@ -140,7 +120,7 @@ impl Cidr {
         self.prefix_len
     }
 
-    /// Whether the address is in the network; one of the other family never is.
+    /// Whether the address is in the network; an address of the other family never is.
     #[must_use]
     pub fn contains(self, ip: ClientIp) -> bool {
         // Masking keeps the family, and addresses of two families are never equal.
@@ -149,13 +129,13 @@ impl Cidr {
 }
 
 impl fmt::Display for Cidr {
-    /// Prints the canonical form (RFC 5952 for IPv6), the prefix length always with it; parsing it gives the same.
+    /// Writes the canonical form (RFC 5952 for IPv6), always with the prefix length. It parses back to the same network.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.first(), self.prefix_len)
     }
 }
 
-/// The number that a prefix length's one to three digits are, without leading zeros or a sign.
+/// Reads a prefix length: one to three digits, without leading zeros or a sign.
 fn parse_prefix_len(digits: &str) -> Option<u8> {
     let canonical = digits == "0" || !digits.starts_with(['0', '+']);
     canonical.then(|| digits.parse().ok()).flatten()
@@ -169,18 +149,11 @@ fn width(ip: IpAddr) -> u8 {
     }
 }
 
-/// The address with all bits after the first `prefix_len` zero.
+/// The address with all bits after the first `prefix_len` set to zero.
 fn masked(ip: IpAddr, prefix_len: u8) -> IpAddr {
-    let host_bits = u32::from(width(ip).saturating_sub(prefix_len));
     match ip {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-            Ipv4Addr::from_bits(ip.to_bits() & mask).into()
-        }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-            Ipv6Addr::from_bits(ip.to_bits() & mask).into()
-        }
+        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & (mask(prefix_len) >> 96) as u32).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & mask(prefix_len)).into(),
     }
 }
 
@@ -317,16 +290,8 @@ mod tests {
 
     #[test]
     fn a_wider_network_comes_before_those_in_it() {
-        let sorted = [
-            "0.0.0.0/0",
-            "10.0.0.0/8",
-            "10.0.0.0/9",
-            "10.128.0.0/9",
-            "11.0.0.0/8",
-            "::/0",
-            "::1/128",
-            "2001:db8::/32",
-        ];
+        let sorted =
+            ["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "11.0.0.0/8", "::/0", "::1/128", "2001:db8::/32"];
         assert!(sorted.map(|text| parse(text).unwrap()).is_sorted());
     }
 

@@ -6,16 +6,16 @@ use idna::AsciiDenyList;
 
 use super::casefold;
 
-/// How a label begins that holds an international name in ASCII (RFC 5890, section 2.3.2.1).
+/// The beginning of a label that encodes an international name in ASCII (RFC 5890, section 2.3.2.1).
 const ENCODED_LABEL: &[u8] = b"xn--";
 
-/// The ASCII form of a folded domain by UTS 46, without trailing dots. Where it has none, the domain as it is.
+/// The ASCII form of a folded domain by UTS 46, or the domain itself if it has none; without trailing dots.
 ///
-/// The rules are the lenient ones, without restrictions on hyphens, lengths or ASCII characters: this is no place
-/// to refuse a domain. A label that comes encoded is decoded and folded first, since IDNA can encode what
-/// folding merges (`xn--strae-oqa` is `straße` and not `strasse`), and both spellings reach one mailbox.
+/// The rules are lenient, without restrictions on hyphens, lengths or ASCII characters, because no domain is refused
+/// here. An encoded label is first decoded and folded: IDNA can encode what folding merges (`xn--strae-oqa` is
+/// `straße` and not `strasse`), and both spellings reach one mailbox.
 pub(super) fn canonical(folded: &str) -> String {
-    // UTS 46 knows this dot too, but only for a domain without any error in it.
+    // UTS 46 maps this dot too, but only in a domain without errors.
     let dotted = folded.replace('\u{3002}', ".");
     let decoded = decode(dotted);
     let ascii = idna::domain_to_ascii_cow(decoded.as_bytes(), AsciiDenyList::EMPTY);
@@ -23,7 +23,7 @@ pub(super) fn canonical(folded: &str) -> String {
     canonical.trim_end_matches('.').to_owned()
 }
 
-/// The domain with its encoded labels decoded and folded, or as it is if it has none, or a broken one.
+/// Decodes and folds the encoded labels of a domain, and leaves a domain without any, or with a broken one.
 fn decode(domain: String) -> String {
     if !has_encoded_label(domain.as_bytes()) {
         return domain;
@@ -34,11 +34,9 @@ fn decode(domain: String) -> String {
     }
 }
 
-/// Whether a lower-case domain has a label in the ASCII encoding of international names.
+/// Whether a lower-case domain has a label that encodes an international name.
 pub(super) fn has_encoded_label(domain: &[u8]) -> bool {
-    domain
-        .split(|&byte| byte == b'.')
-        .any(|label| label.starts_with(ENCODED_LABEL))
+    domain.split(|&byte| byte == b'.').any(|label| label.starts_with(ENCODED_LABEL))
 }
 
 #[cfg(test)]
@@ -82,14 +80,10 @@ mod tests {
 
     /// Folded domains, many with labels that are encoded, broken or written right to left.
     fn any_domain() -> impl Strategy<Value = String> {
-        let letter = proptest::sample::select(
-            "aäbßς-xn1\u{3b1}\u{5d0}\u{200d}\u{94d}\u{301}。."
-                .chars()
-                .collect::<Vec<_>>(),
-        );
+        let letter =
+            proptest::sample::select("aäbßς-xn1\u{3b1}\u{5d0}\u{200d}\u{94d}\u{301}。.".chars().collect::<Vec<_>>());
         let label = prop_oneof![
-            proptest::collection::vec(prop_oneof![letter, any::<char>()], 0..8)
-                .prop_map(String::from_iter),
+            proptest::collection::vec(prop_oneof![letter, any::<char>()], 0..8).prop_map(String::from_iter),
             "xn--[a-z0-9]{0,4}-?[a-z0-9]{1,8}",
         ];
         proptest::collection::vec(label, 0..4).prop_map(|labels| casefold::fold(&labels.join(".")))

@@ -7,59 +7,58 @@ use super::{casefold, domain};
 #[cfg(test)]
 mod tests;
 
-/// The longest email that is normalised, in bytes as received: 64 of local part, the `@`, and 255 of domain (RFC
-/// 5321, section 4.5.3.1). A longer one is no mailbox, and its bytes are hashed as they are.
+/// The longest email that is normalised, in bytes as received: 64 of local part, the `@`, and 255 of domain (RFC 5321,
+/// section 4.5.3.1). No mailbox has a longer one, and its bytes are hashed as they are.
 pub const MAX_NORMALISED_BYTES: usize = 320;
 
 /// Whether `victim+tag@x.org` is the mailbox `victim@x.org` ("subaddressing", RFC 5233) or one of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PlusTags {
-    /// Every tag is a mailbox of its own: right where an account is found by its exact email.
+    /// Every tag is a mailbox of its own: for applications that find an account by its exact email.
     #[default]
     Keep,
-    /// The local part ends before its first `+`, unless it would be empty then: one inbox however it is tagged.
+    /// The local part ends before its first `+`, unless it would be empty: one inbox, however it is tagged.
     Strip,
 }
 
-/// One email in the spelling that all its spellings share; a limiter's key and never an address to send to.
+/// One email in the spelling that stands for all its spellings.
 ///
-/// It borrows the received bytes where it leaves them as they are, so that an email of any length costs no copy.
+/// It borrows received bytes that are already canonical, so that an email of any length costs no copy.
 #[derive(Clone)]
 pub struct CanonicalEmail<'a>(Form<'a>);
 
-/// What a canonical email is held in. How it came about, by the short way or the long one, shows nowhere.
+/// What holds a canonical email. All but [`Form::AsReceived`] are normalised and equal if their bytes are.
 #[derive(Clone)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "the large one is the common one, and is here to save the heap allocation that a box would be"
+    reason = "the large variant is the common one, and saves the heap allocation that a box would be"
 )]
 enum Form<'a> {
-    /// Normal as received.
+    /// Canonical as received.
     Unchanged(&'a [u8]),
-    /// Normalised, and ASCII before and after.
+    /// Normalised from ASCII.
     Ascii(AsciiText),
-    /// Normalised, by way of the Unicode algorithms.
+    /// Normalised with the Unicode algorithms.
     Unicode(String),
-    /// Too long or not UTF-8: the very bytes.
+    /// Too long or not UTF-8: the bytes as received.
     AsReceived(&'a [u8]),
 }
 
 impl<'a> CanonicalEmail<'a> {
     /// The canonical form of any bytes.
     ///
-    /// Invalid UTF-8 is left as it is, and so is more than [`MAX_NORMALISED_BYTES`], but for white space and
-    /// invisible characters at its ends: an application that trims what it is given would find the same account
-    /// behind any amount of such padding, and each amount would be a fresh identity here. Otherwise:
+    /// Invalid UTF-8 stays as it is. So does an email of more than [`MAX_NORMALISED_BYTES`], but without the white space
+    /// and invisible characters at its ends: an application that trims its input finds the same account behind any
+    /// amount of such padding, and each amount would be a new identity. For every other email:
     ///
-    /// 1. The whole is folded: NFKC_Casefold (The Unicode Standard, section 3.13), which ignores case,
-    ///    compatibility forms and default-ignorable characters, and all white space and control characters left
-    ///    out. For ASCII that is: lower case without those.
+    /// 1. The whole is folded: NFKC_Casefold (The Unicode Standard, section 3.13), which ignores case, compatibility
+    ///    forms and default-ignorable characters; white space and control characters are removed.
     /// 2. It is split at its last `@`. Without one, all of it is a local part.
-    /// 3. The local part, in NFC, loses its plus-tag as `plus_tags` says, `@` or not.
-    /// 4. The domain becomes its ASCII form by UTS 46 if it has one, and loses its trailing dots (more than one is
-    ///    no domain, and dropping all makes the canonical form its own canonical form).
+    /// 3. The local part, in NFC, loses its plus-tag if `plus_tags` says so.
+    /// 4. The domain becomes its ASCII form by UTS 46, if it has one, and loses all trailing dots, so that the canonical
+    ///    form is its own canonical form.
     ///
-    /// Emptiness is for the caller to judge, by `raw`: white space alone is accepted here, and is one identity.
+    /// White space alone is accepted and is one identity: whether an email is empty, the caller decides by `raw`.
     #[must_use]
     pub fn of(raw: &'a [u8], plus_tags: PlusTags) -> CanonicalEmail<'a> {
         if is_plainly_canonical(raw, plus_tags) {
@@ -68,11 +67,7 @@ impl<'a> CanonicalEmail<'a> {
         let Ok(text) = str::from_utf8(raw) else {
             return CanonicalEmail(Form::AsReceived(raw));
         };
-        let text = if text.len() > MAX_NORMALISED_BYTES {
-            text.trim_matches(casefold::is_removed)
-        } else {
-            text
-        };
+        let text = if text.len() > MAX_NORMALISED_BYTES { text.trim_matches(casefold::is_removed) } else { text };
         if text.len() > MAX_NORMALISED_BYTES {
             return CanonicalEmail(Form::AsReceived(text.as_bytes()));
         }
@@ -93,8 +88,7 @@ impl<'a> CanonicalEmail<'a> {
         }
     }
 
-    /// Whether [`as_bytes`](Self::as_bytes) is a normal form. Bytes that were left as received are never the same
-    /// email as a normalised one, even if the bytes are.
+    /// Whether the email was normalised. One that was not is never equal to one that was, even if their bytes are.
     #[must_use]
     pub fn is_normalised(&self) -> bool {
         !matches!(self.0, Form::AsReceived(_))
@@ -102,7 +96,7 @@ impl<'a> CanonicalEmail<'a> {
 }
 
 impl PartialEq for CanonicalEmail<'_> {
-    /// Whether two are one email to a limiter.
+    /// Whether both are one email to a limiter.
     fn eq(&self, other: &Self) -> bool {
         self.is_normalised() == other.is_normalised() && self.as_bytes() == other.as_bytes()
     }
@@ -111,7 +105,7 @@ impl PartialEq for CanonicalEmail<'_> {
 impl Eq for CanonicalEmail<'_> {}
 
 impl fmt::Debug for CanonicalEmail<'_> {
-    /// Prints the length only: no email may find its way into a log.
+    /// Writes the length only: no email may get into a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CanonicalEmail")
             .field("normalised", &self.is_normalised())
@@ -120,21 +114,21 @@ impl fmt::Debug for CanonicalEmail<'_> {
     }
 }
 
-/// Whether these bytes are their own canonical form, which can be seen of most emails without making it.
-/// `false` says nothing.
+/// A fast test for bytes that are their own canonical form, as most emails are. `false` leaves it open.
 fn is_plainly_canonical(raw: &[u8], plus_tags: PlusTags) -> bool {
-    // Not `all`: without an early end this is a few vector instructions for an email.
+    // Not `all`: without an early exit this is a few vector instructions for an email.
     let is_plain = |byte: u8| (b'!'..=b'~').contains(&byte) & !byte.is_ascii_uppercase();
     raw.len() <= MAX_NORMALISED_BYTES
         && raw.iter().fold(true, |all, byte| all & is_plain(*byte))
         && raw.last() != Some(&b'.')
         && (plus_tags == PlusTags::Keep || !raw.contains(&b'+'))
-        // Of an encoded international domain.
+        // In every encoded international domain.
         && !(raw.contains(&b'-') && raw.windows(2).any(|pair| pair == b"--"))
 }
 
-/// The canonical form of ASCII text, in one pass and without touching the heap. `None` if the text has other
-/// characters or an encoded international domain, which are for [`unicode`].
+/// The canonical form of ASCII text, in one pass and without an allocation.
+///
+/// `None` leaves the text to [`unicode`]: it has other characters or an encoded international domain.
 fn ascii(text: &str, plus_tags: PlusTags) -> Option<AsciiText> {
     if !text.is_ascii() {
         return None;
@@ -153,9 +147,9 @@ fn ascii(text: &str, plus_tags: PlusTags) -> Option<AsciiText> {
     (!domain::has_encoded_label(domain)).then_some(canonical)
 }
 
-/// The canonical form of any text: by the same rules as [`ascii`], by which it gives the same for the same text.
+/// The canonical form of any text. For ASCII it is that of [`ascii`].
 fn unicode(text: &str, plus_tags: PlusTags) -> String {
-    // All of it first: a full-width `＠` or `＋` must count as one, and no mark may hide the end of the domain.
+    // Folded before it is split: a full-width `＠` or `＋` counts as one, and no mark may hide the end of the domain.
     let folded = casefold::fold(text);
     let Some((local, domain)) = folded.rsplit_once('@') else {
         return without_tag(&folded, plus_tags).to_owned();
@@ -166,7 +160,7 @@ fn unicode(text: &str, plus_tags: PlusTags) -> String {
     canonical
 }
 
-/// The local part up to its first `+`, or all of it if tags are kept or nothing would be left of it.
+/// The local part up to its first `+`, or all of it if tags are kept or nothing would be left.
 fn without_tag(local: &str, plus_tags: PlusTags) -> &str {
     match (plus_tags, local.split_once('+')) {
         (PlusTags::Strip, Some((mailbox, _))) if !mailbox.bytes().all(is_removed) => mailbox,
@@ -174,7 +168,7 @@ fn without_tag(local: &str, plus_tags: PlusTags) -> &str {
     }
 }
 
-/// Whether an ASCII character is left out: white space and control characters, as [`casefold`] has it.
+/// Whether an ASCII character is removed, as by [`casefold::is_removed`].
 fn is_removed(byte: u8) -> bool {
     byte == b' ' || byte.is_ascii_control()
 }
@@ -187,13 +181,10 @@ struct AsciiText {
 }
 
 impl AsciiText {
-    /// No text yet.
-    const EMPTY: AsciiText = AsciiText {
-        bytes: [0; MAX_NORMALISED_BYTES],
-        len: 0,
-    };
+    /// The empty text.
+    const EMPTY: AsciiText = AsciiText { bytes: [0; MAX_NORMALISED_BYTES], len: 0 };
 
-    /// Appends a text in lower case and without what is left out; `None` if it does not fit.
+    /// Appends a text in lower case, without what [`is_removed`]. `None` if it does not fit.
     fn push_folded(&mut self, text: &str) -> Option<()> {
         for byte in text.bytes().filter(|&byte| !is_removed(byte)) {
             *self.bytes.get_mut(self.len)? = byte.to_ascii_lowercase();
@@ -202,7 +193,7 @@ impl AsciiText {
         Some(())
     }
 
-    /// Takes away every dot that the text ends in. After an `@` those are the domain's.
+    /// Removes every dot at the end. After an `@` those are the domain's.
     fn drop_trailing_dots(&mut self) {
         while self.as_bytes().ends_with(b".") {
             self.len = self.len.saturating_sub(1);

@@ -1,44 +1,45 @@
-//! A key of the operator's, from which the secrets of limiters are derived instead of being stored.
+//! The operator's hash key, from which the secrets of limiters are derived instead of being stored.
 //!
-//! A limiter then stores a salt and a check value only, and whoever holds its files without the key can neither
-//! tell whom they are about nor try out emails.
+//! A limiter then stores only a salt and a check value. Its files without the key reveal nothing about anybody, and
+//! nobody can try emails against them.
 
 use std::fmt;
 
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-use super::Secret;
+use super::id::{Salted, Secret, StoredSecret};
 
-/// What else the derivation depends on: that it is this one. Never changes.
+/// Makes the derivation different from any other use of the key. Never changes.
 const PURPOSE: &[u8] = b"authlimit 1: ids of a limiter, check value";
 
-/// Why bytes are no hash key.
+/// Why bytes are not a hash key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HashKeyError {
-    /// Too short to withstand guessing.
+    /// Too short to resist guessing.
     #[error("a hash key has at least 16 bytes, best 32 random ones written as 64 hex digits")]
     TooShort,
 }
 
-/// The operator's key. Only the derived secrets leave it.
+/// The operator's key. Only derived secrets leave it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HashKey(Box<[u8]>);
 
 impl fmt::Debug for HashKey {
-    /// Prints that there is a key, and nothing of it.
+    /// Writes nothing of the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HashKey(..)")
     }
 }
 
 impl HashKey {
-    /// The fewest bytes a key may have.
+    /// The fewest bytes that a key may have.
     pub const MIN_BYTES: usize = 16;
 
     /// The key of these bytes.
     ///
     /// # Errors
+    ///
     /// [`HashKeyError`] if they are too few.
     pub fn new(bytes: &[u8]) -> Result<Self, HashKeyError> {
         if bytes.len() < Self::MIN_BYTES {
@@ -59,54 +60,29 @@ impl HashKey {
     }
 }
 
-/// What is stored of a secret that is derived from a hash key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Salted {
-    /// What the derivation is salted with: random, another one for each limiter.
-    pub salt: [u8; 16],
-    /// What tells whether a key is the one it was derived from. It says nothing about either.
-    pub check: [u8; 8],
-}
-
-/// What is stored of a limiter's secret.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum StoredSecret {
-    /// The secret itself.
-    Whole([u8; 16]),
-    /// What it takes to derive it again from the hash key.
-    Derived(Salted),
-}
-
-/// Why a stored secret cannot be had.
+/// Why a stored secret cannot be opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It is derived, and there is nothing to derive it from.
-    #[error(
-        "the limiter was stored under an authlimit.hash-key, and this server has none: set the same one"
-    )]
+    /// It is derived, and the server has no hash key.
+    #[error("the limiter was stored under an authlimit.hash-key, and this server has none: set the same one")]
     NoHashKey,
     /// It is derived from another key.
-    #[error(
-        "the limiter was stored under another authlimit.hash-key: set the one it was stored under"
-    )]
+    #[error("the limiter was stored under another authlimit.hash-key: set the one it was stored under")]
     OtherHashKey,
 }
 
 impl StoredSecret {
-    /// The secret.
+    /// The secret, derived again from `hash_key` if it was derived.
     ///
     /// # Errors
-    /// [`SecretError`] if `hash_key` is not the one that it is derived from.
+    ///
+    /// [`SecretError`] if it was derived from another key.
     pub fn open(self, hash_key: Option<&HashKey>) -> Result<Secret, SecretError> {
         match self {
             Self::Whole(bytes) => Ok(Secret::from_bytes(bytes)),
             Self::Derived(salted) => {
                 let secret = hash_key.ok_or(SecretError::NoHashKey)?.secret(salted.salt);
-                if secret.stored() == self {
-                    Ok(secret)
-                } else {
-                    Err(SecretError::OtherHashKey)
-                }
+                if secret.stored() == self { Ok(secret) } else { Err(SecretError::OtherHashKey) }
             }
         }
     }
@@ -144,15 +120,9 @@ mod tests {
         let secret = key(1).secret([9; 16]);
         assert_eq!(
             secret.as_bytes(),
-            &[
-                0xfc, 0xb1, 0x68, 0x88, 0x0e, 0x50, 0xa8, 0x7f, 0xf7, 0xe3, 0x5b, 0x0d, 0xa8, 0xf4,
-                0xab, 0xb3
-            ]
+            &[0xfc, 0xb1, 0x68, 0x88, 0x0e, 0x50, 0xa8, 0x7f, 0xf7, 0xe3, 0x5b, 0x0d, 0xa8, 0xf4, 0xab, 0xb3]
         );
-        let expected = Salted {
-            salt: [9; 16],
-            check: [0xd5, 0x21, 0xdd, 0x1f, 0x9e, 0xf7, 0xfa, 0x91],
-        };
+        let expected = Salted { salt: [9; 16], check: [0xd5, 0x21, 0xdd, 0x1f, 0x9e, 0xf7, 0xfa, 0x91] };
         assert!(secret.stored() == StoredSecret::Derived(expected));
     }
 

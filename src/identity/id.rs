@@ -1,17 +1,18 @@
-//! Keyed ids: all that is left of an address or an email once this layer is done with it.
+//! Keyed ids: all that remains of an address or an email after this layer.
 //!
-//! Every id is SipHash-2-4 (Aumasson and Bernstein, 2012) with 64 bits of output over one byte that says what kind
-//! of thing is hashed, and then its fields, integers in little-endian order and the length of a variable field
-//! before it. No two inputs, of one kind or of two, are the same bytes.
+//! Every id is SipHash-2-4 (Aumasson and Bernstein, 2012) with 64 bits of output over one byte for the kind of what is
+//! hashed, and then its fields: integers in little-endian order, and before a field of variable length its length. So no
+//! two inputs, of one kind or of two, are the same bytes.
 
 use std::fmt;
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
-use super::{Address, CanonicalEmail, Salted, StoredSecret};
+use super::email::CanonicalEmail;
+use super::ip::Address;
 
-/// What is hashed, as the first byte that is. Ids are stored in files: a value never changes nor comes back.
+/// What is hashed, as its first byte. Ids are stored in files: a value never changes and is never used again.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum Kind {
@@ -26,33 +27,18 @@ enum Kind {
 const FAMILY_V4: u8 = 4;
 const FAMILY_V6: u8 = 6;
 
-/// Whether an email was normalised, as hashed: equal bytes of the one and the other sort are two emails.
+/// Whether an email was normalised, as hashed: equal bytes of both sorts are two emails.
 const EMAIL_AS_RECEIVED: u8 = 0;
 const EMAIL_NORMALISED: u8 = 1;
 
-/// The 128-bit key of a limiter's ids. Who has it can try emails until one fits an id; without it an id tells
-/// nothing, and nobody can choose emails that collide.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
-    key: [u8; 16],
-    /// How it is derived from the operator's hash key, if it is.
-    derivation: Option<Salted>,
-}
-
 /// One identity of one subject: 64 bits of keyed hash.
 ///
-/// Among n identities two share an id with a probability of about n²/2⁶⁵: some 1 in 370,000 for ten million.
-/// They would then share a limit.
+/// Two of n identities share an id, and then a limit, with a probability of about n²/2⁶⁵: 1 in 370,000 for ten million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(u64);
 
-/// The mark of an attempt by one address on one spelling of an email: 22 bits, what is left beside the time in
-/// the 8 bytes of a log's entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(u32);
-
 impl Id {
-    /// The id that [`raw`](Self::raw) gave, as read from a file or the replication stream.
+    /// The id with these [`raw`](Self::raw) bits, read from a file or the replication stream.
     #[must_use]
     pub const fn from_raw(raw: u64) -> Id {
         Id(raw)
@@ -64,6 +50,12 @@ impl Id {
         self.0
     }
 }
+
+/// The mark of an attempt by one address on one spelling of an email.
+///
+/// It has 22 bits: what the time leaves of the 8 bytes of a log's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(u32);
 
 impl Tag {
     /// How many bits a tag has.
@@ -84,38 +76,60 @@ impl Tag {
     }
 }
 
+/// What a limiter stores instead of a secret that is derived from the operator's hash key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Salted {
+    /// The salt of the derivation: random, different for each limiter.
+    pub salt: [u8; 16],
+    /// Shows whether a hash key is the right one, and reveals nothing about it or the secret.
+    pub check: [u8; 8],
+}
+
+/// What is stored of a limiter's secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum StoredSecret {
+    /// The secret itself.
+    Whole([u8; 16]),
+    /// What derives it again from the hash key.
+    Derived(Salted),
+}
+
+/// The 128-bit key of a limiter's ids.
+///
+/// With it, one can try emails until one fits an id. Without it, an id reveals nothing, and nobody can choose emails
+/// that collide.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    key: [u8; 16],
+    /// How the key is derived from the operator's hash key, if it is.
+    derivation: Option<Salted>,
+}
+
 impl Secret {
-    /// The secret of these bytes, which are to come from a cryptographic generator or a key derivation.
+    /// The secret of these bytes, which must come from a cryptographic generator.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Secret {
-        Secret {
-            key: bytes,
-            derivation: None,
-        }
+        Secret { key: bytes, derivation: None }
     }
 
     /// The secret of these bytes, which were derived from a hash key.
     pub(super) fn derived(key: [u8; 16], derivation: Salted) -> Secret {
-        Secret {
-            key,
-            derivation: Some(derivation),
-        }
+        Secret { key, derivation: Some(derivation) }
     }
 
-    /// The bytes. They are not to be stored: see [`stored`](Self::stored).
+    /// The bytes. Do not store them: see [`stored`](Self::stored).
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.key
     }
 
-    /// What is stored of it.
+    /// What to store of the secret.
     #[must_use]
     pub fn stored(&self) -> StoredSecret {
-        self.derivation
-            .map_or(StoredSecret::Whole(self.key), StoredSecret::Derived)
+        self.derivation.map_or(StoredSecret::Whole(self.key), StoredSecret::Derived)
     }
 
-    /// The identity of an address for the subjects that count by it.
+    /// The id of an address.
     #[must_use]
     pub fn address_id(&self, address: &Address) -> Id {
         match address {
@@ -127,27 +141,23 @@ impl Secret {
                 let mut bytes = [Kind::Address as u8; 18];
                 let [_, family, bits @ ..] = &mut bytes;
                 *family = FAMILY_V6;
-                // In network order, as an IPv4 address is.
+                // In network order, as an IPv4 address.
                 *bits = block.bits().to_be_bytes();
                 self.id(&bytes)
             }
         }
     }
 
-    /// The identity of an email for the subjects that count by it.
+    /// The id of an email.
     #[must_use]
     pub fn email_id(&self, email: &CanonicalEmail<'_>) -> Id {
-        let class = if email.is_normalised() {
-            EMAIL_NORMALISED
-        } else {
-            EMAIL_AS_RECEIVED
-        };
+        let class = if email.is_normalised() { EMAIL_NORMALISED } else { EMAIL_AS_RECEIVED };
         let [a, b, c, d, e, f, g, h] = length(email.as_bytes());
         let head = [Kind::Email as u8, class, a, b, c, d, e, f, g, h];
         self.id_of_two(&head, email.as_bytes())
     }
 
-    /// The identity of an address on an email, from the ids of the two.
+    /// The id of an address on an email.
     #[must_use]
     pub fn pair_id(&self, address: Id, email: Id) -> Id {
         let mut bytes = [Kind::Pair as u8; 17];
@@ -158,7 +168,7 @@ impl Secret {
         self.id(&bytes)
     }
 
-    /// The id of a device, by what the application calls it: the very bytes.
+    /// The id of a device by the application's name for it, byte for byte.
     #[must_use]
     pub fn device_id(&self, device: &[u8]) -> Id {
         let [a, b, c, d, e, f, g, h] = length(device);
@@ -166,8 +176,8 @@ impl Secret {
         self.id_of_two(&head, device)
     }
 
-    /// The tag of an attempt: by the id of its address and the email's bytes exactly as received, so that
-    /// `Victim@x.org` and `victim@x.org` have one email id and two tags.
+    /// The tag of an attempt, from its address and the email's bytes exactly as received: `Victim@x.org` and
+    /// `victim@x.org` have one id and two tags.
     #[must_use]
     pub fn tag(&self, address: Id, email_as_spelled: &[u8]) -> Tag {
         let mut head = [Kind::Tag as u8; 17];
@@ -184,21 +194,18 @@ impl Secret {
         Id(SipHasher24::new_with_key(&self.key).hash(bytes))
     }
 
-    /// The hash of `head`, and `tail` after it.
+    /// The hash of `head` followed by `tail`.
     fn id_of_two(&self, head: &[u8], tail: &[u8]) -> Id {
-        // In one piece, where that is short: hashing piece by piece takes twice as long.
+        // Joined where that is short: hashing in two pieces takes twice as long.
         let mut whole = [0; 64];
         let len = head.len().saturating_add(tail.len());
-        if let Some((front, back)) = whole
-            .get_mut(..len)
-            .and_then(|w| w.split_at_mut_checked(head.len()))
-        {
+        if let Some((front, back)) = whole.get_mut(..len).and_then(|w| w.split_at_mut_checked(head.len())) {
             front.copy_from_slice(head);
             back.copy_from_slice(tail);
             return self.id(whole.get(..len).unwrap_or(&[]));
         }
         let mut hasher = SipHasher24::new_with_key(&self.key);
-        // Only `write`: the other methods of the trait hash a number as this machine holds it.
+        // Only `write`: the trait's other methods hash a number in this machine's byte order.
         hasher.write(head);
         hasher.write(tail);
         Id(hasher.finish())
@@ -206,22 +213,22 @@ impl Secret {
 }
 
 impl fmt::Debug for Secret {
-    /// Prints that there is a secret, and nothing of it.
+    /// Writes nothing of the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }
 }
 
-/// The length of a field of variable length, which is hashed before it, so that where it ends cannot be shifted.
+/// The length of a field of variable length, hashed before it so that the field's end is certain.
 fn length(field: &[u8]) -> [u8; 8] {
-    // No target has addresses beyond 64 bits.
+    // No target has addresses of more than 64 bits.
     u64::try_from(field.len()).unwrap_or(u64::MAX).to_le_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Ipv6Prefix, PlusTags};
+    use crate::identity::{ClientIp, Ipv6Prefix, PlusTags};
     use proptest::prelude::*;
 
     /// The key of the SipHash paper's test vectors.
@@ -231,7 +238,7 @@ mod tests {
 
     /// The id of an address under that key.
     fn address_id(text: &str) -> Id {
-        secret().address_id(&Address::parse(text.as_bytes(), Ipv6Prefix::DEFAULT).unwrap())
+        secret().address_id(&ClientIp::parse(text.as_bytes()).unwrap().address(Ipv6Prefix::default()))
     }
 
     /// The id of an email under that key, its tags kept.
@@ -256,17 +263,11 @@ mod tests {
         assert_eq!(address_id("203.0.113.7").raw(), 0xc4a9_4bb6_b4ee_8553);
         assert_eq!(address_id("2001:db8::1").raw(), 0xaae0_4f25_3b7a_7372);
         assert_eq!(email_id(b"Alice@Example.com").raw(), 0xdbcd_7530_3722_4d1d);
-        assert_eq!(
-            email_id("André@Bücher.de".as_bytes()).raw(),
-            0xcee0_d401_5435_402d
-        );
+        assert_eq!(email_id("André@Bücher.de".as_bytes()).raw(), 0xcee0_d401_5435_402d);
         assert_eq!(email_id(b"\xff@x.org").raw(), 0xcf89_3a75_2443_03b3);
         assert_eq!(email_id(b"").raw(), 0x49c5_79e5_7e9e_241e);
         let (address, email) = (address_id("203.0.113.7"), email_id(b"alice@example.com"));
-        assert_eq!(
-            secret().pair_id(address, email).raw(),
-            0xf3e9_cc83_af8f_1b1d
-        );
+        assert_eq!(secret().pair_id(address, email).raw(), 0xf3e9_cc83_af8f_1b1d);
         assert_eq!(secret().tag(address, b"Alice@Example.com").raw(), 0x30_1e20);
     }
 
@@ -308,49 +309,26 @@ mod tests {
     fn spellings_share_an_id_and_not_a_tag() {
         let address = address_id("::ffff:203.0.113.7");
         assert_eq!(address, address_id("203.0.113.7"));
-        assert_eq!(
-            email_id(b"Victim@x.org"),
-            email_id("ⓥictim@x.org ".as_bytes())
-        );
-        assert_ne!(
-            secret().tag(address, b"Victim@x.org"),
-            secret().tag(address, b"victim@x.org")
-        );
+        assert_eq!(email_id(b"Victim@x.org"), email_id("ⓥictim@x.org ".as_bytes()));
+        assert_ne!(secret().tag(address, b"Victim@x.org"), secret().tag(address, b"victim@x.org"));
         let other = address_id("203.0.113.8");
-        assert_ne!(
-            secret().tag(address, b"victim@x.org"),
-            secret().tag(other, b"victim@x.org")
-        );
+        assert_ne!(secret().tag(address, b"victim@x.org"), secret().tag(other, b"victim@x.org"));
     }
 
     #[test]
     fn any_email_has_a_stable_id_of_its_own() {
         let (long, huge) = (vec![b'a'; 321], vec![b'a'; 1 << 20]);
-        let raws: &[&[u8]] = &[
-            b"\xff",
-            b"\xfe",
-            b"@",
-            b"none",
-            &long[1..],
-            &long,
-            &huge,
-            &huge[1..],
-        ];
+        let raws: &[&[u8]] = &[b"\xff", b"\xfe", b"@", b"none", &long[1..], &long, &huge, &huge[1..]];
         for (at, raw) in raws.iter().enumerate() {
             assert_eq!(email_id(raw), email_id(raw));
-            assert!(
-                raws[..at]
-                    .iter()
-                    .all(|other| email_id(other) != email_id(raw)),
-                "{at}"
-            );
+            assert!(raws[..at].iter().all(|other| email_id(other) != email_id(raw)), "{at}");
         }
     }
 
     #[test]
     fn another_secret_gives_other_ids() {
         let other = Secret::from_bytes([7; 16]);
-        let address = Address::parse(b"1.2.3.4", Ipv6Prefix::DEFAULT).unwrap();
+        let address = ClientIp::parse(b"1.2.3.4").unwrap().address(Ipv6Prefix::default());
         assert_ne!(other.address_id(&address), secret().address_id(&address));
     }
 

@@ -1,29 +1,7 @@
 //! What is evaluated and counted.
 
 use crate::identity::{ClientIp, Id, Tag};
-
-/// How many ordinary attempts an attempt counts as: 1 to 100000, the greatest limit there is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Cost(u32);
-
-impl Cost {
-    /// An ordinary attempt.
-    pub const ONE: Self = Self(1);
-    /// The greatest cost: the greatest limit a rule may have.
-    pub const MAX: Self = Self(crate::policy::Limit::MAX);
-
-    /// A cost of `units` attempts, or `None` outside 1..=100000.
-    #[must_use]
-    pub const fn new(units: u32) -> Option<Self> {
-        if units >= 1 && units <= Self::MAX.0 { Some(Self(units)) } else { None }
-    }
-
-    /// The number of ordinary attempts it counts as.
-    #[must_use]
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-}
+use crate::policy::Cost;
 
 /// One try at the guarded endpoint: everything that a decision depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -102,7 +102,7 @@ impl Limiter {
         run: &mut Run<'_, E>,
     ) {
         for index in (0..self.policy.rules().len()).filter(|rule| rules.contains(*rule)) {
-            let evaluated = RuleEvaluation::of(&self.context(ids, identities, run.at), index);
+            let evaluated = RuleEvaluation::at(&self.context(ids, identities, run.at), index);
             let Some(state) = evaluated.and_then(|rule| rule.trip()) else { continue };
             let Some(slot) = self.ledger.slots.get(index).copied() else { continue };
             let table = u8::try_from(slot.table).ok();

@@ -1,11 +1,12 @@
 //! One rule against one log, and the binding rule of a policy: the decision that CHECK and PEEK share.
 
 use crate::limiter::any_table::AnyLog;
-use crate::limiter::attempt::{AttemptIds, Cost};
+use crate::limiter::attempt::AttemptIds;
 use crate::limiter::effect::RuleSet;
 use crate::limiter::ledger::{Identities, Ledger, counted_id};
 use crate::limiter::locks::{self, LockState};
-use crate::policy::{Enforcement, Millis, Policy, Rule};
+use crate::limiter::table_spec::RuleSlot;
+use crate::policy::{Cost, Enforcement, Millis, Policy, Rule};
 use crate::table::{Cutoff, Timestamp};
 use std::cmp::Reverse;
 
@@ -112,13 +113,17 @@ pub(crate) struct RuleEvaluation<'a> {
 
 impl<'a> RuleEvaluation<'a> {
     /// Rule number `index` applied to an attempt; `None` if the attempt does not concern it.
-    pub(crate) fn of(context: &EvaluationContext<'a>, index: usize) -> Option<Self> {
-        let EvaluationContext { policy, ledger, ids, identities, now } = *context;
-        let rule = policy.rules().get(index)?;
-        let slot = *ledger.slots.get(index)?;
+    pub(crate) fn at(context: &EvaluationContext<'a>, index: usize) -> Option<Self> {
+        let (rule, slot) = (context.policy.rules().get(index)?, context.ledger.slots.get(index)?);
+        Self::of(context, rule, *slot)
+    }
+
+    /// A rule applied to an attempt; `None` if the attempt does not concern it.
+    pub(crate) fn of(context: &EvaluationContext<'a>, rule: &'a Rule, slot: RuleSlot) -> Option<Self> {
+        let EvaluationContext { ledger, ids, identities, now, .. } = *context;
         let table = ledger.tables.get(slot.table)?;
-        identities.get(slot.table)?;
-        let log = ledger.log(slot, identities);
+        let id = identities.get(slot.table)?;
+        let log = table.logs.get(id);
         let cutoff = table.floor.max(Cutoff::of(now, rule.window().length()));
         let (first, len) = log.map_or((0, 0), |log| (log.first_after(cutoff), log.len()));
         let units = if rule.subject().is_distinct_count() {
@@ -129,7 +134,7 @@ impl<'a> RuleEvaluation<'a> {
             ids.cost.get()
         };
         let used = u32::try_from(len.saturating_sub(first)).unwrap_or(u32::MAX);
-        let lock = ledger.lock_state(slot, identities, now).copied();
+        let lock = table.lock_state(id, slot.lock, now).copied();
         Some(Self { rule, log, first, used, units, lock, now })
     }
 
@@ -284,8 +289,8 @@ pub(crate) fn evaluate(context: &EvaluationContext<'_>, mode: Mode) -> Evaluatio
     let mut concerned = RuleSet::default();
     let (mut refusing, mut tripping) = (RuleSet::default(), RuleSet::default());
     let mut candidates = Candidates::NONE;
-    for (index, rule) in context.policy.rules().iter().enumerate() {
-        let Some(evaluated) = RuleEvaluation::of(context, index) else { continue };
+    for (index, (rule, slot)) in context.policy.rules().iter().zip(&context.ledger.slots).enumerate() {
+        let Some(evaluated) = RuleEvaluation::of(context, rule, *slot) else { continue };
         concerned.insert(index);
         let refuses = evaluated.refuses();
         if refuses {

@@ -1,7 +1,7 @@
 //! All logs of a limiter, one table for each kind of log that its policy needs, and the ledger's own time.
 
 use crate::identity::{Id, Secret};
-use crate::limiter::any_table::{AnyLog, AnyTable};
+use crate::limiter::any_table::AnyTable;
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::locks::{self, LockKey, LockState, Locks};
 use crate::limiter::table_spec::{self, RuleSlot, TableSpec};
@@ -103,6 +103,15 @@ impl SubjectTable {
     /// Whether nothing depends on this lock of `id` any more. Such a lock counts as deleted, and is deleted later.
     pub(crate) fn is_over(&self, id: Id, state: &LockState, now: Timestamp) -> bool {
         locks::is_over(state, now, || self.is_live(id, now))
+    }
+
+    /// The lock of `id` by the table's rule number `rule` with `LOCK`, if something may depend on it at `now`.
+    pub(crate) fn lock_state(&self, id: Id, rule: Option<u8>, now: Timestamp) -> Option<&LockState> {
+        if self.locks.is_empty() {
+            return None;
+        }
+        let state = self.locks.get((id, rule?))?;
+        (!self.is_over(id, state, now)).then_some(state)
     }
 
     /// Removes an identity, with its locks.
@@ -331,23 +340,7 @@ impl Ledger {
         old
     }
 
-    /// The log that the rule at `slot` reads.
-    pub(crate) fn log(&self, slot: RuleSlot, identities: &Identities) -> Option<AnyLog<'_>> {
-        self.tables.get(slot.table)?.logs.get(identities.get(slot.table)?)
-    }
-
-    /// The lock that the rule at `slot` has for the identity, if something may depend on it at `now`.
-    pub(crate) fn lock_state(&self, slot: RuleSlot, identities: &Identities, now: Timestamp) -> Option<&LockState> {
-        let table = self.tables.get(slot.table)?;
-        if table.locks.is_empty() {
-            return None;
-        }
-        let id = identities.get(slot.table)?;
-        let state = table.locks.get((id, slot.lock?))?;
-        (!table.is_over(id, state, now)).then_some(state)
-    }
-
-    /// As [`Ledger::lock_state`] for rule number `rule`, to change.
+    /// The lock that rule number `rule` has for its identity, to change.
     pub(crate) fn lock_state_mut(&mut self, rule: usize, identities: &Identities) -> Option<&mut LockState> {
         let slot = *self.slots.get(rule)?;
         let table = self.tables.get_mut(slot.table)?;

@@ -238,7 +238,7 @@ impl Limiter {
     /// Arms the locks of the rules that admit an attempt which is about to be counted.
     fn arm(&mut self, ids: &AttemptIds, identities: &Identities, at: Timestamp) {
         for index in 0..self.policy.rules().len() {
-            let evaluated = RuleEvaluation::of(&self.context(ids, identities, at), index);
+            let evaluated = RuleEvaluation::at(&self.context(ids, identities, at), index);
             let admits = evaluated.is_some_and(|rule| rule.has_room() && rule.locked_for() == Millis::ZERO);
             if let Some(state) = self.ledger.lock_state_mut(index, identities).filter(|_| admits) {
                 state.armed = true;

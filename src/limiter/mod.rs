@@ -42,7 +42,7 @@ mod table_spec;
 #[cfg(test)]
 mod tests;
 
-pub use attempt::{Attempt, AttemptIds, Cost};
+pub use attempt::{Attempt, AttemptIds};
 pub use effect::{Effect, RuleSet};
 pub use evaluate::{Binding, Decision, Verdict};
 pub use limiter::{Limiter, RetiredTables, RuleTotals};

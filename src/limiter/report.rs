@@ -49,7 +49,7 @@ impl Limiter {
         let identities = self.ledger.identities(&ids, &self.secret);
         let rules = self.policy.rules().iter().enumerate();
         rules.map(move |(index, rule)| {
-            let evaluated = RuleEvaluation::of(&self.context(&ids, &identities, at), index);
+            let evaluated = RuleEvaluation::at(&self.context(&ids, &identities, at), index);
             let figures = evaluated.as_ref().map(RuleEvaluation::before);
             RuleStatus {
                 rule,
@@ -115,7 +115,7 @@ impl Limiter {
             if !locks && monitor.filter.is_suppressed(rule, id, now) {
                 continue;
             }
-            let evaluated = RuleEvaluation::of(&self.context(ids, &identities, now), rule);
+            let evaluated = RuleEvaluation::at(&self.context(ids, &identities, now), rule);
             let Some(evaluated) = evaluated else { continue };
             let wait = evaluated.before().retry_after;
             let mut publish = |kind| found.events.push(RefusalEvent { kind, rule, wait });

@@ -1,9 +1,9 @@
 //! From the words of a command to the ids of an attempt.
 
 use crate::identity::{AddressError, CanonicalEmail, ClientIp, Id, PlusTags};
-use crate::limiter::attempt::{Attempt, AttemptIds, Cost};
+use crate::limiter::attempt::{Attempt, AttemptIds};
 use crate::limiter::limiter::Limiter;
-use crate::policy::{Enforcement, Subject};
+use crate::policy::{Cost, Enforcement, Subject};
 
 /// An attempt as a command receives it.
 #[derive(Clone, Copy, Debug)]

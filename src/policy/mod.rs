@@ -1,69 +1,62 @@
-//! The policy language: what a limiter counts, how many it lets through, and in how long a time.
+//! The policy language: what a limiter counts, how many attempts it admits, and in what time.
 //!
-//! A [`Policy`] is read from words, as a client or a config gives them, and prints as words that read back
-//! to an equal policy. Upper and lower case are the same in every word.
+//! A [`Policy`] is read from words and prints as words that read back to an equal policy. Case does not matter.
 //!
 //! ```text
-//! policy   = ( rule | option | PRESET name ) ...     at least one rule, at most MAX_RULES
+//! policy   = ( rule | option | PRESET name ) ...     1 to MAX_RULES rules
 //! rule     = subject limit/window modifier ...       PAIR 5/15m LOCK 15m..24h SHADOW
 //! subject  = IP | EMAIL | PAIR | EMAILS-PER-IP | IPS-PER-EMAIL | ALL | DEVICE
 //! modifier = LOCK time | LOCK first..longest | SHADOW | COUNT-DENIED
 //! option   = CAPACITY n | IPV6-PREFIX 32..128 | PLUS-TAGS keep|strip
 //! ```
 //!
-//! - Modifiers follow their rule's `limit/window` at once, in any order, each at most once. Every modifier may stand
-//!   on every subject's rule ([`ModifierWord`] says what each is for). One after an option or a preset is an error:
-//!   nobody could tell which rule it is for.
-//! - A preset stands for its words ([`Preset::words`]), at the place where it is named; rules and options may
-//!   come before and after it.
-//! - An option given outright wins over a preset's, whichever comes first; of two presets, the later wins.
-//!   The same option given outright twice is an error: one of the two is a mistake, and nobody can tell which.
-//! - Two rules may share a subject (`EMAIL 20/1h EMAIL 50/24h`), even a window; the very same rule twice, modifiers
-//!   and all, is an error.
-//! - Rules for `DEVICE` alone are an error: an attempt that carries no device would go by no rule at all.
+//! - Modifiers directly follow their rule's `limit/window`, in any order, each at most once, on any subject.
+//! - A preset stands for its [words](Preset::words), at the place where it is named.
+//! - An option of the policy itself wins over a preset's, in whatever order they come; of two presets, the later wins.
+//!   The same option twice is an error.
+//! - A subject may have several rules (`EMAIL 20/1h EMAIL 50/24h`); two equal rules, modifiers included, are an error.
+//! - A policy with rules for `DEVICE` only is an error: no rule would count an attempt without a device.
 //!
-//! To read it: [`subject`](Subject), [`Limit`] and [`Window`] make a [`Rule`], with a [`Lock`] and other
-//! [modifiers](ModifierWord) if it has any; `parse` turns words into rules and [`Options`]; [`PolicyError`] is every way in which that can fail.
+//! # To add a word
+//!
+//! | word | file | what |
+//! |---|---|---|
+//! | subject | `rule.rs` | a variant of [`Subject`], its place in `ALL`, an arm in each method |
+//! | modifier | `rule.rs` | a variant of [`ModifierWord`], its place in `ALL`, its arms; a field of `Modifiers`; a getter of [`Rule`] |
+//! | | `parse.rs` | in `read_rule`, what follows the word |
+//! | option | `options.rs` | a variant of [`OptionWord`], its place in `ALL`, its arms; a field of [`Options`] |
+//! | preset | `options.rs` | a variant of [`Preset`], its place in `ALL`, its arms |
+//!
+//! The parser, the printed form and the error messages follow [`Keyword::ALL`]. Then show the word in the grammar above,
+//! in `COMMAND DOCS` (`src/commands/policy.rs`) and in `docs/policies.md`: tests compare all three.
 
 #![forbid(unsafe_code)]
 
-mod capacity;
 mod error;
-mod limit;
-mod lock;
-mod modifier;
-mod number;
+mod keyword;
 mod options;
 mod parse;
-mod preset;
+mod quantity;
 mod rule;
-mod subject;
-mod window;
 
 use std::fmt;
 
-pub use capacity::Capacity;
 pub use error::PolicyError;
-pub use limit::Limit;
-pub use lock::{Lock, LockFault};
-pub use modifier::ModifierWord;
-pub use number::NumberFault;
-pub use options::{OptionWord, Options};
-pub use preset::Preset;
-pub use rule::{Counting, Enforcement, Rule};
-pub use subject::Subject;
-pub use window::{Millis, Unit, Window, WindowFault};
+pub use keyword::Keyword;
+pub use options::{OptionWord, Options, Preset};
+pub use quantity::{
+    Bounded, Capacity, Cost, Limit, Lock, LockError, Millis, NumberError, Unit, Window, WindowError, digits, whole,
+};
+pub use rule::{Counting, Enforcement, ModifierWord, Rule, Subject};
 
-/// The most rules that one policy may have.
-///
-/// A check looks at each rule, so this bounds the work of one command.
+/// The most rules that one policy may have. A check looks at each, so this bounds the work of one command.
 pub const MAX_RULES: usize = 32;
 
 /// What one limiter enforces: its rules, and how it tells identities apart.
 ///
-/// It has at least one rule and at most [`MAX_RULES`], no two of them alike, and not all for `DEVICE`. It prints (`Display`) as the words
-/// that [`Policy::parse`] reads back to an equal policy: the rules in their order, then the options that differ
-/// from their default.
+/// It has 1 to [`MAX_RULES`] rules, no two of them equal, and not all for `DEVICE`. It prints as the words that
+/// [`Policy::parse`] reads back to an equal policy: the rules in their order, then the options that differ from their
+/// default.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Policy {
     rules: Box<[Rule]>,
@@ -71,79 +64,45 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Reads a policy from its words, one argument of a command each.
-    ///
-    /// Takes no more words than it needs to find the first fault, and keeps none of them.
-    ///
-    /// # Errors
-    ///
-    /// [`PolicyError`] says which word is wrong, counting from 1, and what belongs there.
-    pub fn parse<I, W>(words: I) -> Result<Self, PolicyError>
-    where
-        I: IntoIterator<Item = W>,
-        W: AsRef<[u8]>,
-    {
-        parse::policy(words)
-    }
-
-    /// Reads a policy from one text, its words parted by ASCII white space, as a config value has it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Policy::parse`].
-    pub fn from_text(text: &str) -> Result<Self, PolicyError> {
-        Self::parse(text.split_ascii_whitespace())
-    }
-
-    /// The rules in the order in which they were given: 1 to [`MAX_RULES`] of them.
+    /// The 1 to [`MAX_RULES`] rules, in the order in which they were given.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// The options, those not given at their default.
+    /// The options.
     #[must_use]
     pub fn options(&self) -> Options {
         self.options
     }
 
-    /// The subjects that the rules count for, each once, in the order of their first rule.
+    /// The subjects that have rules, each once, in the order of their first rule.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
-        self.rules
-            .iter()
-            .enumerate()
-            .filter(|&(index, rule)| {
-                let mut earlier = self.rules.iter().take(index);
-                !earlier.any(|other| other.subject() == rule.subject())
-            })
-            .map(|(_, rule)| rule.subject())
+        let subjects = || self.rules.iter().map(Rule::subject);
+        let is_first = move |at: usize, subject: Subject| !subjects().take(at).any(|earlier| earlier == subject);
+        subjects().enumerate().filter(move |&(at, subject)| is_first(at, subject)).map(|(_, subject)| subject)
     }
 
-    /// Whether some rule counts for `subject`.
+    /// Whether `subject` has a rule.
     #[must_use]
     pub fn has_subject(&self, subject: Subject) -> bool {
         self.rules.iter().any(|rule| rule.subject() == subject)
     }
 
-    /// The longest window of the rules for `subject`: how long its attempts have to be kept.
-    ///
-    /// None if no rule counts for `subject`.
+    /// The longest window of the rules for `subject`: how long its attempts must be kept.
     #[must_use]
     pub fn longest_window(&self, subject: Subject) -> Option<Millis> {
-        self.rules
-            .iter()
-            .filter(|rule| rule.subject() == subject)
-            .map(|rule| rule.window().length())
-            .max()
+        let rules = self.rules.iter().filter(|rule| rule.subject() == subject);
+        rules.map(|rule| rule.window().length()).max()
     }
 
-    /// Whether some rule needs the attempt's address, so that it may not be left empty.
+    /// Whether a rule needs the attempt's address, so that it must not be empty.
     #[must_use]
     pub fn needs_address(&self) -> bool {
         self.rules.iter().any(|rule| rule.subject().needs_address())
     }
 
-    /// Whether some rule needs the attempt's email, so that it may not be left empty.
+    /// Whether a rule needs the attempt's email, so that it must not be empty.
     #[must_use]
     pub fn needs_email(&self) -> bool {
         self.rules.iter().any(|rule| rule.subject().needs_email())
@@ -151,15 +110,14 @@ impl Policy {
 }
 
 impl fmt::Display for Policy {
-    /// Writes the policy's words, parted by one space.
+    /// Writes the policy's words, separated by single spaces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut gap = "";
+        let mut separator = "";
         for rule in &self.rules {
-            write!(f, "{gap}{rule}")?;
-            gap = " ";
+            write!(f, "{separator}{rule}")?;
+            separator = " ";
         }
-        // A policy has a rule, so each option follows something.
-        self.options.write_changed(f)
+        self.options.fmt(f)
     }
 }
 

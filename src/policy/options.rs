@@ -1,56 +1,24 @@
-//! Options: how a limiter tells one identity from another, and how many it keeps.
+//! Options: how a limiter tells identities apart, and how many it keeps. Presets: policies by name.
 
 use std::fmt;
 
-use super::capacity::Capacity;
-use super::number;
+use super::keyword::Keyword;
+use super::quantity::{Capacity, whole};
 use crate::identity::{Ipv6Prefix, PlusTags};
 
-/// The options of a policy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The options of a policy. Prints as the words of those that differ from their default, each after a space.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {
-    /// `CAPACITY`: how many identities of each subject are kept, 1 to 1 000 000 000. None unless given: then
-    /// the server's config `authlimit.capacity` holds, as it stands at the time.
+    /// `CAPACITY`: how many identities of each subject are kept. `None`: as many as the server's config
+    /// `authlimit.capacity` says at the time.
     pub capacity: Option<Capacity>,
-    /// `IPV6-PREFIX`: how many leading bits of an IPv6 address make one address, 32 to 128. 64 unless given.
+    /// `IPV6-PREFIX`: how many leading bits of an IPv6 address make one identity. The default is 64.
     pub ipv6_prefix: Ipv6Prefix,
-    /// `PLUS-TAGS`: whether `me+tag@x.org` is an email of its own or `me@x.org`. Kept unless given.
+    /// `PLUS-TAGS`: whether `me+tag@x.org` is an email of its own (the default) or `me@x.org`.
     pub plus_tags: PlusTags,
 }
 
-impl Options {
-    /// Writes a space, the word and the value of each option that differs from its default.
-    pub(super) fn write_changed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let default = Self::default();
-        if let Some(capacity) = self.capacity {
-            write!(f, " {} {capacity}", OptionWord::Capacity)?;
-        }
-        if self.ipv6_prefix != default.ipv6_prefix {
-            let bits = self.ipv6_prefix.bits();
-            write!(f, " {} {bits}", OptionWord::Ipv6Prefix)?;
-        }
-        if self.plus_tags != default.plus_tags {
-            let tags = plus_tags_word(self.plus_tags);
-            write!(f, " {} {tags}", OptionWord::PlusTags)?;
-        }
-        Ok(())
-    }
-}
-
-impl Default for Options {
-    /// The options of a policy that gives none.
-    fn default() -> Self {
-        Self {
-            capacity: None,
-            ipv6_prefix: Ipv6Prefix::DEFAULT,
-            plus_tags: PlusTags::default(),
-        }
-    }
-}
-
-/// The word that begins an option in a policy. It prints as that word, in upper case.
-///
-/// To add an option: a variant and its arms here, and a field in [`Options`] and `GivenOptions` with its arms.
+/// The word of an option.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OptionWord {
     /// `CAPACITY n`.
@@ -61,21 +29,21 @@ pub enum OptionWord {
     PlusTags,
 }
 
-impl OptionWord {
-    /// Every option, in the order in which a policy prints them.
-    pub const EVERY: [Self; 3] = [Self::Capacity, Self::Ipv6Prefix, Self::PlusTags];
+impl Keyword for OptionWord {
+    /// In the order in which a policy prints them.
+    const ALL: &'static [Self] = &[Self::Capacity, Self::Ipv6Prefix, Self::PlusTags];
 
-    /// The option's word in a policy, in upper case.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Capacity => "CAPACITY",
             Self::Ipv6Prefix => "IPV6-PREFIX",
             Self::PlusTags => "PLUS-TAGS",
         }
     }
+}
 
-    /// What the option's value has to be, with an example: the end of a sentence for whoever gave another.
+impl OptionWord {
+    /// What the option's value must be, with an example: the end of an error message.
     #[must_use]
     pub const fn expects(self) -> &'static str {
         match self {
@@ -84,150 +52,116 @@ impl OptionWord {
             Self::PlusTags => "keep or strip, for example PLUS-TAGS strip",
         }
     }
-
-    /// The option of this word, in upper or lower case; None if there is none.
-    #[must_use]
-    pub fn from_word(word: &[u8]) -> Option<Self> {
-        Self::EVERY
-            .into_iter()
-            .find(|option| word.eq_ignore_ascii_case(option.word().as_bytes()))
-    }
 }
 
-impl fmt::Display for OptionWord {
-    /// Writes the option's [word](OptionWord::word).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
+impl Keyword for PlusTags {
+    const ALL: &'static [Self] = &[Self::Keep, Self::Strip];
 
-/// The options that some words gave: unlike in [`Options`], one not given is told from one given its default.
-#[derive(Clone, Copy, Default)]
-pub(super) struct GivenOptions {
-    capacity: Option<Capacity>,
-    ipv6_prefix: Option<Ipv6Prefix>,
-    plus_tags: Option<PlusTags>,
-}
-
-/// An option's value is not one that the option takes.
-pub(super) struct BadValue;
-
-impl GivenOptions {
-    /// Whether `option` was given.
-    pub(super) fn has(&self, option: OptionWord) -> bool {
-        match option {
-            OptionWord::Capacity => self.capacity.is_some(),
-            OptionWord::Ipv6Prefix => self.ipv6_prefix.is_some(),
-            OptionWord::PlusTags => self.plus_tags.is_some(),
+    fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Strip => "strip",
         }
     }
+}
 
-    /// Gives `option` the value that `text` spells.
-    pub(super) fn set(&mut self, option: OptionWord, text: &[u8]) -> Result<(), BadValue> {
+impl Options {
+    /// Sets `option` to the value that `text` spells, or returns `None` if the option has no such value.
+    pub(super) fn set(&mut self, option: OptionWord, text: &[u8]) -> Option<()> {
         match option {
-            OptionWord::Capacity => self.capacity = Some(parse_capacity(text)?),
-            OptionWord::Ipv6Prefix => self.ipv6_prefix = Some(parse_ipv6_prefix(text)?),
-            OptionWord::PlusTags => self.plus_tags = Some(parse_plus_tags(text)?),
+            OptionWord::Capacity => self.capacity = Some(Capacity::parse(text).ok()?),
+            OptionWord::Ipv6Prefix => self.ipv6_prefix = Ipv6Prefix::new(u8::try_from(whole(text).ok()?).ok()?)?,
+            OptionWord::PlusTags => self.plus_tags = PlusTags::from_word(text)?,
+        }
+        Some(())
+    }
+
+    /// The value of `option` as a policy prints it, or `None` if it is the default.
+    fn changed(self, option: OptionWord) -> Option<String> {
+        let default = Self::default();
+        match option {
+            OptionWord::Capacity => self.capacity.map(|capacity| capacity.to_string()),
+            OptionWord::Ipv6Prefix => {
+                (self.ipv6_prefix != default.ipv6_prefix).then(|| self.ipv6_prefix.bits().to_string())
+            }
+            OptionWord::PlusTags => (self.plus_tags != default.plus_tags).then(|| self.plus_tags.word().to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for &option in OptionWord::ALL {
+            if let Some(value) = self.changed(option) {
+                write!(f, " {} {value}", option.word())?;
+            }
         }
         Ok(())
     }
+}
 
-    /// These options, and of the others those that are not among these.
-    pub(super) fn over(self, others: Self) -> Self {
-        Self {
-            capacity: self.capacity.or(others.capacity),
-            ipv6_prefix: self.ipv6_prefix.or(others.ipv6_prefix),
-            plus_tags: self.plus_tags.or(others.plus_tags),
-        }
-    }
+/// A policy by name: `PRESET signin` stands for its [words](Preset::words), and further rules and options may follow.
+///
+/// The figures follow three published bounds; `docs/policies.md` explains them.
+///
+/// - **OWASP ASVS 4.0.3, 2.2.1**: at most 100 failed attempts per hour on one account. (ASVS 5.0 gives no figure.)
+/// - **NIST SP 800-63B, 5.2.2**: at most 100 consecutive failed attempts on one account. No sliding window meets this
+///   for ever; an application that must meet it also counts the failures since the last success.
+/// - **PCI DSS 4.0, 8.3.4**: after at most 10 invalid attempts, a lock of at least 30 minutes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Preset {
+    /// `signin`: for the endpoint that takes a password. The default policy of a limiter.
+    ///
+    /// Within OWASP (20 of 100 per hour), and within NIST (50 per day) for two days of uninterrupted guessing. Not
+    /// within PCI DSS.
+    #[default]
+    Signin,
+    /// `signup`: for the endpoint that creates an account. All plus-tags of a mailbox count as one.
+    ///
+    /// It keeps one address from creating accounts in bulk, and a mailbox from being flooded. No bound applies, except
+    /// OWASP's where the endpoint reveals whether an email is known.
+    Signup,
+    /// `reset`: for the endpoint that mails a password-reset link. All plus-tags of a mailbox count as one.
+    ///
+    /// Within OWASP, and within NIST (10 per day) for ten days. PCI DSS does not cover it.
+    Reset,
+    /// `otp`: for the endpoint that takes a one-time code.
+    ///
+    /// Within OWASP (5 per 15 minutes), and within NIST (20 per day) for five days: a guesser of six digits has a
+    /// chance of 1 in 50,000 per day and valid code. Not within PCI DSS.
+    Otp,
+    /// `pci`: for the endpoint that takes a password where cards are handled.
+    ///
+    /// It limits guesses at one account only: add rules against one address that tries many, as in
+    /// `PRESET pci IP 50/15m`. PCI DSS means the 10 of any 30 minutes here; to count over a longer time, use a longer
+    /// window, such as `EMAIL 10/24h LOCK 30m`. Within OWASP; within NIST for 5 hours only.
+    Pci,
+}
 
-    /// These options, and the rest at their default.
-    pub(super) fn or_default(self) -> Options {
-        let default = Options::default();
-        Options {
-            capacity: self.capacity,
-            ipv6_prefix: self.ipv6_prefix.unwrap_or(default.ipv6_prefix),
-            plus_tags: self.plus_tags.unwrap_or(default.plus_tags),
+impl Keyword for Preset {
+    const ALL: &'static [Self] = &[Self::Signin, Self::Signup, Self::Reset, Self::Otp, Self::Pci];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Signin => "signin",
+            Self::Signup => "signup",
+            Self::Reset => "reset",
+            Self::Otp => "otp",
+            Self::Pci => "pci",
         }
     }
 }
 
-/// Reads the value of `CAPACITY`.
-fn parse_capacity(text: &[u8]) -> Result<Capacity, BadValue> {
-    Capacity::parse(text).map_err(|_| BadValue)
-}
-
-/// Reads the value of `IPV6-PREFIX`.
-fn parse_ipv6_prefix(text: &[u8]) -> Result<Ipv6Prefix, BadValue> {
-    let bits = number::whole(text).map_err(|_| BadValue)?;
-    let bits = u8::try_from(bits).map_err(|_| BadValue)?;
-    Ipv6Prefix::new(bits).ok_or(BadValue)
-}
-
-/// Reads the value of `PLUS-TAGS`.
-fn parse_plus_tags(text: &[u8]) -> Result<PlusTags, BadValue> {
-    [PlusTags::Keep, PlusTags::Strip]
-        .into_iter()
-        .find(|&tags| text.eq_ignore_ascii_case(plus_tags_word(tags).as_bytes()))
-        .ok_or(BadValue)
-}
-
-/// The value of `PLUS-TAGS` that stands for `tags`.
-fn plus_tags_word(tags: PlusTags) -> &'static str {
-    match tags {
-        PlusTags::Keep => "keep",
-        PlusTags::Strip => "strip",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{OptionWord, parse_capacity, parse_ipv6_prefix, parse_plus_tags};
-    use crate::identity::PlusTags;
-
-    #[test]
-    fn words_lead_back_to_their_option() {
-        for option in OptionWord::EVERY {
-            let lower = option.word().to_ascii_lowercase();
-            assert_eq!(OptionWord::from_word(lower.as_bytes()), Some(option));
-            assert!(
-                option
-                    .expects()
-                    .ends_with(|last: char| last.is_ascii_alphanumeric())
-            );
-            assert!(option.expects().contains(option.word()));
+impl Preset {
+    /// The words that the preset stands for: a whole policy, separated by single spaces.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Signin => "IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m",
+            Self::Signup => "IP 10/1h EMAIL 3/1h PLUS-TAGS strip",
+            Self::Reset => "IP 10/15m EMAIL 3/15m EMAIL 10/24h PLUS-TAGS strip",
+            Self::Otp => "IP 30/15m EMAIL 5/15m EMAIL 20/24h",
+            Self::Pci => "EMAIL 10/30m LOCK 30m",
         }
-        assert_eq!(OptionWord::from_word(b"PLUS"), None);
-        assert_eq!(OptionWord::from_word(b""), None);
-    }
-
-    #[test]
-    fn capacities_are_1_to_a_billion() {
-        for (text, count) in [("1", 1), ("1000000000", 1_000_000_000)] {
-            let capacity = parse_capacity(text.as_bytes()).ok();
-            assert_eq!(capacity.map(|capacity| capacity.get()), Some(count));
-        }
-        for text in ["", "0", "1000000001", "1e6", "10M"] {
-            assert!(parse_capacity(text.as_bytes()).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn prefixes_are_32_to_128() {
-        for (text, bits) in [("32", 32), ("64", 64), ("128", 128)] {
-            let prefix = parse_ipv6_prefix(text.as_bytes()).ok();
-            assert_eq!(prefix.map(|prefix| prefix.bits()), Some(bits));
-        }
-        for text in ["", "0", "31", "129", "256", "320", "064", "/64", "6.4"] {
-            assert!(parse_ipv6_prefix(text.as_bytes()).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn plus_tags_are_kept_or_stripped() {
-        assert_eq!(parse_plus_tags(b"keep").ok(), Some(PlusTags::Keep));
-        assert_eq!(parse_plus_tags(b"STRIP").ok(), Some(PlusTags::Strip));
-        assert!(parse_plus_tags(b"").is_err());
-        assert!(parse_plus_tags(b"kee").is_err());
     }
 }

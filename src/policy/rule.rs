@@ -1,34 +1,161 @@
-//! Rules: a subject, how many attempts on it are admitted in how long a time, and what happens beyond that.
+//! Rules: what a rule counts, how many attempts it admits in what time, and its modifiers.
 
 use std::fmt;
 
-use super::limit::Limit;
-use super::lock::Lock;
-use super::modifier::ModifierWord;
-use super::subject::Subject;
-use super::window::Window;
+use super::keyword::Keyword;
+use super::quantity::{Limit, Lock, Window};
 
-/// One rule of a policy: in any [window](Rule::window), at most [limit](Rule::limit) attempts on each
-/// identity of the [subject](Rule::subject) are admitted.
+/// What a rule counts attempts by.
 ///
-/// For a subject that [counts different ones](Subject::is_distinct_count), the limit is how many of them an identity
-/// may have in a window.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rule {
-    subject: Subject,
-    limit: Limit,
-    window: Window,
-    lock: Option<Lock>,
-    enforcement: Enforcement,
-    counting: Counting,
-    /// Made once, since every verdict of a check carries them.
-    words: Box<str>,
+/// The discriminants are the codes that stand for a subject in stored data.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Subject {
+    /// `IP`: the address that an attempt comes from.
+    Ip = 1,
+    /// `EMAIL`: the email that an attempt is on.
+    Email = 2,
+    /// `PAIR`: the address and the email together.
+    Pair = 3,
+    /// `EMAILS-PER-IP`: how many different emails an address tries. Against password spraying from one address.
+    EmailsPerIp = 4,
+    /// `IPS-PER-EMAIL`: how many different addresses try an email. Against guessing distributed over a botnet.
+    IpsPerEmail = 5,
+    /// `ALL`: the whole limiter, as one identity.
+    All = 6,
+    /// `DEVICE`: the device that an attempt carries, which the application has authenticated.
+    ///
+    /// An attempt with a device counts by `DEVICE` instead of `EMAIL` and `IPS-PER-EMAIL`, which strangers can fill;
+    /// one without a device does not count by `DEVICE`. A `DEVICE` rule with `SHADOW` replaces nothing, because a
+    /// shadow rule must not change what is refused.
+    Device = 7,
+}
+
+impl Keyword for Subject {
+    const ALL: &'static [Self] =
+        &[Self::Ip, Self::Email, Self::Pair, Self::EmailsPerIp, Self::IpsPerEmail, Self::All, Self::Device];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ip => "IP",
+            Self::Email => "EMAIL",
+            Self::Pair => "PAIR",
+            Self::EmailsPerIp => "EMAILS-PER-IP",
+            Self::IpsPerEmail => "IPS-PER-EMAIL",
+            Self::All => "ALL",
+            Self::Device => "DEVICE",
+        }
+    }
+}
+
+impl Subject {
+    /// The largest limit of a distinct count. Each attempt is looked up in the log, so this bounds the work of a check.
+    const MAX_DISTINCT: u32 = 1_000;
+
+    /// The number that stands for the subject in files and on the replication link.
+    ///
+    /// Files of older versions contain it: a released code keeps its meaning for ever.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The subject with this [code](Subject::code).
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|subject| subject.code() == code)
+    }
+
+    /// Whether a rule limits how many different ones an identity has, instead of how many attempts.
+    ///
+    /// One that the log already has takes nothing more of the limit.
+    #[must_use]
+    pub const fn is_distinct_count(self) -> bool {
+        match self {
+            Self::EmailsPerIp | Self::IpsPerEmail => true,
+            Self::Ip | Self::Email | Self::Pair | Self::All | Self::Device => false,
+        }
+    }
+
+    /// The largest limit of a rule for the subject.
+    #[must_use]
+    pub const fn max_limit(self) -> u32 {
+        if self.is_distinct_count() { Self::MAX_DISTINCT } else { Limit::MAX.get() }
+    }
+
+    /// Whether counting needs the attempt's address, alone or with something else.
+    #[must_use]
+    pub const fn needs_address(self) -> bool {
+        match self {
+            Self::Ip | Self::Pair | Self::EmailsPerIp | Self::IpsPerEmail => true,
+            Self::Email | Self::All | Self::Device => false,
+        }
+    }
+
+    /// Whether counting needs the attempt's email, alone or with something else.
+    #[must_use]
+    pub const fn needs_email(self) -> bool {
+        match self {
+            Self::Email | Self::Pair | Self::EmailsPerIp | Self::IpsPerEmail => true,
+            Self::Ip | Self::All | Self::Device => false,
+        }
+    }
+
+    /// Whether counting needs the attempt's device. An attempt without one is not counted.
+    #[must_use]
+    pub const fn needs_device(self) -> bool {
+        match self {
+            Self::Device => true,
+            Self::Ip | Self::Email | Self::Pair | Self::EmailsPerIp | Self::IpsPerEmail | Self::All => false,
+        }
+    }
+}
+
+/// The word of a modifier, which follows a rule's `limit/window` and applies to that rule only.
+///
+/// A rule may have several: with `LOCK` and `SHADOW` it reports the locks that it would start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ModifierWord {
+    /// `LOCK d` or `LOCK d..max`: the rule refuses for the time of a [`Lock`].
+    ///
+    /// A lock never ends a window early: it only lengthens a wait that is shorter than the lock. On a rule for `ALL` it
+    /// locks everybody out, and anybody can cause that.
+    Lock,
+    /// `SHADOW`: the rule counts and reports, and never refuses. See [`Enforcement`].
+    Shadow,
+    /// `COUNT-DENIED`: the rule also counts attempts that other rules refused. See [`Counting`].
+    CountDenied,
+}
+
+impl Keyword for ModifierWord {
+    /// In the order in which a rule prints them.
+    const ALL: &'static [Self] = &[Self::Lock, Self::Shadow, Self::CountDenied];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Lock => "LOCK",
+            Self::Shadow => "SHADOW",
+            Self::CountDenied => "COUNT-DENIED",
+        }
+    }
+}
+
+impl ModifierWord {
+    /// A rule that has the modifier.
+    #[must_use]
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::Lock => "PAIR 5/15m LOCK 15m..24h",
+            Self::Shadow => "EMAIL 20/1h SHADOW",
+            Self::CountDenied => "IP 50/15m COUNT-DENIED",
+        }
+    }
 }
 
 /// Whether a rule refuses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Enforcement {
-    /// It refuses what is beyond its limit.
+    /// It refuses what is above its limit.
     #[default]
     Enforced,
     /// `SHADOW`: it counts and reports what it would have refused, and never refuses.
@@ -41,50 +168,62 @@ pub enum Counting {
     /// Those that every rule admitted.
     #[default]
     AdmittedOnly,
-    /// `COUNT-DENIED`: those too that this rule admitted and another refused.
+    /// `COUNT-DENIED`: also those that this rule admitted and another refused.
     AlsoDenied,
 }
 
-impl Rule {
-    /// The rule that admits `limit` attempts on `subject` in any `window`, with no modifier.
-    ///
-    /// Reading a policy refuses a `limit` above [`Subject::max_limit`]; this takes any.
-    #[must_use]
-    pub fn new(subject: Subject, limit: Limit, window: Window) -> Self {
-        Self {
-            subject,
-            limit,
-            window,
-            lock: None,
-            enforcement: Enforcement::default(),
-            counting: Counting::default(),
-            words: Box::default(),
+/// The modifiers of one rule. Prints as their words, each after a space.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Modifiers {
+    pub(super) lock: Option<Lock>,
+    pub(super) enforcement: Enforcement,
+    pub(super) counting: Counting,
+}
+
+impl Modifiers {
+    /// Whether `modifier` is among them.
+    pub(super) fn has(self, modifier: ModifierWord) -> bool {
+        match modifier {
+            ModifierWord::Lock => self.lock.is_some(),
+            ModifierWord::Shadow => self.enforcement == Enforcement::Shadow,
+            ModifierWord::CountDenied => self.counting == Counting::AlsoDenied,
         }
-        .worded()
+    }
+}
+
+impl fmt::Display for Modifiers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for modifier in ModifierWord::ALL.iter().copied().filter(|&modifier| self.has(modifier)) {
+            write!(f, " {}", modifier.word())?;
+            if let (ModifierWord::Lock, Some(lock)) = (modifier, self.lock) {
+                write!(f, " {lock}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One rule: in any [window](Rule::window), each identity of the [subject](Rule::subject) is admitted at most
+/// [limit](Rule::limit) attempts, or has at most as many different ones for a
+/// [distinct count](Subject::is_distinct_count).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rule {
+    subject: Subject,
+    limit: Limit,
+    window: Window,
+    modifiers: Modifiers,
+    /// Built once, because every verdict contains them.
+    words: Box<str>,
+}
+
+impl Rule {
+    /// The rule of these parts. The parser has checked `limit` against [`Subject::max_limit`].
+    pub(super) fn new(subject: Subject, limit: Limit, window: Window, modifiers: Modifiers) -> Self {
+        let words = format!("{} {limit}/{window}{modifiers}", subject.word()).into_boxed_str();
+        Self { subject, limit, window, modifiers, words }
     }
 
-    /// The same rule, shutting for `lock` when it refuses.
-    #[must_use]
-    pub fn with_lock(mut self, lock: Lock) -> Self {
-        self.lock = Some(lock);
-        self.worded()
-    }
-
-    /// The same rule, never refusing.
-    #[must_use]
-    pub fn in_shadow(mut self) -> Self {
-        self.enforcement = Enforcement::Shadow;
-        self.worded()
-    }
-
-    /// The same rule, also counting what other rules refused.
-    #[must_use]
-    pub fn counting_denied(mut self) -> Self {
-        self.counting = Counting::AlsoDenied;
-        self.worded()
-    }
-
-    /// What the rule counts for.
+    /// What the rule counts attempts by.
     #[must_use]
     pub fn subject(&self) -> Subject {
         self.subject
@@ -102,32 +241,28 @@ impl Rule {
         self.window
     }
 
-    /// For how long the rule shuts when it refuses; None if it does not.
+    /// How long the rule locks, if it does.
     #[must_use]
     pub fn lock(&self) -> Option<Lock> {
-        self.lock
+        self.modifiers.lock
     }
 
     /// Whether the rule refuses.
     #[must_use]
     pub fn enforcement(&self) -> Enforcement {
-        self.enforcement
+        self.modifiers.enforcement
     }
 
     /// Which attempts the rule counts.
     #[must_use]
     pub fn counting(&self) -> Counting {
-        self.counting
+        self.modifiers.counting
     }
 
-    /// Whether the rule was given `modifier`.
+    /// Whether the rule has `modifier`.
     #[must_use]
     pub fn has(&self, modifier: ModifierWord) -> bool {
-        match modifier {
-            ModifierWord::Lock => self.lock.is_some(),
-            ModifierWord::Shadow => self.enforcement == Enforcement::Shadow,
-            ModifierWord::CountDenied => self.counting == Counting::AlsoDenied,
-        }
+        self.modifiers.has(modifier)
     }
 
     /// The rule in the policy's own words, such as `EMAIL 20/1h` or `PAIR 5/15m LOCK 15m..24h SHADOW`: ASCII, and
@@ -136,90 +271,11 @@ impl Rule {
     pub fn words(&self) -> &str {
         &self.words
     }
-
-    /// The same rule, with the words that its parts ask for.
-    fn worded(mut self) -> Self {
-        let mut words = format!("{} {}/{}", self.subject.word(), self.limit, self.window);
-        for modifier in ModifierWord::EVERY {
-            if self.has(modifier) {
-                words.push(' ');
-                words.push_str(&self.modifier_words(modifier));
-            }
-        }
-        self.words = words.into_boxed_str();
-        self
-    }
-
-    /// The word of `modifier`, and what this rule gives it.
-    fn modifier_words(&self, modifier: ModifierWord) -> String {
-        match self.lock {
-            Some(lock) if modifier == ModifierWord::Lock => lock.to_string(),
-            _ => modifier.to_string(),
-        }
-    }
 }
 
 impl fmt::Display for Rule {
     /// Writes the rule's [words](Rule::words).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::window::Unit;
-    use super::{Counting, Enforcement, Limit, Lock, ModifierWord, Rule, Subject, Window};
-
-    /// The rule `EMAIL 20/60m`.
-    fn plain() -> Rule {
-        let limit = Limit::new(20).unwrap();
-        let window = Window::new(60, Unit::Minute).unwrap();
-        Rule::new(Subject::Email, limit, window)
-    }
-
-    #[test]
-    fn a_rule_keeps_its_parts_and_has_words() {
-        let rule = plain();
-        assert_eq!(rule.subject(), Subject::Email);
-        assert_eq!(rule.limit().get(), 20);
-        assert_eq!(rule.window().to_string(), "60m");
-        assert_eq!(rule.lock(), None);
-        assert_eq!(rule.enforcement(), Enforcement::Enforced);
-        assert_eq!(rule.counting(), Counting::AdmittedOnly);
-        assert_eq!(rule.words(), "EMAIL 20/60m");
-        assert_eq!(rule.to_string(), rule.words());
-    }
-
-    #[test]
-    fn modifiers_are_kept_and_printed_in_one_order() {
-        let lock = Lock::parse(b"15m..24h").unwrap();
-        let rule = plain().counting_denied().in_shadow().with_lock(lock);
-        assert_eq!(rule.lock(), Some(lock));
-        assert_eq!(rule.enforcement(), Enforcement::Shadow);
-        assert_eq!(rule.counting(), Counting::AlsoDenied);
-        assert_eq!(
-            rule.words(),
-            "EMAIL 20/60m LOCK 15m..24h SHADOW COUNT-DENIED"
-        );
-        assert!(
-            ModifierWord::EVERY
-                .iter()
-                .all(|&modifier| rule.has(modifier))
-        );
-    }
-
-    #[test]
-    fn each_modifier_makes_another_rule() {
-        let lock = Lock::parse(b"30m").unwrap();
-        let rows = [
-            (plain().with_lock(lock), "EMAIL 20/60m LOCK 30m"),
-            (plain().in_shadow(), "EMAIL 20/60m SHADOW"),
-            (plain().counting_denied(), "EMAIL 20/60m COUNT-DENIED"),
-        ];
-        for (rule, words) in rows {
-            assert_eq!(rule.words(), words);
-            assert_ne!(rule, plain());
-        }
     }
 }

@@ -10,53 +10,36 @@ use std::ptr;
 
 /// A command of the module. Its implementor is the struct that its arguments are parsed into.
 pub(crate) trait Command {
-    /// How the command is declared to the server.
-    const SPEC: Spec;
+    /// What `COMMAND DOCS` says about the command.
+    const DOCS: Docs;
 
-    /// Parses the arguments of the call, does what they ask, and replies.
+    /// Parses the arguments of the call, applies them, and replies.
     ///
     /// # Errors
-    /// Whatever becomes the error reply; nothing has been replied then, and nothing done.
+    /// The error to reply; nothing has been replied then, and nothing changed.
     fn run(call: &CommandCall<'_>) -> Result<(), CommandError>;
 }
 
-/// What `COMMAND INFO` and `COMMAND DOCS` say of a command.
-pub(crate) struct Spec {
-    /// The name, as `AUTHLIMIT.CHECK`.
-    pub(crate) name: &'static CStr,
-    /// The flags of `RedisModule_CreateCommand`.
-    pub(crate) flags: &'static CStr,
-    /// The number of words, the name among them; negative for at least so many.
-    pub(crate) arity: c_int,
+/// What `COMMAND DOCS` says about a command.
+pub(crate) struct Docs {
     /// One sentence on what it does.
     pub(crate) summary: &'static CStr,
     /// Its cost as a function of its input.
     pub(crate) complexity: &'static CStr,
-    /// What it does to its one key, which is its first argument.
-    pub(crate) access: KeyAccess,
     /// The arguments after the name.
     pub(crate) arguments: &'static [Argument],
 }
 
-/// What a command does to its key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum KeyAccess {
-    /// Reads it.
-    Read,
-    /// Changes it, or creates it.
-    Update,
-}
-
 /// One argument, or several that belong together.
 pub(crate) struct Argument {
-    /// What it is called in hints.
-    pub(crate) name: &'static CStr,
+    /// Its name in hints.
+    name: &'static CStr,
     /// The word that comes before it, or that it is.
-    pub(crate) token: Option<&'static CStr>,
+    token: Option<&'static CStr>,
     /// What it is.
-    pub(crate) kind: ArgumentKind,
-    /// How often it stands there.
-    pub(crate) count: ArgumentCount,
+    kind: ArgumentKind,
+    /// How often it may occur.
+    count: ArgumentCount,
 }
 
 /// What an argument is.
@@ -75,9 +58,9 @@ pub(crate) enum ArgumentKind {
     Block(&'static [Argument]),
 }
 
-/// How often an argument stands there.
+/// How often an argument may occur.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ArgumentCount {
+enum ArgumentCount {
     /// Once.
     One,
     /// Once or not at all.
@@ -88,50 +71,131 @@ pub(crate) enum ArgumentCount {
 
 impl Argument {
     /// The limiter's key.
-    pub(crate) const KEY: Self = Self::text(c"key", ArgumentKind::Key);
+    pub(crate) const KEY: Self = Self::new(c"key", ArgumentKind::Key);
     /// The address that an attempt comes from.
-    pub(crate) const IP: Self = Self::text(c"ip", ArgumentKind::Text);
+    pub(crate) const IP: Self = Self::new(c"ip", ArgumentKind::Text);
     /// The email that an attempt is on.
-    pub(crate) const EMAIL: Self = Self::text(c"email", ArgumentKind::Text);
+    pub(crate) const EMAIL: Self = Self::new(c"email", ArgumentKind::Text);
     /// `COST n`.
-    pub(crate) const COST: Self =
-        Self { token: Some(c"COST"), count: ArgumentCount::Optional, ..Self::text(c"cost", ArgumentKind::Integer) };
-
+    pub(crate) const COST: Self = Self::new(c"cost", ArgumentKind::Integer).after(c"COST").optional();
     /// `DEVICE id`.
-    pub(crate) const DEVICE: Self =
-        Self { token: Some(c"DEVICE"), count: ArgumentCount::Optional, ..Self::text(c"device", ArgumentKind::Text) };
+    pub(crate) const DEVICE: Self = Self::new(c"device", ArgumentKind::Text).after(c"DEVICE").optional();
 
-    /// An argument that stands there once.
-    pub(crate) const fn text(name: &'static CStr, kind: ArgumentKind) -> Self {
+    /// An argument that occurs once.
+    pub(crate) const fn new(name: &'static CStr, kind: ArgumentKind) -> Self {
         Self { name, token: None, kind, count: ArgumentCount::One }
     }
 
     /// A word that is its own name.
-    pub(crate) const fn token(name: &'static CStr, word: &'static CStr) -> Self {
-        Self { token: Some(word), ..Self::text(name, ArgumentKind::Token) }
+    pub(crate) const fn word(name: &'static CStr, word: &'static CStr) -> Self {
+        Self::new(name, ArgumentKind::Token).after(word)
+    }
+
+    /// The same argument after a word.
+    pub(crate) const fn after(self, word: &'static CStr) -> Self {
+        Self { token: Some(word), ..self }
+    }
+
+    /// The same argument, which may be left out.
+    pub(crate) const fn optional(self) -> Self {
+        Self { count: ArgumentCount::Optional, ..self }
+    }
+
+    /// The same argument, any number of times.
+    pub(crate) const fn any_number(self) -> Self {
+        Self { count: ArgumentCount::Any, ..self }
     }
 }
 
-/// What registers one command: [`register`] for its type.
-pub(crate) type Register = fn(&Context) -> Result<(), RegisterError>;
+/// A command with what it is registered with.
+pub(crate) struct Registration {
+    name: &'static CStr,
+    arity: c_int,
+    flags: &'static CStr,
+    docs: Docs,
+    handler: Handler,
+}
 
-/// Registers a command with the server; an error is one of this code, so the module must not load.
-pub(crate) fn register<C: Command>(ctx: &Context) -> Result<(), RegisterError> {
-    let spec = C::SPEC;
-    let refused = RegisterError(spec.name);
-    // SAFETY: the context is that of the running load, the strings are C strings, and the handler
-    // has the signature that the server calls it with.
-    let created = unsafe {
-        api!(RedisModule_CreateCommand(ctx.ctx, spec.name.as_ptr(), Some(handle::<C>), spec.flags.as_ptr(), 1, 1, 1))
-    };
-    if created != Some(0) {
-        return Err(refused);
+/// The function that the server calls for a command.
+type Handler = unsafe extern "C" fn(*mut raw::RedisModuleCtx, *mut *mut raw::RedisModuleString, c_int) -> c_int;
+
+/// A command that the server does not take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the server does not take the command {0:?}")]
+pub(crate) struct RegisterError(&'static CStr);
+
+impl Registration {
+    /// Command `C` under a name. The arity is the number of words, including the name; negative for a minimum. The flags
+    /// are those of `RedisModule_CreateCommand`.
+    pub(crate) const fn of<C: Command>(name: &'static CStr, arity: c_int, flags: &'static CStr) -> Self {
+        Self { name, arity, flags, docs: C::DOCS, handler: handle::<C> }
     }
-    // SAFETY: as above; the command has just been created.
-    let command = unsafe { api!(RedisModule_GetCommand(ctx.ctx, spec.name.as_ptr())) };
-    let command = command.filter(|command| !command.is_null()).ok_or(refused)?;
-    categorise(command);
-    describe(command, &spec)
+
+    /// Registers the command with the server. After an error the module must not load.
+    pub(super) fn register(&self, ctx: &Context) -> Result<(), RegisterError> {
+        let refused = RegisterError(self.name);
+        let (name, flags) = (self.name.as_ptr(), self.flags.as_ptr());
+        // SAFETY: the context is that of the running load, the strings are C strings, and the handler has the signature
+        // that the server calls it with.
+        let created = unsafe { api!(RedisModule_CreateCommand(ctx.ctx, name, Some(self.handler), flags, 1, 1, 1)) };
+        if created != Some(0) {
+            return Err(refused);
+        }
+        // SAFETY: as above; the command has just been created.
+        let command = unsafe { api!(RedisModule_GetCommand(ctx.ctx, name)) };
+        let command = command.filter(|command| !command.is_null()).ok_or(refused)?;
+        // SAFETY: the command has just been created, the category is a C string. A server without categories refuses,
+        // which does no harm.
+        unsafe { api!(RedisModule_SetCommandACLCategories(command, ACL_CATEGORY.as_ptr())) };
+        self.describe(command)
+    }
+
+    /// Gives the server what `COMMAND DOCS` and `COMMAND INFO` say about the command.
+    fn describe(&self, command: *mut raw::RedisModuleCommand) -> Result<(), RegisterError> {
+        let version = raw::RedisModuleCommandInfoVersion {
+            version: 1,
+            sizeof_historyentry: size_of::<raw::RedisModuleCommandHistoryEntry>(),
+            sizeof_keyspec: size_of::<raw::RedisModuleCommandKeySpec>(),
+            sizeof_arg: size_of::<raw::RedisModuleCommandArg>(),
+        };
+        let mut key_specs = [self.key_spec(), NO_KEY_SPEC];
+        let mut lists = Vec::new();
+        let arguments = argument_list(self.docs.arguments, &mut lists);
+        let info = raw::RedisModuleCommandInfo {
+            version: &raw const version,
+            summary: self.docs.summary.as_ptr(),
+            complexity: self.docs.complexity.as_ptr(),
+            since: c"0.1.0".as_ptr(),
+            history: ptr::null_mut(),
+            tips: ptr::null(),
+            arity: self.arity,
+            key_specs: key_specs.as_mut_ptr(),
+            args: arguments,
+        };
+        // SAFETY: the command is the one just created; the server copies all that `info` points to, which lives until
+        // the end of this function.
+        let described = unsafe { api!(RedisModule_SetCommandInfo(command, &raw const info)) };
+        if described == Some(0) { Ok(()) } else { Err(RegisterError(self.name)) }
+    }
+
+    /// Where the one key is, and whether it is read or changed.
+    fn key_spec(&self) -> raw::RedisModuleCommandKeySpec {
+        let is_read = self.flags.to_bytes().starts_with(b"readonly");
+        let access = if is_read {
+            raw::REDISMODULE_CMD_KEY_RO
+        } else {
+            raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_UPDATE
+        };
+        let mut spec = NO_KEY_SPEC;
+        spec.flags = u64::from(access | raw::REDISMODULE_CMD_KEY_ACCESS);
+        spec.begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
+        spec.bs.index.pos = 1;
+        spec.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
+        spec.fk.range.lastkey = 0;
+        spec.fk.range.keystep = 1;
+        spec.fk.range.limit = 0;
+        spec
+    }
 }
 
 /// The category of all our commands in access control lists, `@authlimit`.
@@ -143,78 +207,19 @@ pub(super) fn add_acl_category(ctx: &Context) {
     unsafe { api!(RedisModule_AddACLCategory(ctx.ctx, ACL_CATEGORY.as_ptr())) };
 }
 
-/// Puts a command into the category; where there is none, the server refuses, and that is all.
-fn categorise(command: *mut raw::RedisModuleCommand) {
-    let category = ACL_CATEGORY.as_ptr();
-    // SAFETY: the command is one that was just created, the name a C string.
-    unsafe { api!(RedisModule_SetCommandACLCategories(command, category)) };
-}
-
-/// A command that the server would not take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the server does not take the command {0:?}")]
-pub(crate) struct RegisterError(&'static CStr);
-
-/// Gives the server what `COMMAND DOCS` and `COMMAND INFO` say of a command.
-fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> Result<(), RegisterError> {
-    let version = raw::RedisModuleCommandInfoVersion {
-        version: 1,
-        sizeof_historyentry: size_of::<raw::RedisModuleCommandHistoryEntry>(),
-        sizeof_keyspec: size_of::<raw::RedisModuleCommandKeySpec>(),
-        sizeof_arg: size_of::<raw::RedisModuleCommandArg>(),
-    };
-    let mut key_specs = [key_spec(spec.access), NO_KEY_SPEC];
-    let mut lists = Vec::new();
-    let arguments = argument_list(spec.arguments, &mut lists);
-    let info = raw::RedisModuleCommandInfo {
-        version: &raw const version,
-        summary: spec.summary.as_ptr(),
-        complexity: spec.complexity.as_ptr(),
-        since: c"0.1.0".as_ptr(),
-        history: ptr::null_mut(),
-        tips: ptr::null(),
-        arity: spec.arity,
-        key_specs: key_specs.as_mut_ptr(),
-        args: arguments,
-    };
-    // SAFETY: the command is the one just created; the server copies all that `info` points to,
-    // which lives until the end of this function.
-    let described = unsafe { api!(RedisModule_SetCommandInfo(command, &raw const info)) };
-    if described == Some(0) { Ok(()) } else { Err(RegisterError(spec.name)) }
-}
-
-/// What ends a list of key specs.
+/// Ends a list of key specs.
 const NO_KEY_SPEC: raw::RedisModuleCommandKeySpec = {
-    // SAFETY: all fields are numbers, pointers and unions of such, for which zero is a value.
+    // SAFETY: all fields are numbers, pointers and unions of such, for which zero is a valid value.
     unsafe { std::mem::zeroed() }
 };
 
-/// What ends a list of arguments.
+/// Ends a list of arguments.
 const NO_ARGUMENT: raw::RedisModuleCommandArg = {
-    // SAFETY: all fields are numbers and pointers, for which zero is a value.
+    // SAFETY: all fields are numbers and pointers, for which zero is a valid value.
     unsafe { std::mem::zeroed() }
 };
 
-/// Says that the one key is the first argument.
-fn key_spec(access: KeyAccess) -> raw::RedisModuleCommandKeySpec {
-    let flags = match access {
-        KeyAccess::Read => raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_ACCESS,
-        KeyAccess::Update => {
-            raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_ACCESS | raw::REDISMODULE_CMD_KEY_UPDATE
-        }
-    };
-    let mut spec = NO_KEY_SPEC;
-    spec.flags = u64::from(flags);
-    spec.begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
-    spec.bs.index.pos = 1;
-    spec.find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
-    spec.fk.range.lastkey = 0;
-    spec.fk.range.keystep = 1;
-    spec.fk.range.limit = 0;
-    spec
-}
-
-/// The arguments as the API wants them, ended by an empty one. The list lives as long as `lists`.
+/// The arguments in the API's form, ended by an empty one. The list lives as long as `lists`.
 fn argument_list(
     arguments: &[Argument],
     lists: &mut Vec<Vec<raw::RedisModuleCommandArg>>,
@@ -251,7 +256,7 @@ fn argument_list(
     start
 }
 
-/// The API's flags for how often an argument stands there.
+/// The API's flags for how often an argument may occur.
 fn flags(count: ArgumentCount) -> c_int {
     let flags = match count {
         ArgumentCount::One => raw::REDISMODULE_CMD_ARG_NONE,
@@ -261,7 +266,7 @@ fn flags(count: ArgumentCount) -> c_int {
     c_int::try_from(flags).unwrap_or_default()
 }
 
-/// What the server calls for a command.
+/// The callback of a command.
 unsafe extern "C" fn handle<C: Command>(
     ctx: *mut raw::RedisModuleCtx,
     argv: *mut *mut raw::RedisModuleString,

@@ -2,31 +2,34 @@
 
 use crate::identity::{HashKey, Secret};
 use crate::limiter::Limiter;
-use crate::policy::{Capacity, Policy, PolicyError};
+use crate::policy::{Capacity, Keyword, Policy, PolicyError};
 use crate::redis::error::CommandError;
-use crate::redis::instances;
+use crate::redis::limiters;
 use redis_module::configuration::{ConfigurationContext, ConfigurationValue, EnumConfigurationValue};
 use redis_module::{RedisError, RedisString};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What `authlimit.default-policy` is to begin with.
+/// The default of `authlimit.default-policy`.
 pub(crate) const DEFAULT_POLICY_WORDS: &str = "PRESET signin";
 
 /// `authlimit.default-policy`: the policy of a limiter that CHECK creates.
 pub(crate) static DEFAULT_POLICY: StringConfig = StringConfig::new(|words| check_policy(words).map(|_| ()));
 
-/// `authlimit.autocreate`: whether CHECK creates a limiter that is not there.
+/// `authlimit.autocreate`: whether CHECK creates a limiter that does not exist.
 pub(crate) static AUTOCREATE: AtomicBool = AtomicBool::new(true);
 
-/// `authlimit.capacity`: how many identities a subject holds where the policy says nothing.
+/// The default of `authlimit.capacity`: ten million identities.
+pub(crate) const DEFAULT_CAPACITY: i64 = 10_000_000;
+
+/// `authlimit.capacity`: how many identities a subject holds where the policy does not say.
 pub(crate) static CAPACITY: AtomicI64 = AtomicI64::new(DEFAULT_CAPACITY);
 
-/// `authlimit.events`: what is told of refusals.
+/// `authlimit.events`: what is published about refusals.
 pub(crate) static EVENTS: Events = Events(AtomicI32::new(EventDetail::Hashed as i32));
 
-/// How much is told of refusals.
+/// How much is published about refusals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 pub(crate) enum EventDetail {
@@ -38,15 +41,15 @@ pub(crate) enum EventDetail {
     Full = 2,
 }
 
-impl EventDetail {
-    /// Every value, with its word.
-    const EVERY: [(Self, &'static str); 3] = [(Self::No, "no"), (Self::Hashed, "hashed"), (Self::Full, "full")];
+impl Keyword for EventDetail {
+    const ALL: &'static [Self] = &[Self::No, Self::Hashed, Self::Full];
 
-    /// The value of this word.
-    pub(crate) fn from_word(word: &[u8]) -> Option<Self> {
-        let mut every = Self::EVERY.into_iter();
-        let found = every.find(|(_, known)| word.eq_ignore_ascii_case(known.as_bytes()));
-        found.map(|(detail, _)| detail)
+    fn word(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Hashed => "hashed",
+            Self::Full => "full",
+        }
     }
 }
 
@@ -54,9 +57,8 @@ impl TryFrom<i32> for EventDetail {
     type Error = RedisError;
 
     fn try_from(number: i32) -> Result<Self, RedisError> {
-        let mut every = Self::EVERY.into_iter();
-        let found = every.find(|(detail, _)| *detail as i32 == number);
-        found.map(|(detail, _)| detail).ok_or(RedisError::Str("no such value"))
+        let found = Self::ALL.iter().copied().find(|detail| *detail as i32 == number);
+        found.ok_or(RedisError::Str("no such value"))
     }
 }
 
@@ -68,16 +70,15 @@ impl From<EventDetail> for i32 {
 
 impl EnumConfigurationValue for EventDetail {
     fn get_options(&self) -> (Vec<String>, Vec<i32>) {
-        let every = Self::EVERY.into_iter();
-        every.map(|(d, word)| (word.to_owned(), d as i32)).unzip()
+        Self::ALL.iter().map(|detail| (detail.word().to_owned(), *detail as i32)).unzip()
     }
 }
 
-/// What is told of refusals, at present.
+/// The present value of `authlimit.events`.
 pub(crate) struct Events(AtomicI32);
 
 impl Events {
-    /// What is told.
+    /// What is published.
     pub(crate) fn get(&self) -> EventDetail {
         EventDetail::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(EventDetail::No)
     }
@@ -91,52 +92,48 @@ impl ConfigurationValue<EventDetail> for Events {
     fn set(&self, _: &ConfigurationContext, detail: EventDetail) -> Result<(), RedisError> {
         self.0.store(detail as i32, Ordering::Relaxed);
         if detail != EventDetail::Full {
-            instances::forget_clear_text();
+            limiters::forget_clear_text();
         }
         Ok(())
     }
 }
 
-/// What `authlimit.capacity` is to begin with: ten million identities.
-pub(crate) const DEFAULT_CAPACITY: i64 = 10_000_000;
-
-/// The present `authlimit.capacity`, which the server keeps within the range of one.
+/// The present `authlimit.capacity`, which the server keeps within its range.
 pub(crate) fn capacity() -> Capacity {
     let identities = CAPACITY.load(Ordering::Relaxed);
     Capacity::nearest(u32::try_from(identities).unwrap_or(u32::MAX))
 }
 
-/// A string config, as it was set.
+/// A string config.
 pub(crate) struct StringConfig {
-    /// Says what is wrong with words, if anything.
+    /// Validates a new value.
     check: fn(&[u8]) -> Result<(), RedisError>,
     words: Mutex<Option<Words>>,
 }
 
-/// A string of the server's.
+/// A server string.
 struct Words(RedisString);
 
-// SAFETY: what is in a `StringConfig` is used by callbacks alone, which the server calls from its main thread.
+// SAFETY: a `StringConfig` is used only by callbacks, which the server calls from its main thread.
 unsafe impl Send for Words {}
 
 impl StringConfig {
-    /// Nothing yet; the server sets every config before anybody looks at it.
+    /// No value yet; the server sets every config before it is read.
     const fn new(check: fn(&[u8]) -> Result<(), RedisError>) -> Self {
         let words = Mutex::new(None);
         Self { check, words }
     }
 
-    /// What `look` makes of the words.
-    fn with<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
+    /// Applies `read` to the value.
+    fn with<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        look(words.as_ref().map_or(&[], |words| words.0.as_slice()))
+        read(words.as_ref().map_or(&[], |words| words.0.as_slice()))
     }
 }
 
 impl ConfigurationValue<RedisString> for StringConfig {
-    /// What the server is shown. It copies that and frees nothing, so it must not be given a string of
-    /// its own each time: that would never be freed. It is lent the one that is kept here, which the
-    /// redis-module crate passes on as a pointer, without dropping it.
+    /// The value, for the server, which copies it and frees nothing. A new string each time would leak, so it is lent
+    /// the string that is kept here. The redis-module crate passes it on as a pointer, without dropping it.
     fn get(&self, _: &ConfigurationContext) -> RedisString {
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = || RedisString::create_from_slice(ptr::null_mut(), b"");
@@ -158,25 +155,25 @@ fn parse_policy(words: &[u8]) -> Result<Policy, PolicyError> {
     Policy::parse(words.filter(|word| !word.is_empty()))
 }
 
-/// The words of a policy, if they are that.
+/// The words of a policy, if they are valid.
 pub(crate) fn check_policy(words: &[u8]) -> Result<&str, RedisError> {
     parse_policy(words).map_err(|error| RedisError::String(error.to_string()))?;
     str::from_utf8(words).map_err(|_| RedisError::Str("the policy is not ASCII"))
 }
 
-/// `authlimit.hash-key`: what the secrets of new limiters are derived from, so that no file and no
-/// replication stream holds them; without it each is random and stored with its limiter.
+/// `authlimit.hash-key`: the secrets of new limiters are derived from it, so that no file and no replication stream
+/// contains them. Without it each secret is random and stored with its limiter.
 pub(crate) static HASH_KEY: StringConfig = StringConfig::new(|bytes| match bytes {
     [] => Ok(()),
     bytes => HashKey::new(bytes).map(|_| ()).map_err(|error| RedisError::String(error.to_string())),
 });
 
-/// The present hash key; it was checked when it was set, and is empty where there is none.
+/// The present hash key, if one is set.
 pub(crate) fn hash_key() -> Option<HashKey> {
     HASH_KEY.with(|bytes| HashKey::new(bytes).ok())
 }
 
-/// A limiter with the default policy, for a key that has none.
+/// A new limiter with the default policy.
 ///
 /// # Errors
 /// [`CommandError::NoAutocreate`] where `authlimit.autocreate` is `no`.
@@ -187,16 +184,16 @@ pub(crate) fn default_limiter(secret: Secret) -> Result<Limiter, CommandError> {
     Ok(Limiter::new(DEFAULT_POLICY.with(parse_policy)?, secret))
 }
 
-/// What a command that creates no limiter goes by at a key that has none.
+/// An empty limiter with the default policy, for commands that do not create one.
 ///
 /// # Errors
 /// As [`default_limiter`].
 pub(crate) fn empty_default_limiter() -> Result<Limiter, CommandError> {
-    // Nothing is kept under it, so the secret need not be one.
+    // Nothing is stored under it, so it needs no secret.
     default_limiter(Secret::from_bytes([0; 16]))
 }
 
-/// A new limiter's secret: derived from the hash key, or random where there is none.
+/// A new limiter's secret: derived from the hash key, or random without one.
 ///
 /// # Errors
 /// [`CommandError::Random`] if the system has no random numbers.

@@ -1,4 +1,4 @@
-//! Everything a client can be told instead of an answer.
+//! Every error reply.
 
 use crate::format::ChunkError;
 use crate::format::message::MessageError;
@@ -7,13 +7,13 @@ use crate::limiter::{AttemptError, ListFull, MetadataError};
 use crate::policy::PolicyError;
 use std::ffi::CString;
 
-/// Why a command gets an error reply, and does nothing. No message repeats what the client sent.
+/// Why a command gets an error reply, and changes nothing. No message repeats what the client sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum CommandError {
-    /// The key holds something else; in Redis's own words.
+    /// The key holds another type of value; in Redis's own words.
     #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
     WrongType,
-    /// The number of arguments is wrong; Redis has words for that, too.
+    /// The number of arguments is wrong; the reply is in Redis's own words.
     #[error("ERR wrong number of arguments")]
     Arity,
     /// An argument where an option should be.
@@ -36,31 +36,31 @@ pub(crate) enum CommandError {
         /// Which argument, counting from 1 after the command's name.
         position: usize,
     },
-    /// Neither address nor email where one is to be named.
+    /// UNLOCK without an address or an email where one must be given.
     #[error("ERR argument {position} must be IP or EMAIL, each at most once and followed by one")]
-    TopSubject {
+    UnlockTarget {
         /// Which argument, counting from 1 after the command's name.
         position: usize,
     },
-    /// TOP of neither addresses nor emails.
+    /// TOP without IP or EMAIL.
     #[error("ERR argument 2 must be IP or EMAIL")]
-    TopWhom,
-    /// COUNT without a proper number.
+    TopSubject,
+    /// COUNT without a valid number.
     #[error("ERR argument 4: COUNT must be a whole number from 1 to 100")]
     TopCount,
-    /// An address that is none.
+    /// An invalid address.
     #[error("ERR {0}")]
     Address(#[from] AddressError),
     /// An empty email.
     #[error("ERR the email is empty")]
     EmptyEmail,
-    /// Something else than ADD, DEL or LIST.
+    /// An action other than ADD, DEL or LIST.
     #[error("ERR argument 2 must be ADD, DEL or LIST")]
     ListAction,
     /// A list entry that is neither a network nor an email.
     #[error("ERR argument 3 is neither an email, which has an @, nor a network: {0}")]
     ListEntry(CidrError),
-    /// A time to live that is none.
+    /// An invalid time to live.
     #[error("ERR argument {position}: TTL must be a whole number of seconds from 1 to 315360000")]
     Ttl {
         /// Which argument, counting from 1 after the command's name.
@@ -69,16 +69,16 @@ pub(crate) enum CommandError {
     /// Too many list entries.
     #[error("ERR {0}")]
     ListFull(#[from] ListFull),
-    /// COST without a proper number.
+    /// COST without a valid number.
     #[error("ERR argument {position}: COST must be a whole number from 1 to 100000")]
     Cost {
         /// Which argument, counting from 1 after the command's name.
         position: usize,
     },
-    /// The attempt cannot be judged.
+    /// The attempt cannot be evaluated.
     #[error("ERR {0}")]
     Attempt(#[from] AttemptError),
-    /// The policy is wrong.
+    /// The policy is invalid.
     #[error("ERR {0}")]
     Policy(#[from] PolicyError),
     /// POLICY without a policy.
@@ -86,10 +86,10 @@ pub(crate) enum CommandError {
         "ERR no rule is given: name at least one, for example PAIR 5/15m, or a PRESET; AUTHLIMIT.INFO tells the present policy"
     )]
     NoPolicyGiven,
-    /// There is no limiter, and none may be made.
+    /// There is no limiter, and none may be created.
     #[error("ERR no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first")]
     NoAutocreate,
-    /// There is no limiter to tell of.
+    /// There is no limiter.
     #[error("ERR no such limiter: AUTHLIMIT.POLICY or the first AUTHLIMIT.CHECK creates it")]
     NoLimiter,
     /// The server's clock is not in the range of the ledger.
@@ -101,17 +101,16 @@ pub(crate) enum CommandError {
     /// The internal command from an ordinary client.
     #[error("ERR AUTHLIMIT.EFFECT is for replication and the append-only file only")]
     EffectFromClient,
-    /// The internal command with bytes that no authlimit of this version writes, or of a limiter
-    /// under another hash key.
+    /// The internal command with a message that this version does not write, or of a limiter under another hash key.
     #[error("ERR AUTHLIMIT.EFFECT: {0}")]
     BadMessage(#[from] MessageError),
-    /// The internal command with a header that fits no limiter.
+    /// The internal command with metadata that does not fit together.
     #[error("ERR AUTHLIMIT.EFFECT: {0}")]
     BadMetadata(#[from] MetadataError),
-    /// The internal command with a chunk that no limiter writes.
+    /// The internal command with an invalid chunk.
     #[error("ERR AUTHLIMIT.EFFECT: {0}")]
     BadChunk(#[from] ChunkError),
-    /// The internal command for a limiter that is not there.
+    /// The internal command for a limiter that does not exist.
     #[error("ERR AUTHLIMIT.EFFECT is for a limiter that is not here")]
     EffectWithoutLimiter,
     /// The command panicked.

@@ -1,46 +1,47 @@
-//! What an operator is told when a rule begins to refuse: a message and a keyspace notification.
+//! Events: a message and a keyspace notification when a rule begins to refuse.
 //!
-//! The message is JSON on the Pub/Sub channel `authlimit:` and the limiter's key, byte for byte:
+//! The message is JSON on the Pub/Sub channel `authlimit:` followed by the limiter's key, byte for byte:
 //!
-//! | field | is |
+//! | field | value |
 //! |---|---|
-//! | `event` | OWASP's word for it (Application Logging Vocabulary): `authn_login_lock` when a lock begins; `authn_login_fail_max` when a rule for `EMAIL`, `PAIR` or `DEVICE` begins to refuse; else `excess_rate_limit_exceeded` |
+//! | `event` | the name in OWASP's Application Logging Vocabulary: `authn_login_lock` when a lock begins; `authn_login_fail_max` when a rule for `EMAIL`, `PAIR` or `DEVICE` begins to refuse; else `excess_rate_limit_exceeded` |
 //! | `kind` | `refused`, `locked` or `spray`: the notification is `authlimit.refused`, ... |
-//! | `level` | `WARN`, as OWASP has it for all three |
+//! | `level` | `WARN`, as in OWASP's vocabulary for all three |
 //! | `at` | the server's time, in ms since the Unix epoch |
-//! | `limiter` | its key; what is no UTF-8 in it is U+FFFD |
-//! | `rule`, `subject` | the rule in the policy's words, and what it counts for |
-//! | `until` | when the rule would admit such an attempt again if nobody tries, in ms since the Unix epoch |
+//! | `limiter` | its key; invalid UTF-8 is replaced by U+FFFD |
+//! | `rule`, `subject` | the rule in the policy's words, and what it counts |
+//! | `until` | when the rule would admit such an attempt again, without further attempts, in ms since the Unix epoch |
 //! | `ip_id`, `email_id`, `device_id` | the keyed ids of the attempt in 16 hexadecimal digits |
-//! | `ip`, `email` | only if `authlimit.events` is `full`: as received, cut at 320 bytes, what is no UTF-8 in it U+FFFD |
+//! | `ip`, `email` | only if `authlimit.events` is `full`: as received, truncated to 320 bytes, with U+FFFD for invalid UTF-8 |
 //!
-//! It is published on this server, and in a cluster on all of its nodes, but it is not passed on to
-//! replicas: the replication stream holds no address and no email. Nobody is told by a replica.
+//! It is published on this server, and in a cluster on all of its nodes. It is not passed on to replicas: the
+//! replication stream contains no address and no email. Replicas publish nothing.
 
 use crate::identity::Id;
 use crate::limiter::{
     Attempt, AttemptIds, AttemptRequest, ClearText, Decision, Limiter, RefusalEvent, RefusalEventKind, truncated,
 };
-use crate::policy::{Rule, Subject};
+use crate::policy::{Keyword, Rule, Subject};
 use crate::redis::call::CommandCall;
 use crate::redis::config::{EVENTS, EventDetail};
+use crate::redis::server::{self, OwnedString};
 use crate::redis::stats::{self, Total};
 use crate::table::Timestamp;
 use redis_module::raw;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_int};
 
-/// What the channel's name begins with; the limiter's key follows.
+/// The beginning of the channel's name; the limiter's key follows.
 const CHANNEL_PREFIX: &[u8] = b"authlimit:";
 
-/// What is published when the command is done with the limiter.
+/// An event, to be published when the command has closed the key.
 pub(crate) struct Event {
     kind: RefusalEventKind,
     message: Vec<u8>,
 }
 
-/// A message's fields.
+/// The fields of a message.
 #[derive(Serialize)]
 struct Message<'a> {
     event: &'static str,
@@ -63,48 +64,44 @@ struct Message<'a> {
     email: Option<Cow<'a, str>>,
 }
 
-/// A refused attempt, and what was received of it.
-pub(crate) struct RefusedAttempt<'a> {
+/// A refused attempt.
+pub(crate) struct Refusal<'a> {
     /// The attempt.
     pub(crate) attempt: &'a Attempt,
-    /// As received.
-    pub(crate) received: &'a AttemptRequest<'a>,
+    /// The attempt as received.
+    pub(crate) request: &'a AttemptRequest<'a>,
     /// What was decided.
     pub(crate) decision: &'a Decision,
+    /// When, by the server's clock.
+    pub(crate) clock: Timestamp,
 }
 
 impl CommandCall<'_> {
-    /// Remembers a refused attempt in `limiter`, and returns what there is to tell of it. To be published
-    /// once the limiter is let go of, since whoever hears of it may use it.
-    pub(crate) fn observe_refusal(
-        &self,
-        limiter: &mut Limiter,
-        refused: &RefusedAttempt<'_>,
-        clock: Timestamp,
-    ) -> Vec<Event> {
+    /// Remembers a refused attempt in `limiter`, and returns the events to publish. Publish them once the limiter's key
+    /// is closed, since a subscriber may use the limiter at once.
+    pub(crate) fn observe_refusal(&self, limiter: &mut Limiter, refusal: &Refusal<'_>) -> Vec<Event> {
         let detail = EVENTS.get();
-        let names = (detail == EventDetail::Full)
-            .then_some(ClearText { ip: refused.received.ip, email: refused.received.email });
-        limiter.count_refusal(refused.attempt, names, clock);
+        let AttemptRequest { ip, email, .. } = *refusal.request;
+        let clear_text = (detail == EventDetail::Full).then_some(ClearText { ip, email });
+        limiter.count_refusal(refusal.attempt, clear_text, refusal.clock);
         if detail == EventDetail::No {
             return Vec::new();
         }
-        let events = limiter.refusal_events(refused.attempt, refused.decision, clock);
-        stats::add(Total::EventsDropped, events.suppressed);
-        if events.events.is_empty() || self.is_on_replica() {
+        let found = limiter.refusal_events(refusal.attempt, refusal.decision, refusal.clock);
+        stats::add(Total::EventsDropped, found.suppressed);
+        if found.events.is_empty() || server::is_replica(self.ctx) {
             return Vec::new();
         }
         let key = self.limiter_key();
         let rules = limiter.policy().rules();
-        let events = events.events.iter().filter_map(|beginning| {
-            let rule = rules.get(beginning.rule)?;
-            let message = message(beginning, rule, key, refused, names, clock);
-            Some(Event { kind: beginning.kind, message: serde_json::to_vec(&message).ok()? })
+        let events = found.events.iter().filter_map(|event| {
+            let message = message(event, rules.get(event.rule)?, key, refusal, clear_text);
+            Some(Event { kind: event.kind, message: serde_json::to_vec(&message).ok()? })
         });
         events.collect()
     }
 
-    /// Tells subscribers what has begun.
+    /// Publishes events to subscribers.
     pub(crate) fn publish(&self, events: &[Event]) {
         if events.is_empty() {
             return;
@@ -119,79 +116,50 @@ impl CommandCall<'_> {
 
     /// Publishes a message to this server's subscribers, or the whole cluster's.
     fn publish_bytes(&self, channel: &[u8], message: &[u8]) {
-        let channel = self.string(channel);
-        let message = self.string(message);
-        if let (Some(channel), Some(message)) = (channel, message) {
-            // SAFETY: the context is that of the running callback; both strings have just been made.
-            unsafe { api!(RedisModule_PublishMessage(self.ctx, channel, message)) };
-        }
-        for string in [channel, message].into_iter().flatten() {
-            // SAFETY: made above, and not used again.
-            unsafe { api!(RedisModule_FreeString(self.ctx, string)) };
-        }
+        // SAFETY: the context is that of the running callback, which the strings do not outlive.
+        let (channel, message) = unsafe { (OwnedString::new(self.ctx, channel), OwnedString::new(self.ctx, message)) };
+        // SAFETY: as above.
+        unsafe { api!(RedisModule_PublishMessage(self.ctx, channel.as_ptr(), message.as_ptr())) };
     }
 
     /// Sends a keyspace notification for the limiter's key.
     fn notify(&self, event: &CStr) {
         let Ok(key) = self.key_name() else { return };
-        let class = raw::REDISMODULE_NOTIFY_MODULE;
+        let class: c_int = raw::REDISMODULE_NOTIFY_MODULE;
         // SAFETY: context and key are those of the running callback; the event is a C string.
         unsafe { api!(RedisModule_NotifyKeyspaceEvent(self.ctx, class, event.as_ptr(), key)) };
     }
-
-    /// The limiter's key, byte for byte; every command has one.
-    fn limiter_key(&self) -> &[u8] {
-        self.arguments().get(1).unwrap_or_default()
-    }
-
-    /// A string of the server's, to be freed by the caller.
-    fn string(&self, bytes: &[u8]) -> Option<*mut raw::RedisModuleString> {
-        let start = bytes.as_ptr().cast::<c_char>();
-        // SAFETY: the context is that of the running callback; the server copies the bytes.
-        let string = unsafe { api!(RedisModule_CreateString(self.ctx, start, bytes.len())) };
-        string.filter(|string| !string.is_null())
-    }
-
-    /// Whether this server is a replica, one that clients may write to.
-    fn is_on_replica(&self) -> bool {
-        let replica = c_int::try_from(raw::REDISMODULE_CTX_FLAGS_SLAVE).unwrap_or_default();
-        // SAFETY: the context is that of the running callback.
-        let flags = unsafe { api!(RedisModule_GetContextFlags(self.ctx)) }.unwrap_or(0);
-        flags & replica != 0
-    }
 }
 
-/// The message of a beginning.
+/// The message of an event.
 fn message<'a>(
-    beginning: &RefusalEvent,
+    event: &RefusalEvent,
     rule: &'a Rule,
     key: &'a [u8],
-    refused: &RefusedAttempt<'_>,
-    names: Option<ClearText<'a>>,
-    clock: Timestamp,
+    refusal: &Refusal<'_>,
+    clear_text: Option<ClearText<'a>>,
 ) -> Message<'a> {
-    let AttemptIds { address, email, device, .. } = refused.attempt.ids;
-    let present = |id| (id != AttemptIds::ABSENT).then(|| hex(id));
+    let ids: &AttemptIds = &refusal.attempt.ids;
     let text = |bytes: &'a [u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(truncated(bytes)));
     Message {
-        event: vocabulary(beginning.kind, rule.subject()),
-        kind: word(beginning.kind),
+        event: owasp_event(event.kind, rule.subject()),
+        kind: word(event.kind),
         level: "WARN",
-        at: clock.as_millis(),
+        at: refusal.clock.as_millis(),
         limiter: String::from_utf8_lossy(key),
         rule: rule.words(),
         subject: rule.subject().word(),
-        until: clock.plus(beginning.wait).as_millis(),
-        ip_id: present(address),
-        email_id: present(email),
-        device_id: device.map(hex),
-        ip: names.and_then(|names| text(names.ip)),
-        email: names.and_then(|names| text(names.email)),
+        until: refusal.clock.plus(event.wait).as_millis(),
+        ip_id: ids.present_address().map(hex),
+        email_id: ids.present_email().map(hex),
+        device_id: ids.device.map(hex),
+        ip: clear_text.and_then(|clear_text| text(clear_text.ip)),
+        email: clear_text.and_then(|clear_text| text(clear_text.email)),
     }
 }
 
-/// OWASP's word for a beginning.
-fn vocabulary(kind: RefusalEventKind, subject: Subject) -> &'static str {
+/// The name of an event in OWASP's vocabulary.
+fn owasp_event(kind: RefusalEventKind, subject: Subject) -> &'static str {
     match (kind, subject) {
         (RefusalEventKind::Lock, _) => "authn_login_lock",
         (RefusalEventKind::Refusal, Subject::Email | Subject::Pair | Subject::Device) => "authn_login_fail_max",
@@ -199,7 +167,7 @@ fn vocabulary(kind: RefusalEventKind, subject: Subject) -> &'static str {
     }
 }
 
-/// What a beginning is called in a message.
+/// The word for a kind of event in a message.
 fn word(kind: RefusalEventKind) -> &'static str {
     match kind {
         RefusalEventKind::Refusal => "refused",
@@ -208,7 +176,7 @@ fn word(kind: RefusalEventKind) -> &'static str {
     }
 }
 
-/// What a beginning is called in a keyspace notification.
+/// The name of a kind of event in a keyspace notification.
 fn notification(kind: RefusalEventKind) -> &'static CStr {
     match kind {
         RefusalEventKind::Refusal => c"authlimit.refused",

@@ -1,11 +1,11 @@
 //! The limiter at a key.
 
 use crate::limiter::Limiter;
-use crate::redis::call::{CommandCall, string_bytes};
+use crate::redis::call::CommandCall;
 use crate::redis::error::CommandError;
-use crate::redis::instances;
 use crate::redis::limiters;
 use crate::redis::native_type;
+use crate::redis::server::string_bytes;
 use redis_module::raw;
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -14,15 +14,15 @@ use std::ptr::NonNull;
 /// To change what is there, or to create it.
 const READ_WRITE: u32 = raw::REDISMODULE_READ | raw::REDISMODULE_WRITE;
 
-/// An opened key, closed when dropped. It ends before the call's call does.
-pub(crate) struct LimiterKey<'s> {
+/// An opened key, closed when dropped. It ends before the call does.
+pub(crate) struct LimiterKey<'c> {
     /// Null for a key opened for reading that does not exist.
     handle: *mut raw::RedisModuleKey,
-    call: PhantomData<&'s CommandCall<'s>>,
+    call: PhantomData<&'c CommandCall<'c>>,
 }
 
 /// A key opened for changing.
-pub(crate) struct WritableLimiterKey<'s>(LimiterKey<'s>);
+pub(crate) struct WritableLimiterKey<'c>(LimiterKey<'c>);
 
 impl CommandCall<'_> {
     /// Opens the limiter's key for reading.
@@ -35,8 +35,8 @@ impl CommandCall<'_> {
         self.open(READ_WRITE).map(WritableLimiterKey)
     }
 
-    /// Opens the key to put a limiter there in place of whatever it holds, as the primary has: that may
-    /// be a value which had expired there and not here.
+    /// Opens the key to replace whatever it holds by a limiter, as the primary did: the value may have expired there
+    /// and not here.
     pub(crate) fn open_key_to_replace(&self) -> Result<WritableLimiterKey<'_>, CommandError> {
         let name = self.key_name()?;
         // SAFETY: as in `open`.
@@ -47,8 +47,7 @@ impl CommandCall<'_> {
     /// Opens the limiter's key.
     fn open(&self, mode: u32) -> Result<LimiterKey<'_>, CommandError> {
         let name = self.key_name()?;
-        // SAFETY: context and string are those of the running callback, which the call does not
-        // outlive.
+        // SAFETY: context and string are those of the running callback, which the call does not outlive.
         unsafe { LimiterKey::open(self.ctx, name, mode) }
     }
 }
@@ -57,8 +56,8 @@ impl LimiterKey<'_> {
     /// Opens a key in the database of the context.
     ///
     /// # Safety
-    /// Context and name must be those of a running callback, which the key must not outlive, and
-    /// the mode one of the API's.
+    /// Context and name must be those of a running callback, which the key must not outlive, and the mode one of the
+    /// API's.
     unsafe fn open(
         ctx: *mut raw::RedisModuleCtx,
         name: *mut raw::RedisModuleString,
@@ -81,7 +80,7 @@ impl LimiterKey<'_> {
         Self { handle: handle.unwrap_or(std::ptr::null_mut()).cast(), call: PhantomData }
     }
 
-    /// Whether there is a limiter at a key of the context's database; without making it look used.
+    /// Whether there is a limiter at a key of the context's database, without counting as an access.
     ///
     /// # Safety
     /// Context and name must be those of a running callback.
@@ -93,13 +92,13 @@ impl LimiterKey<'_> {
 
     /// The limiter, if there is one.
     pub(crate) fn limiter(&self) -> Option<&Limiter> {
-        // SAFETY: the value is a limiter (`value` says why), which lives in the keyspace as long as
-        // the key is open, and is changed only through `&mut` of this key.
+        // SAFETY: the value is a limiter (`value` says why), which lives in the keyspace as long as the key is open, and
+        // is changed only through `&mut` of this key.
         self.value().map(|value| unsafe { value.as_ref() })
     }
 
-    /// The pointer in the keyspace. It comes from [`WritableLimiterKey::put`] or from a callback of
-    /// the type, so it is a `Limiter` in a box: `check_type` has made sure that it is of our type.
+    /// The pointer in the keyspace. It comes from [`WritableLimiterKey::put`] or from a callback of the type, so it is a
+    /// boxed `Limiter`: `check_type` has made sure that it is of our type.
     fn value(&self) -> Option<NonNull<Limiter>> {
         if self.handle.is_null() {
             return None;
@@ -109,7 +108,7 @@ impl LimiterKey<'_> {
         NonNull::new(value.cast())
     }
 
-    /// Refuses a key that holds something else than a limiter.
+    /// Refuses a key that holds something other than a limiter.
     fn check_type(&self) -> Result<(), CommandError> {
         if self.handle.is_null() {
             return Ok(());
@@ -126,7 +125,7 @@ impl LimiterKey<'_> {
 }
 
 impl WritableLimiterKey<'_> {
-    /// Opens a key in the database of the context, without making it look used.
+    /// Opens a key in the database of the context, without counting as an access.
     ///
     /// # Safety
     /// Context and name must be those of a running callback, which the key must not outlive.
@@ -139,13 +138,11 @@ impl WritableLimiterKey<'_> {
         unsafe { LimiterKey::open(ctx, name, mode) }.map(Self)
     }
 
-    /// Frees what a change of the policy has left over, in a thread of its own: that may take long.
+    /// Frees the tables that a policy change has left over, in a thread of its own: that may take long.
     pub(crate) fn free_retired_tables(&mut self) {
-        let Some(retired_tables) = self.limiter_mut().and_then(Limiter::take_retired_tables) else {
-            return;
-        };
-        // Where there can be no thread, this frees them: the closure is dropped.
-        let _ = std::thread::Builder::new().spawn(move || drop(retired_tables));
+        let Some(retired) = self.limiter_mut().and_then(Limiter::take_retired_tables) else { return };
+        // If there can be no thread, the closure is dropped here, which frees them.
+        let _ = std::thread::Builder::new().spawn(move || drop(retired));
     }
 
     /// The limiter, if there is one, to change.
@@ -154,36 +151,34 @@ impl WritableLimiterKey<'_> {
         self.0.value().map(|mut value| unsafe { value.as_mut() })
     }
 
-    /// Puts `limiter` at the key, whatever was there.
+    /// Puts `limiter` at the key, replacing what was there.
     ///
     /// # Errors
     /// [`CommandError::Internal`] if the server does not take it.
     pub(crate) fn put(&mut self, limiter: Limiter) -> Result<(), CommandError> {
-        let value = instances::into_raw(Box::new(limiter));
-        // SAFETY: the handle is that of a key open for writing; the type is ours, and its callbacks
-        // take the value for what it is. The server owns the value from here on.
-        let status =
-            unsafe { api!(RedisModule_ModuleTypeSetValue(self.0.handle, native_type::raw_type(), value.cast())) };
+        let value = limiters::into_raw(Box::new(limiter));
+        let (handle, kind) = (self.0.handle, native_type::raw_type());
+        // SAFETY: the handle is that of a key open for writing; the type is ours, and its callbacks take the value for
+        // what it is. The server owns the value from here on.
+        let status = unsafe { api!(RedisModule_ModuleTypeSetValue(handle, kind, value.cast())) };
         if status != Some(0) {
             // SAFETY: the server has not taken the value, so it is still this function's.
-            drop(unsafe { instances::from_raw(value) });
+            drop(unsafe { limiters::from_raw(value) });
             return Err(CommandError::Internal);
         }
-        self.note();
+        self.register();
         Ok(())
     }
-}
 
-impl WritableLimiterKey<'_> {
-    /// Notes in the registry that a limiter is here.
-    fn note(&self) {
+    /// Registers this key in the index of limiters.
+    fn register(&self) {
         // SAFETY: the handle is that of an open key.
         let db = unsafe { api!(RedisModule_GetDbIdFromModuleKey(self.0.handle)) };
         // SAFETY: as above; the name lives as long as the key is open.
         let name = unsafe { api!(RedisModule_GetKeyNameFromModuleKey(self.0.handle)) };
         if let (Some(db), Some(name)) = (db, name) {
             // SAFETY: as above.
-            limiters::note(db, unsafe { string_bytes(name) });
+            limiters::register(db, unsafe { string_bytes(name) });
         }
     }
 }

@@ -1,11 +1,10 @@
-//! What is done once, when the module is loaded.
+//! Loading the module: its arguments, configs, commands and subscriptions.
 
-use crate::policy::Capacity;
-use crate::redis::command::{self, Register, RegisterError};
+use crate::policy::{Capacity, Keyword};
+use crate::redis::command::{self, RegisterError, Registration};
 use crate::redis::config::{self, EventDetail};
-use crate::redis::eviction;
 use crate::redis::guard;
-use crate::redis::log::{self, Level};
+use crate::redis::server;
 use crate::redis::server_events;
 use crate::redis::stats;
 use crate::redis::timer;
@@ -28,16 +27,16 @@ enum ArgumentError {
     /// The same name again.
     #[error("module argument {0} is a config that was given before; give it once")]
     Repeated(usize),
-    /// The default policy is none.
+    /// The default policy is invalid.
     #[error("module argument default-policy: {0}")]
     DefaultPolicy(String),
-    /// No number of identities.
+    /// Not a number of identities.
     #[error("module argument capacity must be a whole number from 1 to 1000000000")]
     Capacity,
     /// Neither yes nor no.
     #[error("module argument autocreate must be yes or no")]
     Autocreate,
-    /// No detail of events.
+    /// Not a detail of events.
     #[error("module argument events must be no, hashed or full")]
     Events,
 }
@@ -45,45 +44,45 @@ enum ArgumentError {
 /// Why the module cannot be loaded.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 enum StartError {
-    /// An argument is wrong.
+    /// An argument is invalid.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
-    /// The server has said which, and why.
+    /// The server has logged which, and why.
     #[error("a line for one of its configs is wrong")]
     Configs,
-    /// A command is refused.
+    /// A command was refused.
     #[error(transparent)]
     Register(#[from] RegisterError),
 }
 
-/// Prepares the server and registers `commands`. Says in the log why it cannot, if so.
-pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Register]) -> Status {
+/// Prepares the server and registers `commands`. If that fails, the log says why.
+pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Registration]) -> Status {
     guard::install_panic_hook();
     set_module_options(ctx);
     let words: Vec<&[u8]> = arguments.iter().map(RedisString::as_slice).collect();
     match try_prepare(ctx, &words, commands) {
         Ok(()) => Status::Ok,
         Err(error) => {
-            log::write(Level::Warning, &format!("authlimit: {error}"));
+            server::log_warning(&format!("authlimit: {error}"));
             Status::Err
         }
     }
 }
 
 /// Registers configs and commands.
-fn try_prepare(ctx: &Context, words: &[&[u8]], commands: &[Register]) -> Result<(), StartError> {
+fn try_prepare(ctx: &Context, words: &[&[u8]], commands: &[Registration]) -> Result<(), StartError> {
     register_configs(ctx, &ModuleArguments::parse(words)?)?;
     command::add_acl_category(ctx);
     stats::register_section(ctx);
-    commands.iter().try_for_each(|register| register(ctx))?;
+    commands.iter().try_for_each(|command| command.register(ctx))?;
     server_events::subscribe(ctx.ctx);
-    eviction::look(ctx.ctx);
+    server_events::refresh_eviction(ctx.ctx);
     timer::start(ctx.ctx);
     Ok(())
 }
 
-/// Registers the configs. A module argument is what a config is to begin with, so that a line for
-/// the config in `redis.conf` wins over it.
+/// Registers the configs. A module argument is the default of a config, so that a line for the config in `redis.conf`
+/// overrides it.
 fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), StartError> {
     let flags = || ConfigurationFlags::DEFAULT;
     let policy = arguments.default_policy.as_deref();
@@ -98,7 +97,7 @@ fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), St
         &config::CAPACITY,
         capacity.unwrap_or(config::DEFAULT_CAPACITY),
         1,
-        i64::from(Capacity::MAX),
+        i64::from(Capacity::MAX.get()),
         flags(),
         None,
     );
@@ -123,16 +122,16 @@ fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), St
     if loaded == Some(0) { Ok(()) } else { Err(StartError::Configs) }
 }
 
-/// Valkey's option by which a module says that `CLUSTER MIGRATESLOTS` (Valkey 9) may move its keys, which otherwise is
-/// refused on the whole server. The keys come as the append-only file has them, and then the effects of what happens
-/// meanwhile; both from a client that counts as a primary.
+/// Valkey's option by which a module allows `CLUSTER MIGRATESLOTS` (Valkey 9) to move its keys; without it the command is
+/// refused on the whole server. The keys arrive in the form of the append-only file, followed by the effects of what
+/// happens meanwhile, both from a client that counts as a primary.
 const VALKEY_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION: u32 = 1 << 5;
 
-/// Tells the server that a short read is reported rather than fatal, that a key is changed only
-/// when a command says so, and on Valkey that limiters may be moved as a stream of commands.
+/// Tells the server that a short read is reported rather than fatal, that a key is changed only when a command says so,
+/// and on Valkey that limiters may be moved as a stream of commands.
 fn set_module_options(ctx: &Context) {
     let mut options = raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS | raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED;
-    // Redis may give the bit another meaning one day.
+    // Redis may use the bit for something else one day.
     if ctx.server_info("server").field("valkey_version").is_some() {
         options |= VALKEY_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION;
     }
@@ -143,8 +142,8 @@ fn set_module_options(ctx: &Context) {
 
 /// The words after the library's path: config names, each followed by its value.
 ///
-/// The redis-module crate's macro could apply them, but it passes over what it does not know, and a
-/// limiter with another policy than was asked for is no protection.
+/// The redis-module crate's macro could apply them, but it ignores unknown names, and a limiter with another policy than
+/// the requested one is no protection.
 #[derive(Default, Debug)]
 struct ModuleArguments {
     default_policy: Option<String>,
@@ -154,11 +153,11 @@ struct ModuleArguments {
 }
 
 impl ModuleArguments {
-    /// The names there are.
+    /// The known names.
     const NAMES: [&'static [u8]; 4] = [b"default-policy", b"autocreate", b"capacity", b"events"];
 
-    /// Parses the words. A policy is all words up to the next name: `CONFIG REWRITE` writes one of
-    /// several words without the quotes that it was given in.
+    /// Parses the words. A policy is all words up to the next name, since `CONFIG REWRITE` writes one of several words
+    /// without its quotes.
     fn parse(words: &[&[u8]]) -> Result<Self, ArgumentError> {
         let mut parsed = Self::default();
         let mut seen = Vec::new();
@@ -187,7 +186,7 @@ impl ModuleArguments {
         Ok(parsed)
     }
 
-    /// Takes one value.
+    /// Stores one value.
     fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), ArgumentError> {
         match name {
             b"default-policy" => {

@@ -1,26 +1,25 @@
-//! What the server tells the module of: keys that move, databases that change places, changes of its
-//! configuration.
+//! Events of the server: keys that move, databases that are swapped, changes of its configuration.
 
-use crate::redis::call::{context_flags, string_bytes};
-use crate::redis::eviction;
 use crate::redis::guard::guarded;
 use crate::redis::key::LimiterKey;
 use crate::redis::limiters;
+use crate::redis::server::{self, string_bytes};
+use crate::redis::stats;
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The keyspace events after which a key may hold a limiter that no command of ours has put there.
 const ARRIVALS: [&CStr; 4] = [c"rename_to", c"move_to", c"copy_to", c"restore"];
 
-/// Those after which a key of a replica may hold one again that had seemed to be gone: a replica hides what has
-/// expired by its own clock, but it is its primary who decides.
+/// The events after which a key of a replica may hold a limiter again that seemed to be gone: a replica hides what has
+/// expired by its own clock, but its primary decides.
 const REVIVALS: [&CStr; 2] = [c"expire", c"persist"];
 
-/// Subscribes to all of it. On a server that has not all of these events, limiters are found again
-/// when they are next loaded.
+/// Subscribes to all events. On a server without some of them, limiters are found again when they are next loaded.
 pub(crate) fn subscribe(ctx: *mut raw::RedisModuleCtx) {
+    let generic = raw::REDISMODULE_NOTIFY_GENERIC;
     // SAFETY: the context is that of the running load, and the callback has the API's signature.
-    unsafe { api!(RedisModule_SubscribeToKeyspaceEvents(ctx, raw::REDISMODULE_NOTIFY_GENERIC, Some(key_event))) };
+    unsafe { api!(RedisModule_SubscribeToKeyspaceEvents(ctx, generic, Some(key_event))) };
     let callbacks: [(u64, raw::RedisModuleEventCallback); 2] = [
         (raw::REDISMODULE_EVENT_SWAPDB, Some(databases_swapped)),
         (raw::REDISMODULE_EVENT_CONFIG, Some(config_changed)),
@@ -42,23 +41,20 @@ unsafe extern "C" fn key_event(
     guarded(|| {
         // SAFETY: the server passes a C string that outlives the call.
         let event = unsafe { CStr::from_ptr(event) };
-        let is_revival = || {
-            let replica = raw::REDISMODULE_CTX_FLAGS_SLAVE;
-            REVIVALS.contains(&event) && context_flags(ctx) & replica != 0
-        };
+        let is_revival = || REVIVALS.contains(&event) && server::is_replica(ctx);
         let may_arrive = ARRIVALS.contains(&event) || is_revival();
         // SAFETY: context and key are those of the running callback.
         if may_arrive && unsafe { LimiterKey::is_at(ctx, key) } {
             // SAFETY: the context is that of the running callback.
             let db = unsafe { api!(RedisModule_GetSelectedDb(ctx)) };
             // SAFETY: the key is the server's and outlives the call.
-            limiters::note(db.unwrap_or(0), unsafe { string_bytes(key) });
+            limiters::register(db.unwrap_or(0), unsafe { string_bytes(key) });
         }
     });
     0
 }
 
-/// Two databases have changed places.
+/// Two databases were swapped.
 unsafe extern "C" fn databases_swapped(
     _ctx: *mut raw::RedisModuleCtx,
     _event: raw::RedisModuleEvent,
@@ -66,9 +62,7 @@ unsafe extern "C" fn databases_swapped(
     data: *mut c_void,
 ) {
     // SAFETY: the server passes this struct with this event, and it outlives the call.
-    let Some(info) = (unsafe { data.cast::<raw::RedisModuleSwapDbInfo>().as_ref() }) else {
-        return;
-    };
+    let Some(info) = (unsafe { data.cast::<raw::RedisModuleSwapDbInfo>().as_ref() }) else { return };
     guarded(|| limiters::swap(info.dbnum_first, info.dbnum_second));
 }
 
@@ -79,5 +73,38 @@ unsafe extern "C" fn config_changed(
     _subevent: u64,
     _data: *mut c_void,
 ) {
-    guarded(|| eviction::look(ctx));
+    guarded(|| refresh_eviction(ctx));
+}
+
+/// Checks whether the server may evict limiters when its memory is full, and logs a warning when it begins to be so:
+/// with a limiter all its attempts are forgotten.
+pub(crate) fn refresh_eviction(ctx: *mut raw::RedisModuleCtx) {
+    let may_evict = has_limit_and_evicts_any_key(ctx);
+    if stats::set_evictable(may_evict) && may_evict {
+        server::log_warning(
+            "authlimit: maxmemory-policy lets the server evict any key, limiters too, and with a limiter all its \
+             attempts and locks are forgotten; noeviction or a volatile-* policy keeps them",
+        );
+    }
+}
+
+/// Whether there is a `maxmemory`, with an `allkeys-*` policy.
+fn has_limit_and_evicts_any_key(ctx: *mut raw::RedisModuleCtx) -> bool {
+    // SAFETY: the context is that of the running callback, the name a C string.
+    let info = unsafe { api!(RedisModule_GetServerInfo(ctx, c"memory".as_ptr())) };
+    let Some(info) = info.filter(|info| !info.is_null()) else {
+        return false;
+    };
+    let is = |name: &CStr, test: fn(&[u8]) -> bool| {
+        // SAFETY: the data was given above and is not freed yet, the name is a C string.
+        let value = unsafe { api!(RedisModule_ServerInfoGetFieldC(info, name.as_ptr())) };
+        // SAFETY: the value is a C string that lives as long as the data.
+        let value = value.filter(|v| !v.is_null()).map(|v| unsafe { CStr::from_ptr(v) });
+        value.is_some_and(|value| test(value.to_bytes()))
+    };
+    let may_evict = is(c"maxmemory", |bytes| bytes != b"0")
+        && is(c"maxmemory_policy", |policy| policy.starts_with(b"allkeys"));
+    // SAFETY: the data was given above, and nothing refers to it any more.
+    unsafe { api!(RedisModule_FreeServerInfo(ctx, info)) };
+    may_evict
 }

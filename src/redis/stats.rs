@@ -1,24 +1,23 @@
-//! What the server has done since it started: the section `authlimit` of `INFO`.
+//! Metrics: the section `authlimit` of `INFO`.
 //!
-//! Totals count what was decided by this server's own clients; what a replica is sent counts for nothing here.
+//! Totals count what this server decided for its own clients since it started. Effects that a replica receives are not
+//! counted.
 
 use crate::limiter::{Binding, Effect, Limiter, Verdict};
 use crate::policy::Subject;
-use crate::redis::eviction;
 use crate::redis::guard::guarded;
-use crate::redis::instances;
-use crate::redis::timer;
+use crate::redis::limiters;
 use redis_module::{Context, raw};
 use std::ffi::{CStr, c_int};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What is counted. The order is that of [`TOTALS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Total {
     /// Attempts that CHECK admitted.
     Allowed,
-    /// Attempts that it refused, by what bound the verdict.
+    /// Attempts that it refused, by the binding rule's subject or list.
     RefusedIp,
     RefusedEmail,
     RefusedPair,
@@ -35,18 +34,20 @@ pub(crate) enum Total {
     Refunds,
     /// UNLOCKs that cleared something.
     Unlocks,
-    /// Identities that made room for others.
+    /// Identities that were removed to make room for others.
     Evicted,
     /// Commands that were answered with an error.
     Errors,
     /// Events that were published.
     Events,
-    /// Events that were not, since too many waits were still to end.
+    /// Events that were not published, since too many earlier ones were still waiting to end.
     EventsDropped,
+    /// Identities that the timer has reclaimed.
+    Reclaimed,
 }
 
 /// Every total, by the field's name.
-const TOTALS: [(&CStr, Total); 17] = [
+const TOTALS: [(&CStr, Total); 18] = [
     (c"allowed", Total::Allowed),
     (c"refused_ip", Total::RefusedIp),
     (c"refused_email", Total::RefusedEmail),
@@ -64,12 +65,21 @@ const TOTALS: [(&CStr, Total); 17] = [
     (c"errors", Total::Errors),
     (c"events", Total::Events),
     (c"events_dropped", Total::EventsDropped),
+    (c"reclaimed", Total::Reclaimed),
 ];
 
 /// The totals, at the place of each.
 static COUNTS: [AtomicU64; TOTALS.len()] = [const { AtomicU64::new(0) }; TOTALS.len()];
 
-/// Adds to a total. Commands run one at a time, so that no addition is lost although this locks nothing.
+/// Whether the server may evict a limiter that has no time to live, as last checked.
+static EVICTABLE: AtomicBool = AtomicBool::new(false);
+
+/// Stores whether the server may evict limiters; returns whether that is new.
+pub(super) fn set_evictable(evictable: bool) -> bool {
+    EVICTABLE.swap(evictable, Ordering::Relaxed) != evictable
+}
+
+/// Adds to a total. Commands run one at a time, so no addition is lost without a lock.
 pub(crate) fn add(total: Total, more: u64) {
     if let Some(count) = COUNTS.get(total as usize) {
         let before = count.load(Ordering::Relaxed);
@@ -83,7 +93,7 @@ pub(crate) fn count_verdict(limiter: &Limiter, verdict: &Verdict) {
     add(total, 1);
 }
 
-/// Counts what an effect is of.
+/// Counts an effect.
 pub(crate) fn count_effect(effect: &Effect) {
     match effect {
         Effect::Lock { .. } => add(Total::Locks, 1),
@@ -130,15 +140,15 @@ fn sums() -> (u64, u64) {
     (allowed.saturating_add(refused), refused)
 }
 
-/// Has the server ask for the section.
+/// Registers the section with the server.
 pub(crate) fn register_section(ctx: &Context) {
-    // SAFETY: the context is that of the running load, and the callback has the signature that it is
-    // called with. It takes the place of the one that the redis-module crate has registered.
-    unsafe { api!(RedisModule_RegisterInfoFunc(ctx.ctx, Some(tell))) };
+    // SAFETY: the context is that of the running load, and the callback has the signature that it is called with. It
+    // replaces the one that the redis-module crate has registered.
+    unsafe { api!(RedisModule_RegisterInfoFunc(ctx.ctx, Some(write_section))) };
 }
 
 /// Writes the section. The server puts `authlimit_` before each name.
-unsafe extern "C" fn tell(info: *mut raw::RedisModuleInfoCtx, for_crash_report: c_int) {
+unsafe extern "C" fn write_section(info: *mut raw::RedisModuleInfoCtx, for_crash_report: c_int) {
     guarded(|| {
         // SAFETY: the context is that of the running callback; no name is the module's own.
         let status = unsafe { api!(RedisModule_InfoAddSection(info, ptr::null())) };
@@ -149,9 +159,9 @@ unsafe extern "C" fn tell(info: *mut raw::RedisModuleInfoCtx, for_crash_report: 
             // SAFETY: as above, and the name is a C string.
             unsafe { api!(RedisModule_InfoAddFieldULongLong(info, name.as_ptr(), number)) };
         };
-        // A server that is crashing must not wait for what it may itself be holding.
+        // A crashing server must not wait for a lock that it may hold itself.
         if for_crash_report == 0 {
-            let size = instances::size();
+            let size = limiters::size();
             field(c"limiters", size.limiters);
             field(c"identities", size.identities);
             field(c"bytes", size.bytes);
@@ -162,8 +172,7 @@ unsafe extern "C" fn tell(info: *mut raw::RedisModuleInfoCtx, for_crash_report: 
         for ((name, _), count) in TOTALS.iter().zip(&COUNTS) {
             field(name, count.load(Ordering::Relaxed));
         }
-        field(c"reclaimed", timer::reclaimed());
-        field(c"evictable", u64::from(eviction::may_evict_limiters()));
+        field(c"evictable", u64::from(EVICTABLE.load(Ordering::Relaxed)));
     });
 }
 

@@ -50,27 +50,10 @@ fn spellings_of_one_mailbox_are_one() {
                 "𝐯𝐢𝐜𝐭𝐢𝐦@x.org",
             ],
         ),
-        (
-            "kate@skype.org",
-            &["\u{212a}ate@S\u{212a}ype.org", "kate@ſkype.org"],
-        ),
-        (
-            "andré@x.org",
-            &["andre\u{301}@x.org", "ANDRÉ@x.org", "ANDRE\u{301}@X.ORG"],
-        ),
-        (
-            "a@xn--bcher-kva.de",
-            &[
-                "a@bücher.de",
-                "a@BÜCHER.de.",
-                "a@bu\u{308}cher.de",
-                "A@XN--BCHER-KVA.DE.",
-            ],
-        ),
-        (
-            "a@strasse.de",
-            &["a@straße.de", "a@STRAẞE.de", "a@xn--strae-oqa.de"],
-        ),
+        ("kate@skype.org", &["\u{212a}ate@S\u{212a}ype.org", "kate@ſkype.org"]),
+        ("andré@x.org", &["andre\u{301}@x.org", "ANDRÉ@x.org", "ANDRE\u{301}@X.ORG"]),
+        ("a@xn--bcher-kva.de", &["a@bücher.de", "a@BÜCHER.de.", "a@bu\u{308}cher.de", "A@XN--BCHER-KVA.DE."]),
+        ("a@strasse.de", &["a@straße.de", "a@STRAẞE.de", "a@xn--strae-oqa.de"]),
         ("strasse@x.org", &["straße@x.org", "STRAẞE@x.org"]),
         ("office@x.org", &["oﬃce@x.org", "ｏﬀice@x.org"]),
         ("οδοσ@x.org", &["οδος@x.org", "ΟΔΟΣ@x.org"]),
@@ -181,17 +164,9 @@ fn what_is_not_normalised_is_left_and_never_mistaken() {
         let canonical = CanonicalEmail::of(raw, PlusTags::Strip);
         assert!(!canonical.is_normalised());
         assert_eq!(canonical.as_bytes(), *raw);
-        assert_eq!(
-            raws.iter()
-                .filter(|other| CanonicalEmail::of(other, PlusTags::Strip) == canonical)
-                .count(),
-            1
-        );
+        assert_eq!(raws.iter().filter(|other| CanonicalEmail::of(other, PlusTags::Strip) == canonical).count(), 1);
     }
-    assert_eq!(
-        CanonicalEmail::of(LONGEST, PlusTags::Keep).as_bytes(),
-        LONGEST
-    );
+    assert_eq!(CanonicalEmail::of(LONGEST, PlusTags::Keep).as_bytes(), LONGEST);
     assert!(CanonicalEmail::of(LONGEST, PlusTags::Keep).is_normalised());
 }
 
@@ -222,20 +197,10 @@ fn a_long_canonical_form_is_never_mistaken_for_received_bytes() {
 
 #[test]
 fn growth_is_bounded_in_a_domain_too() {
-    for c in [
-        "\u{fdfa}",
-        "\u{fb03}",
-        "\u{1f82}",
-        "ß",
-        "\u{3300}",
-        "\u{1f240}",
-    ] {
+    for c in ["\u{fdfa}", "\u{fb03}", "\u{1f82}", "ß", "\u{3300}", "\u{1f240}"] {
         let raw = format!("@{}", c.repeat((MAX_NORMALISED_BYTES - 1) / c.len()));
         let canonical = CanonicalEmail::of(raw.as_bytes(), PlusTags::Keep);
-        assert!(
-            canonical.as_bytes().len() <= MAX_NORMALISED_BYTES * 11,
-            "{c:?}"
-        );
+        assert!(canonical.as_bytes().len() <= MAX_NORMALISED_BYTES * 11, "{c:?}");
     }
 }
 
@@ -250,10 +215,7 @@ fn ascii_stays_off_the_heap() {
 #[test]
 fn debug_tells_nothing() {
     let canonical = CanonicalEmail::of(b"victim@x.org", PlusTags::Keep);
-    assert_eq!(
-        format!("{canonical:?}"),
-        "CanonicalEmail { normalised: true, bytes: 12 }"
-    );
+    assert_eq!(format!("{canonical:?}"), "CanonicalEmail { normalised: true, bytes: 12 }");
 }
 
 /// Either way with tags.
@@ -263,16 +225,9 @@ fn any_plus_tags() -> impl Strategy<Value = PlusTags> {
 
 /// ASCII with much of what the rules turn on.
 fn ascii_email() -> impl Strategy<Value = String> {
-    let byte = prop_oneof![
-        proptest::sample::select(b" \t\x0b\x0c\r\n@@.+-aAzZ".to_vec()),
-        0u8..0x80
-    ];
-    let loose = proptest::collection::vec(byte, 0..40)
-        .prop_map(|bytes| bytes.into_iter().map(char::from).collect());
-    prop_oneof![
-        loose,
-        "[ A-Za-z+.]{0,8}@(xn--)?[A-Za-z0-9-]{0,10}[. ]{0,3}(ORG)?[. ]{0,3}"
-    ]
+    let byte = prop_oneof![proptest::sample::select(b" \t\x0b\x0c\r\n@@.+-aAzZ".to_vec()), 0u8..0x80];
+    let loose = proptest::collection::vec(byte, 0..40).prop_map(|bytes| bytes.into_iter().map(char::from).collect());
+    prop_oneof![loose, "[ A-Za-z+.]{0,8}@(xn--)?[A-Za-z0-9-]{0,10}[. ]{0,3}(ORG)?[. ]{0,3}"]
 }
 
 /// Text of any kind with much of what the rules turn on.
@@ -281,11 +236,8 @@ fn unicode_email() -> impl Strategy<Value = String> {
         "@＠﹫++＋.．。 \u{a0}\u{3000}\u{200d}\u{ad}\u{3164}\u{fe0f}\u{301}\u{345}\u{a8}ßςİﬁⓥ\u{212a}\u{fdfa}éxn-aB1\u{5d0}"
             .chars()
             .collect();
-    proptest::collection::vec(
-        prop_oneof![2 => proptest::sample::select(special), 1 => any::<char>()],
-        0..30,
-    )
-    .prop_map(String::from_iter)
+    proptest::collection::vec(prop_oneof![2 => proptest::sample::select(special), 1 => any::<char>()], 0..30)
+        .prop_map(String::from_iter)
 }
 
 proptest! {

@@ -1,13 +1,11 @@
-//! What holds for every policy, and for anything that is not one.
-
 use proptest::collection::{hash_set, vec};
 use proptest::prelude::*;
 
-use super::{Capacity, Lock, Millis, ModifierWord, Policy, Preset, Subject, Unit, Window};
+use crate::policy::{Capacity, Keyword, Lock, MAX_RULES, Millis, ModifierWord, Policy, Preset, Subject, Unit, Window};
 
 /// The words of any window.
 fn window_words() -> impl Strategy<Value = String> {
-    proptest::sample::select(&Unit::EVERY).prop_flat_map(|unit| {
+    proptest::sample::select(Unit::ALL).prop_flat_map(|unit| {
         let longest = Window::MAX.get() / unit.length().get();
         (1..=longest).prop_map(move |count| format!("{count}{}", unit.word()))
     })
@@ -22,42 +20,35 @@ fn lock_words() -> impl Strategy<Value = String> {
             Err(_) => format!(" LOCK {other}..{one}"),
         }
     });
-    prop_oneof![
-        window_words().prop_map(|time| format!(" LOCK {time}")),
-        doubling,
-    ]
+    prop_oneof![window_words().prop_map(|time| format!(" LOCK {time}")), doubling,]
 }
 
 /// What follows any rule's figures: each modifier or nothing, in the order in which a rule prints them.
 fn modifier_words() -> impl Strategy<Value = Vec<String>> {
     let lock = prop_oneof![Just(String::new()), lock_words()];
-    let [shadow, denied] = [" SHADOW", " COUNT-DENIED"]
-        .map(|word| proptest::sample::select(vec![String::new(), word.to_owned()]));
+    let [shadow, denied] =
+        [" SHADOW", " COUNT-DENIED"].map(|word| proptest::sample::select(vec![String::new(), word.to_owned()]));
     (lock, shadow, denied).prop_map(|(lock, shadow, denied)| vec![lock, shadow, denied])
 }
 
 /// The words of any rule's subject and figures.
 fn figure_words() -> impl Strategy<Value = String> {
-    proptest::sample::select(&Subject::EVERY)
+    proptest::sample::select(Subject::ALL)
         .prop_flat_map(|subject| (Just(subject), 1..=subject.max_limit(), window_words()))
         .prop_map(|(subject, limit, window)| format!("{} {limit}/{window}", subject.word()))
 }
 
 /// The words of any rule.
 fn rule_words() -> impl Strategy<Value = String> {
-    (figure_words(), modifier_words())
-        .prop_map(|(figures, modifiers)| format!("{figures}{}", modifiers.concat()))
+    (figure_words(), modifier_words()).prop_map(|(figures, modifiers)| format!("{figures}{}", modifiers.concat()))
 }
 
 /// The words of any policy, as a policy prints them.
 fn policy_words() -> impl Strategy<Value = String> {
-    let rules = hash_set(rule_words(), 1..=super::MAX_RULES)
-        .prop_filter("not for DEVICE only", |rules| {
-            rules.iter().any(|rule| !rule.starts_with("DEVICE "))
-        });
-    let capacity = proptest::option::of(1..=Capacity::MAX).prop_map(|capacity| {
-        capacity.map_or_else(String::new, |count| format!(" CAPACITY {count}"))
-    });
+    let rules = hash_set(rule_words(), 1..=MAX_RULES)
+        .prop_filter("not for DEVICE only", |rules| rules.iter().any(|rule| !rule.starts_with("DEVICE ")));
+    let capacity = proptest::option::of(1..=Capacity::MAX.get())
+        .prop_map(|capacity| capacity.map_or_else(String::new, |count| format!(" CAPACITY {count}")));
     let prefix = (32..=128_u8).prop_map(|bits| match bits {
         64 => String::new(),
         bits => format!(" IPV6-PREFIX {bits}"),
@@ -108,9 +99,9 @@ proptest! {
     #[test]
     fn printing_and_reading_again_makes_an_equal_policy(
         words in policy_words(),
-        preset in proptest::sample::select(&Preset::EVERY),
+        preset in proptest::sample::select(Preset::ALL),
     ) {
-        let text = format!("PRESET {} {}", preset.name(), words);
+        let text = format!("PRESET {} {}", preset.word(), words);
         if let Ok(policy) = Policy::from_text(&text) {
             let again = Policy::from_text(&policy.to_string()).unwrap();
             prop_assert_eq!(again, policy);
@@ -188,7 +179,7 @@ fn a_policy_needs_what_its_rules_need() {
 #[test]
 fn a_policy_has_the_subjects_of_its_rules() {
     let policy = Policy::from_text("EMAIL 20/1h DEVICE 5/15m").unwrap();
-    for subject in Subject::EVERY {
+    for &subject in Subject::ALL {
         let expected = matches!(subject, Subject::Email | Subject::Device);
         assert_eq!(policy.has_subject(subject), expected, "{}", subject.word());
     }
@@ -196,13 +187,12 @@ fn a_policy_has_the_subjects_of_its_rules() {
 
 #[test]
 fn every_modifier_may_stand_on_every_subject() {
-    for subject in Subject::EVERY {
+    for &subject in Subject::ALL {
         let word = subject.word();
         let words = format!("ALL 1/1s {word} 5/15m LOCK 15m..24h SHADOW COUNT-DENIED");
         let policy = Policy::from_text(&words).unwrap();
         let rule = policy.rules().last().unwrap();
-        let modifiers = ModifierWord::EVERY;
-        assert!(modifiers.into_iter().all(|modifier| rule.has(modifier)));
+        assert!(ModifierWord::ALL.iter().all(|&modifier| rule.has(modifier)));
         assert_eq!(policy.to_string(), words);
     }
 }

@@ -1,6 +1,5 @@
-use super::PolicyError;
 use crate::policy::{
-    Capacity, Limit, MAX_RULES, ModifierWord, OptionWord, Policy, Preset, Subject,
+    Capacity, Keyword, Limit, MAX_RULES, ModifierWord, OptionWord, Policy, PolicyError, Preset, Subject,
 };
 
 /// The message that reading `text` ends with.
@@ -11,14 +10,8 @@ fn message(text: &str) -> String {
 #[test]
 fn each_fault_has_this_message() {
     let rows = [
-        (
-            "",
-            "the policy has no rule: give at least one, for example PAIR 5/15m, or a PRESET",
-        ),
-        (
-            "PLUS-TAGS strip",
-            "the policy has no rule: give at least one, for example PAIR 5/15m, or a PRESET",
-        ),
+        ("", "the policy has no rule: give at least one, for example PAIR 5/15m, or a PRESET"),
+        ("PLUS-TAGS strip", "the policy has no rule: give at least one, for example PAIR 5/15m, or a PRESET"),
         (
             "IP 5/1h NAME 5/1h",
             "policy word 3: expected a subject (IP, EMAIL, PAIR, EMAILS-PER-IP, IPS-PER-EMAIL, ALL or DEVICE), \
@@ -90,10 +83,7 @@ fn each_fault_has_this_message() {
             "policy word 5: COUNT-DENIED belongs behind the limit/window of the rule that it is for, \
              for example IP 50/15m COUNT-DENIED",
         ),
-        (
-            "IP 5/1h LOCK 30m SHADOW LOCK 30m",
-            "policy word 6: the rule has LOCK already; give it once",
-        ),
+        ("IP 5/1h LOCK 30m SHADOW LOCK 30m", "policy word 6: the rule has LOCK already; give it once"),
         (
             "IP 5/1h LOCK",
             "policy word 3: LOCK is followed by one time or by first..longest, \
@@ -122,10 +112,7 @@ fn each_fault_has_this_message() {
             "the policy has rules for DEVICE only, and would let everything through that carries no device: \
              give at least one for another subject, for example EMAIL 20/1h",
         ),
-        (
-            "IP 5/1h ip 5/1H",
-            "policy word 3: the policy has this very rule already; give it once",
-        ),
+        ("IP 5/1h ip 5/1H", "policy word 3: the policy has this very rule already; give it once"),
         (
             "IP 5/1h SHADOW LOCK 5m IP 5/1h lock 5M shadow",
             "policy word 6: the policy has this very rule already; give it once",
@@ -139,10 +126,7 @@ fn each_fault_has_this_message() {
             "CAPACITY 0 IP 5/1h",
             "policy word 2: CAPACITY must be a whole number from 1 to 1000000000, for example CAPACITY 5000000",
         ),
-        (
-            "CAPACITY 1 CAPACITY 1",
-            "policy word 3: CAPACITY is in the policy already; give it once",
-        ),
+        ("CAPACITY 1 CAPACITY 1", "policy word 3: CAPACITY is in the policy already; give it once"),
         (
             "IP 5/1h IPV6-PREFIX",
             "policy word 3: IPV6-PREFIX is followed by a whole number from 32 to 128, \
@@ -152,14 +136,8 @@ fn each_fault_has_this_message() {
             "IP 5/1h IPV6-PREFIX 129",
             "policy word 4: IPV6-PREFIX must be a whole number from 32 to 128, for example IPV6-PREFIX 56",
         ),
-        (
-            "PLUS-TAGS drop IP 5/1h",
-            "policy word 2: PLUS-TAGS must be keep or strip, for example PLUS-TAGS strip",
-        ),
-        (
-            "PLUS-TAGS keep IP 5/1h PLUS-TAGS keep",
-            "policy word 5: PLUS-TAGS is in the policy already; give it once",
-        ),
+        ("PLUS-TAGS drop IP 5/1h", "policy word 2: PLUS-TAGS must be keep or strip, for example PLUS-TAGS strip"),
+        ("PLUS-TAGS keep IP 5/1h PLUS-TAGS keep", "policy word 5: PLUS-TAGS is in the policy already; give it once"),
         (
             "IP 5/1h PRESET",
             "policy word 3: PRESET is followed by signin, signup, reset, otp or pci; nothing follows this one",
@@ -178,26 +156,18 @@ fn each_fault_has_this_message() {
 fn one_rule_too_many_is_named_by_its_place() {
     let rules: Vec<_> = (1..=MAX_RULES + 1).map(|n| format!("IP {n}/1h")).collect();
     assert!(Policy::from_text(&rules[..MAX_RULES].join(" ")).is_ok());
-    assert_eq!(
-        message(&rules.join(" ")),
-        "policy word 65: one rule too many; a policy has at most 32 rules"
-    );
+    assert_eq!(message(&rules.join(" ")), "policy word 65: one rule too many; a policy has at most 32 rules");
 }
 
 #[test]
 fn the_messages_name_everything_there_is() {
     let unknown_word = PolicyError::UnknownWord { position: 1 }.to_string();
-    let begins = Subject::EVERY.map(Subject::word);
-    for word in begins
-        .into_iter()
-        .chain(ModifierWord::EVERY.map(ModifierWord::word))
-        .chain(OptionWord::EVERY.map(OptionWord::word))
-    {
+    for word in [Subject::all_words(), ModifierWord::all_words(), OptionWord::all_words()].concat() {
         assert!(unknown_word.contains(word), "{word}");
     }
     let missing = PolicyError::PresetNameMissing { position: 1 }.to_string();
     let unknown = PolicyError::UnknownPreset { position: 1 }.to_string();
-    for name in Preset::EVERY.map(Preset::name) {
+    for name in Preset::all_words() {
         assert!(missing.contains(name) && unknown.contains(name), "{name}");
     }
     assert!(message("IP 0/1h").contains(&format!("from 1 to {}", Limit::MAX)));

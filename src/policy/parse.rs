@@ -1,0 +1,182 @@
+//! From words to a [`Policy`].
+
+use std::iter::{self, Peekable};
+
+use super::error::PolicyError;
+use super::keyword::Keyword;
+use super::options::{OptionWord, Options, Preset};
+use super::quantity::{Limit, Lock, Window};
+use super::rule::{Counting, Enforcement, ModifierWord, Modifiers, Rule, Subject};
+use super::{MAX_RULES, Policy};
+
+impl Policy {
+    /// Reads a policy from its words, such as the arguments of a command.
+    ///
+    /// It stops at the first wrong word, and keeps none of the words.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] says which word is wrong, counted from 1, and what to write instead.
+    pub fn parse<I, W>(words: I) -> Result<Self, PolicyError>
+    where
+        I: IntoIterator<Item = W>,
+        W: AsRef<[u8]>,
+    {
+        let mut draft = Draft::default();
+        draft.read((1..).zip(words), Source::Policy)?;
+        draft.finish()
+    }
+
+    /// Reads a policy from words that ASCII white space separates, such as a config value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::parse`].
+    pub fn from_text(text: &str) -> Result<Self, PolicyError> {
+        Self::parse(text.split_ascii_whitespace())
+    }
+}
+
+/// Where words come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The policy itself.
+    Policy,
+    /// A preset that the policy names.
+    Preset,
+}
+
+/// What the words read so far say, not yet checked as a whole.
+#[derive(Default)]
+struct Draft {
+    /// Each rule with the position of the word that it comes from.
+    rules: Vec<(usize, Rule)>,
+    options: Options,
+    /// The options that the policy itself gave: a preset does not change them.
+    given: Vec<OptionWord>,
+}
+
+impl Draft {
+    /// Reads words, each with its position, up to the first that is wrong where it stands.
+    fn read<W: AsRef<[u8]>>(
+        &mut self,
+        words: impl Iterator<Item = (usize, W)>,
+        source: Source,
+    ) -> Result<(), PolicyError> {
+        let mut words = words.peekable();
+        while let Some((position, word)) = words.next() {
+            let word = word.as_ref();
+            if let Some(subject) = Subject::from_word(word) {
+                let rule = read_rule(subject, position, &mut words)?;
+                // Checked here and not at the end, so that no number of words makes more rules than this.
+                if self.rules.len() >= MAX_RULES {
+                    return Err(PolicyError::TooManyRules { position });
+                }
+                self.rules.push((position, rule));
+            } else if let Some(modifier) = ModifierWord::from_word(word) {
+                return Err(PolicyError::MisplacedModifier { position, modifier });
+            } else if let Some(option) = OptionWord::from_word(word) {
+                self.read_option(option, position, words.next(), source)?;
+            } else if word.eq_ignore_ascii_case(b"PRESET") {
+                let (at, name) = words.next().ok_or(PolicyError::PresetNameMissing { position })?;
+                let preset = Preset::from_word(name.as_ref()).ok_or(PolicyError::UnknownPreset { position: at })?;
+                // All its words are at the position of the word PRESET.
+                self.read(iter::repeat(position).zip(preset.words().split_ascii_whitespace()), Source::Preset)?;
+            } else {
+                return Err(PolicyError::UnknownWord { position });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the value of the option at `position`, which is the next word.
+    fn read_option<W: AsRef<[u8]>>(
+        &mut self,
+        option: OptionWord,
+        position: usize,
+        next: Option<(usize, W)>,
+        source: Source,
+    ) -> Result<(), PolicyError> {
+        let is_given = self.given.contains(&option);
+        if is_given && source == Source::Policy {
+            return Err(PolicyError::OptionTwice { position, option });
+        }
+        let (position, value) = next.ok_or(PolicyError::OptionValueMissing { position, option })?;
+        if !is_given {
+            self.options.set(option, value.as_ref()).ok_or(PolicyError::OptionValue { position, option })?;
+        }
+        if source == Source::Policy {
+            self.given.push(option);
+        }
+        Ok(())
+    }
+
+    /// Checks what only the whole policy shows, and makes it.
+    fn finish(self) -> Result<Policy, PolicyError> {
+        if self.rules.is_empty() {
+            return Err(PolicyError::NoRules);
+        }
+        for (index, (position, rule)) in self.rules.iter().enumerate() {
+            if self.rules.iter().take(index).any(|(_, earlier)| earlier == rule) {
+                return Err(PolicyError::RepeatedRule { position: *position });
+            }
+        }
+        // A client could otherwise escape every limit by leaving the device out.
+        if self.rules.iter().all(|(_, rule)| rule.subject().needs_device()) {
+            return Err(PolicyError::OnlyDeviceRules);
+        }
+        Ok(Policy { rules: self.rules.into_iter().map(|(_, rule)| rule).collect(), options: self.options })
+    }
+}
+
+/// Reads the rule whose `subject` is at `position`: `limit/window` and all modifiers that follow.
+fn read_rule<W: AsRef<[u8]>>(
+    subject: Subject,
+    position: usize,
+    words: &mut Peekable<impl Iterator<Item = (usize, W)>>,
+) -> Result<Rule, PolicyError> {
+    let (at, value) = words.next().ok_or(PolicyError::RuleValueMissing { position })?;
+    let (limit, window) = read_limit_and_window(subject, at, value.as_ref())?;
+    let mut modifiers = Modifiers::default();
+    while let Some((position, modifier)) = next_modifier(words) {
+        if modifiers.has(modifier) {
+            return Err(PolicyError::ModifierTwice { position, modifier });
+        }
+        match modifier {
+            ModifierWord::Lock => modifiers.lock = Some(read_lock(position, words.next())?),
+            ModifierWord::Shadow => modifiers.enforcement = Enforcement::Shadow,
+            ModifierWord::CountDenied => modifiers.counting = Counting::AlsoDenied,
+        }
+    }
+    Ok(Rule::new(subject, limit, window, modifiers))
+}
+
+/// Reads the `limit/window` at `position`.
+fn read_limit_and_window(subject: Subject, position: usize, value: &[u8]) -> Result<(Limit, Window), PolicyError> {
+    let mut parts = value.splitn(2, |&byte| byte == b'/');
+    let (Some(limit), Some(window)) = (parts.next(), parts.next()) else {
+        return Err(PolicyError::RuleValueShape { position });
+    };
+    let limit = Limit::parse(limit).map_err(|error| PolicyError::Limit { position, subject, error })?;
+    if limit.get() > subject.max_limit() {
+        return Err(PolicyError::LimitAboveSubject { position, subject });
+    }
+    let window = Window::parse(window).map_err(|error| PolicyError::Window { position, error })?;
+    Ok((limit, window))
+}
+
+/// Takes the next word if it is a modifier, and leaves any other.
+fn next_modifier<W: AsRef<[u8]>>(
+    words: &mut Peekable<impl Iterator<Item = (usize, W)>>,
+) -> Option<(usize, ModifierWord)> {
+    let (position, word) = words.peek()?;
+    let found = (*position, ModifierWord::from_word(word.as_ref())?);
+    words.next();
+    Some(found)
+}
+
+/// Reads the times of the `LOCK` at `position`, which are the next word.
+fn read_lock<W: AsRef<[u8]>>(position: usize, next: Option<(usize, W)>) -> Result<Lock, PolicyError> {
+    let (position, times) = next.ok_or(PolicyError::LockTimesMissing { position })?;
+    Lock::parse(times.as_ref()).map_err(|error| PolicyError::Lock { position, error })
+}
