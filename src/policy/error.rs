@@ -129,7 +129,10 @@ pub enum PolicyError {
     OptionTwice { position: usize, option: OptionWord },
 
     /// The words end after `PRESET`.
-    #[error("policy word {position}: PRESET is followed by {names}; nothing follows this one", names = Preset::choices())]
+    #[error(
+        "policy word {position}: PRESET is followed by {names}; nothing follows this one",
+        names = Preset::choices()
+    )]
     PresetNameMissing { position: usize },
 
     /// The word after `PRESET` is not a preset.
