@@ -2,11 +2,10 @@
 
 use thiserror::Error;
 
-use super::MAX_RULES;
 use super::keyword::Keyword;
 use super::options::{OptionWord, Preset};
 use super::quantity::{LockError, NumberError, WindowError};
-use super::rule::{ModifierWord, Subject};
+use super::rule::{MAX_RULES, ModifierWord, Subject};
 
 /// Why some words are not a policy.
 ///

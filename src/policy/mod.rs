@@ -47,10 +47,7 @@ pub use options::{OptionWord, Options, Preset};
 pub use quantity::{
     Bounded, Capacity, Cost, Limit, Lock, LockError, Millis, NumberError, Unit, Window, WindowError, digits, whole,
 };
-pub use rule::{Counting, Enforcement, ModifierWord, Rule, Subject};
-
-/// The most rules that one policy may have. A check looks at each, so this bounds the work of one command.
-pub const MAX_RULES: usize = 32;
+pub use rule::{Counting, Enforcement, MAX_RULES, ModifierWord, Rule, Subject};
 
 /// What one limiter enforces: its rules, and how it tells identities apart.
 ///

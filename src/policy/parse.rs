@@ -2,12 +2,12 @@
 
 use std::iter::{self, Peekable};
 
+use super::Policy;
 use super::error::PolicyError;
 use super::keyword::Keyword;
 use super::options::{OptionWord, Options, Preset};
 use super::quantity::{Limit, Lock, Window};
-use super::rule::{Counting, Enforcement, ModifierWord, Modifiers, Rule, Subject};
-use super::{MAX_RULES, Policy};
+use super::rule::{Counting, Enforcement, MAX_RULES, ModifierWord, Modifiers, Rule, Subject};
 
 impl Policy {
     /// Reads a policy from its words, such as the arguments of a command.

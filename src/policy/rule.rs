@@ -5,6 +5,9 @@ use std::fmt;
 use super::keyword::Keyword;
 use super::quantity::{Limit, Lock, Window};
 
+/// The most rules that one policy may have. A check looks at each, so this bounds the work of one command.
+pub const MAX_RULES: usize = 32;
+
 /// What a rule counts attempts by.
 ///
 /// The order of the variants gives their [codes](Subject::code) in stored data: add a new one at the end.
