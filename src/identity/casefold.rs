@@ -62,7 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_folded_form_of() {
+    fn texts_fold_to_these_forms() {
         let cases = [
             ("ViCtIm", "victim"),
             ("ⓥｉｃｔｉｍ", "victim"),
@@ -97,7 +97,7 @@ mod tests {
         }
     }
 
-    /// Unicode publishes which characters NFKC_Casefold changes: all 1,112,064 are held to it.
+    /// Unicode publishes which characters NFKC_Casefold changes: checks all 1,112,064.
     #[test]
     fn every_character_folds_as_unicode_publishes() {
         let changes = CodePointSetData::new::<ChangesWhenNfkcCasefolded>();
@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    /// Text of any kind with much of what makes the steps get in each other's way.
+    /// Text of any kind, with many characters for which one step undoes another.
     fn any_text() -> impl Strategy<Value = String> {
         let awkward = proptest::sample::select(vec![
             '\u{345}', '\u{301}', '\u{323}', '\u{34f}', '\u{a8}', '\u{37a}', '\u{fdfa}', '\u{130}', '\u{200d}',

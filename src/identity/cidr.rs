@@ -87,7 +87,7 @@ impl Cidr {
     /// # Errors
     ///
     /// - [`CidrError::PrefixLength`] above 32 or 128.
-    /// - [`CidrError::MixedFamilies`] for an IPv4-mapped or NAT64 network shorter than 96, which would be of both families.
+    /// - [`CidrError::MixedFamilies`] for an IPv4-mapped or NAT64 prefix below 96: it would be of both families.
     /// - [`CidrError::HostBits`] if bits after the prefix are set: `10.1.2.3/8` may be meant as the one address, and a
     ///   list must not contain more than its operator meant.
     pub fn new(first: IpAddr, prefix_len: u8) -> Result<Cidr, CidrError> {
@@ -129,7 +129,7 @@ impl Cidr {
 }
 
 impl fmt::Display for Cidr {
-    /// Writes the canonical form (RFC 5952 for IPv6), always with the prefix length. It parses back to the same network.
+    /// Writes the canonical form (RFC 5952 for IPv6), always with the prefix length. It parses to the same network.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.first(), self.prefix_len)
     }

@@ -45,7 +45,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_canonical_form_of() {
+    fn domains_have_these_canonical_forms() {
         let cases = [
             ("x.org", "x.org"),
             ("x.org.", "x.org"),

@@ -47,16 +47,16 @@ enum Form<'a> {
 impl<'a> CanonicalEmail<'a> {
     /// The canonical form of any bytes.
     ///
-    /// Invalid UTF-8 stays as it is. So does an email of more than [`MAX_NORMALISED_BYTES`], but without the white space
-    /// and invisible characters at its ends: an application that trims its input finds the same account behind any
-    /// amount of such padding, and each amount would be a new identity. For every other email:
+    /// Invalid UTF-8 stays as it is. So does an email of more than [`MAX_NORMALISED_BYTES`], but without the white
+    /// space and invisible characters at its ends: an application that trims its input finds the same account behind
+    /// any amount of such padding, and each amount would be a new identity. For every other email:
     ///
     /// 1. The whole is folded: NFKC_Casefold (The Unicode Standard, section 3.13), which ignores case, compatibility
     ///    forms and default-ignorable characters; white space and control characters are removed.
     /// 2. It is split at its last `@`. Without one, all of it is a local part.
     /// 3. The local part, in NFC, loses its plus-tag if `plus_tags` says so.
-    /// 4. The domain becomes its ASCII form by UTS 46, if it has one, and loses all trailing dots, so that the canonical
-    ///    form is its own canonical form.
+    /// 4. The domain becomes its ASCII form by UTS 46, if it has one, and loses all trailing dots, so that the
+    ///    canonical form is its own canonical form.
     ///
     /// White space alone is accepted and is one identity: whether an email is empty, the caller decides by `raw`.
     #[must_use]

@@ -106,15 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_its_own_needs_no_key() {
+    fn a_secret_that_is_not_derived_needs_no_key() {
         let secret = Secret::from_bytes([5; 16]);
         for hash_key in [None, Some(&key(1))] {
             assert_eq!(secret.stored().open(hash_key), Ok(secret.clone()));
         }
     }
 
-    /// Stored in RDB and AOF files: if this test fails, the code is wrong and not the test. The figures were
-    /// worked out with another implementation of HKDF.
+    /// Stored in RDB and AOF files: if this test fails, the code is wrong and not the test. The values
+    /// come from another implementation of HKDF.
     #[test]
     fn the_derivation_is_pinned() {
         let secret = key(1).secret([9; 16]);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn short_keys_are_refused_and_none_is_printed() {
+    fn short_keys_are_refused_and_no_key_is_printed() {
         assert_eq!(HashKey::new(&[0; 15]), Err(HashKeyError::TooShort));
         assert_eq!(format!("{:?}", key(7)), "HashKey(..)");
     }

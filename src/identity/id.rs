@@ -1,8 +1,8 @@
 //! Keyed ids: all that remains of an address or an email after this layer.
 //!
 //! Every id is SipHash-2-4 (Aumasson and Bernstein, 2012) with 64 bits of output over one byte for the kind of what is
-//! hashed, and then its fields: integers in little-endian order, and before a field of variable length its length. So no
-//! two inputs, of one kind or of two, are the same bytes.
+//! hashed, and then its fields: integers in little-endian order, and before a field of variable length its length. So
+//! no two inputs, of one kind or of two, are the same bytes.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -250,7 +250,7 @@ mod tests {
     fn siphash_is_that_of_the_paper() {
         let mut hasher = SipHasher24::new_with_key(secret().as_bytes());
         let input: Vec<u8> = (0..15).collect();
-        // In pieces, as ids are: where they are cut must not matter.
+        // In pieces, as long emails are: the place of the cut must not matter.
         hasher.write(&input[..1]);
         hasher.write(&input[1..10]);
         hasher.write(&input[10..]);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grown_form_and_its_bytes_as_received_differ() {
+    fn a_normalised_form_and_the_same_bytes_as_received_differ() {
         let raw = "\u{fdfa}".repeat(106);
         let grown = CanonicalEmail::of(raw.as_bytes(), PlusTags::Keep);
         assert_ne!(secret().email_id(&grown), email_id(grown.as_bytes()));

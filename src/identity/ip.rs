@@ -126,7 +126,7 @@ impl ClientIp {
 
     /// The address by which a limiter counts that groups IPv6 addresses by `prefix`.
     ///
-    /// An IPv4 address is not cut, not even in an IPv6 form: all IPv4 clients behind a translator would be one identity.
+    /// An IPv4 address in an IPv6 form is not cut: all IPv4 clients behind a translator would be one identity.
     #[must_use]
     pub fn address(self, prefix: Ipv6Prefix) -> Address {
         match self.0 {
@@ -204,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_way_to_an_ipv4_address_reads_what_the_long_one_does(
+        fn plain_ipv4_reads_what_std_net_reads(
             text in "([0-9]{1,4}[.]){0,4}[0-9.x]{0,4}",
             bits: u32,
         ) {
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_any_length_is_answered() {
+    fn long_texts_are_refused() {
         let long_zone = format!("fe80::1%{}", "x".repeat(MAX_TEXT_BYTES - 8));
         assert_eq!(parse(&long_zone), parse("fe80::1"));
         assert_eq!(parse(&format!("{long_zone}x")), Err(AddressError::NotOneAddress));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_says_what_is_one() {
+    fn addresses_of_one_prefix_are_one() {
         let cases = [
             (32, "2001:db8:ffff::", "2001:db8::", true),
             (32, "2001:db9::", "2001:db8::", false),

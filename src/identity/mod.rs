@@ -3,15 +3,15 @@
 //! An *identity* is one instance of a subject: this IPv4 address, this IPv6 /64, this mailbox, this address on this
 //! mailbox. Four steps make it:
 //!
-//! 1. [`ClientIp::parse`] reads the text of an ip. An IPv6 form of an IPv4 address becomes that IPv4 address, and a zone
-//!    id is dropped. Anything that is not exactly one address is an [`AddressError`]. The allow and deny lists compare
-//!    this full address with their networks ([`Cidr`]); rules count by the [`Address`] made of it, which groups IPv6
-//!    addresses by their [`Ipv6Prefix`].
+//! 1. [`ClientIp::parse`] reads the text of an ip. An IPv6 form of an IPv4 address becomes that IPv4 address, and a
+//!    zone id is dropped. Anything that is not exactly one address is an [`AddressError`]. The allow and deny lists
+//!    compare this full address with their networks ([`Cidr`]); rules count by the [`Address`] made of it, which
+//!    groups IPv6 addresses by their [`Ipv6Prefix`].
 //! 2. [`CanonicalEmail::of`] brings all spellings of one email to one form: case, compatibility forms, invisible
 //!    characters, white space, both forms of an international domain, and a plus-tag where [`PlusTags`] says so. It
 //!    accepts any bytes, because an application might fail open on an error.
-//! 3. A limiter's [`Secret`] turns each into an [`Id`] of 64 bits, and both ids into the id of the pair. After this step
-//!    nothing knows an address or an email, and nobody can guess them from an id without the secret.
+//! 3. A limiter's [`Secret`] turns each into an [`Id`] of 64 bits, and both ids into the id of the pair. After this
+//!    step the address and the email are gone: without the secret nobody can guess them from an id.
 //! 4. A [`Tag`] of 22 bits marks an attempt with the address and the email *exactly as spelled*. Rules count by the
 //!    canonical form, but a success forgives by the spelling: an application may hold two spellings as two accounts,
 //!    and owning one of them must not buy guesses at the other.

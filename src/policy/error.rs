@@ -2,11 +2,10 @@
 
 use thiserror::Error;
 
-use super::MAX_RULES;
 use super::keyword::Keyword;
 use super::options::{OptionWord, Preset};
 use super::quantity::{LockError, NumberError, WindowError};
-use super::rule::{ModifierWord, Subject};
+use super::rule::{MAX_RULES, ModifierWord, Subject};
 
 /// Why some words are not a policy.
 ///
@@ -129,7 +128,10 @@ pub enum PolicyError {
     OptionTwice { position: usize, option: OptionWord },
 
     /// The words end after `PRESET`.
-    #[error("policy word {position}: PRESET is followed by {names}; nothing follows this one", names = Preset::choices())]
+    #[error(
+        "policy word {position}: PRESET is followed by {names}; nothing follows this one",
+        names = Preset::choices()
+    )]
     PresetNameMissing { position: usize },
 
     /// The word after `PRESET` is not a preset.

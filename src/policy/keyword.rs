@@ -20,9 +20,8 @@ pub trait Keyword: Copy + 'static {
 
     /// All words as an error message offers them, such as `LOCK, SHADOW or COUNT-DENIED`.
     fn choices() -> String {
-        match Self::all_words().split_last() {
-            Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-            None => String::new(),
-        }
+        let words = Self::all_words();
+        let (last, rest) = words.split_last().unwrap_or((&"", &[]));
+        format!("{} or {last}", rest.join(", "))
     }
 }

@@ -22,13 +22,13 @@
 //! | word | file | what |
 //! |---|---|---|
 //! | subject | `rule.rs` | a variant of [`Subject`], its place in `ALL`, an arm in each method |
-//! | modifier | `rule.rs` | a variant of [`ModifierWord`], its place in `ALL`, its arms; a field of `Modifiers`; a getter of [`Rule`] |
+//! | modifier | `rule.rs` | a variant of [`ModifierWord`], its place in `ALL`, its arms; a field of `Modifiers` |
 //! | | `parse.rs` | in `read_rule`, what follows the word |
 //! | option | `options.rs` | a variant of [`OptionWord`], its place in `ALL`, its arms; a field of [`Options`] |
 //! | preset | `options.rs` | a variant of [`Preset`], its place in `ALL`, its arms |
 //!
-//! The parser, the printed form and the error messages follow [`Keyword::ALL`]. Then show the word in the grammar above,
-//! in `COMMAND DOCS` (`src/commands/policy.rs`) and in `docs/policies.md`: tests compare all three.
+//! The parser, the printed form and the error messages follow [`Keyword::ALL`]. Then show the word in the grammar
+//! above, in `COMMAND DOCS` (`src/commands/policy.rs`) and in `docs/policies.md`: tests compare the last two.
 
 #![forbid(unsafe_code)]
 
@@ -47,10 +47,7 @@ pub use options::{OptionWord, Options, Preset};
 pub use quantity::{
     Bounded, Capacity, Cost, Limit, Lock, LockError, Millis, NumberError, Unit, Window, WindowError, digits, whole,
 };
-pub use rule::{Counting, Enforcement, ModifierWord, Rule, Subject};
-
-/// The most rules that one policy may have. A check looks at each, so this bounds the work of one command.
-pub const MAX_RULES: usize = 32;
+pub use rule::{Counting, Enforcement, MAX_RULES, ModifierWord, Rule, Subject};
 
 /// What one limiter enforces: its rules, and how it tells identities apart.
 ///
@@ -78,9 +75,9 @@ impl Policy {
 
     /// The subjects that have rules, each once, in the order of their first rule.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
-        let subjects = || self.rules.iter().map(Rule::subject);
-        let is_first = move |at: usize, subject: Subject| !subjects().take(at).any(|earlier| earlier == subject);
-        subjects().enumerate().filter(move |&(at, subject)| is_first(at, subject)).map(|(_, subject)| subject)
+        let first = |subject| self.rules.iter().position(|rule| rule.subject() == subject);
+        let subjects = self.rules.iter().map(Rule::subject).enumerate();
+        subjects.filter(move |&(at, subject)| first(subject) == Some(at)).map(|(_, subject)| subject)
     }
 
     /// Whether `subject` has a rule.

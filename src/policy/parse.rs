@@ -2,12 +2,12 @@
 
 use std::iter::{self, Peekable};
 
+use super::Policy;
 use super::error::PolicyError;
 use super::keyword::Keyword;
 use super::options::{OptionWord, Options, Preset};
 use super::quantity::{Limit, Lock, Window};
-use super::rule::{Counting, Enforcement, ModifierWord, Modifiers, Rule, Subject};
-use super::{MAX_RULES, Policy};
+use super::rule::{Counting, Enforcement, MAX_RULES, ModifierWord, Modifiers, Rule, Subject};
 
 impl Policy {
     /// Reads a policy from its words, such as the arguments of a command.
@@ -97,18 +97,14 @@ impl Draft {
         next: Option<(usize, W)>,
         source: Source,
     ) -> Result<(), PolicyError> {
-        let is_given = self.given.contains(&option);
-        if is_given && source == Source::Policy {
-            return Err(PolicyError::OptionTwice { position, option });
+        match (source, self.given.contains(&option)) {
+            (Source::Policy, true) => return Err(PolicyError::OptionTwice { position, option }),
+            (Source::Policy, false) => self.given.push(option),
+            (Source::Preset, true) => return Ok(()),
+            (Source::Preset, false) => {}
         }
         let (position, value) = next.ok_or(PolicyError::OptionValueMissing { position, option })?;
-        if !is_given {
-            self.options.set(option, value.as_ref()).ok_or(PolicyError::OptionValue { position, option })?;
-        }
-        if source == Source::Policy {
-            self.given.push(option);
-        }
-        Ok(())
+        self.options.set(option, value.as_ref()).ok_or(PolicyError::OptionValue { position, option })
     }
 
     /// Checks what only the whole policy shows, and makes it.

@@ -5,30 +5,32 @@ use std::fmt;
 use super::keyword::Keyword;
 use super::quantity::{Limit, Lock, Window};
 
+/// The most rules that one policy may have. A check looks at each, so this bounds the work of one command.
+pub const MAX_RULES: usize = 32;
+
 /// What a rule counts attempts by.
 ///
-/// The discriminants are the codes that stand for a subject in stored data.
+/// The order of the variants gives their [codes](Subject::code) in stored data: add a new one at the end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(u8)]
 pub enum Subject {
     /// `IP`: the address that an attempt comes from.
-    Ip = 1,
+    Ip,
     /// `EMAIL`: the email that an attempt is on.
-    Email = 2,
+    Email,
     /// `PAIR`: the address and the email together.
-    Pair = 3,
+    Pair,
     /// `EMAILS-PER-IP`: how many different emails an address tries. Against password spraying from one address.
-    EmailsPerIp = 4,
+    EmailsPerIp,
     /// `IPS-PER-EMAIL`: how many different addresses try an email. Against guessing distributed over a botnet.
-    IpsPerEmail = 5,
+    IpsPerEmail,
     /// `ALL`: the whole limiter, as one identity.
-    All = 6,
+    All,
     /// `DEVICE`: the device that an attempt carries, which the application has authenticated.
     ///
     /// An attempt with a device counts by `DEVICE` instead of `EMAIL` and `IPS-PER-EMAIL`, which strangers can fill;
     /// one without a device does not count by `DEVICE`. A `DEVICE` rule with `SHADOW` replaces nothing, because a
     /// shadow rule must not change what is refused.
-    Device = 7,
+    Device,
 }
 
 impl Keyword for Subject {
@@ -52,12 +54,10 @@ impl Subject {
     /// The largest limit of a distinct count. Each attempt is looked up in the log, so this bounds the work of a check.
     const MAX_DISTINCT: u32 = 1_000;
 
-    /// The number that stands for the subject in files and on the replication link.
-    ///
-    /// Files of older versions contain it: a released code keeps its meaning for ever.
+    /// The number that stands for the subject in files and on the replication link: a released one never changes.
     #[must_use]
     pub const fn code(self) -> u8 {
-        self as u8
+        (self as u8).saturating_add(1)
     }
 
     /// The subject with this [code](Subject::code).

@@ -81,7 +81,7 @@ fn tags_are_kept_or_stripped() {
         ("a@x+y.org", "a@x+y.org", "a@x+y.org"),
         ("a+b@c@x.org", "a+b@c@x.org", "a@x.org"),
         ("é+b@x.org", "é+b@x.org", "é@x.org"),
-        // No domain: the same rule, since the form may stand for an email of the default domain.
+        // No domain: the same rule, because the application may add its default domain.
         ("victim+tag", "victim+tag", "victim"),
         ("+49 30 123", "+4930123", "+4930123"),
     ];
@@ -145,7 +145,7 @@ fn different_mailboxes_stay_different() {
 }
 
 #[test]
-fn what_is_not_normalised_is_left_and_never_mistaken() {
+fn what_is_not_normalised_stays_as_received_and_is_unique() {
     let long = [b'A'; MAX_NORMALISED_BYTES + 1];
     let huge = vec![b'A'; 1 << 20];
     let huge_invalid = vec![0xff; 1 << 20];
@@ -171,7 +171,7 @@ fn what_is_not_normalised_is_left_and_never_mistaken() {
 }
 
 #[test]
-fn padding_to_any_length_makes_no_fresh_identity() {
+fn padding_of_any_length_makes_no_new_identity() {
     for padding in [" ", "\t", "\u{3000}", "\u{200b}", "\u{ad}"] {
         for count in [1, 320, 100_000] {
             let padding = padding.repeat(count);
@@ -186,7 +186,7 @@ fn padding_to_any_length_makes_no_fresh_identity() {
 }
 
 #[test]
-fn a_long_canonical_form_is_never_mistaken_for_received_bytes() {
+fn a_long_canonical_form_differs_from_the_same_bytes_as_received() {
     let raw = "\u{fdfa}".repeat(106);
     let grown = CanonicalEmail::of(raw.as_bytes(), PlusTags::Keep);
     assert!(grown.as_bytes().len() > MAX_NORMALISED_BYTES);
@@ -213,24 +213,24 @@ fn ascii_stays_off_the_heap() {
 }
 
 #[test]
-fn debug_tells_nothing() {
+fn debug_reveals_nothing() {
     let canonical = CanonicalEmail::of(b"victim@x.org", PlusTags::Keep);
     assert_eq!(format!("{canonical:?}"), "CanonicalEmail { normalised: true, bytes: 12 }");
 }
 
-/// Either way with tags.
+/// Tags kept or stripped.
 fn any_plus_tags() -> impl Strategy<Value = PlusTags> {
     prop_oneof![Just(PlusTags::Keep), Just(PlusTags::Strip)]
 }
 
-/// ASCII with much of what the rules turn on.
+/// ASCII with many characters that the rules treat specially.
 fn ascii_email() -> impl Strategy<Value = String> {
     let byte = prop_oneof![proptest::sample::select(b" \t\x0b\x0c\r\n@@.+-aAzZ".to_vec()), 0u8..0x80];
     let loose = proptest::collection::vec(byte, 0..40).prop_map(|bytes| bytes.into_iter().map(char::from).collect());
     prop_oneof![loose, "[ A-Za-z+.]{0,8}@(xn--)?[A-Za-z0-9-]{0,10}[. ]{0,3}(ORG)?[. ]{0,3}"]
 }
 
-/// Text of any kind with much of what the rules turn on.
+/// Text of any kind with many characters that the rules treat specially.
 fn unicode_email() -> impl Strategy<Value = String> {
     let special: Vec<char> =
         "@＠﹫++＋.．。 \u{a0}\u{3000}\u{200d}\u{ad}\u{3164}\u{fe0f}\u{301}\u{345}\u{a8}ßςİﬁⓥ\u{212a}\u{fdfa}éxn-aB1\u{5d0}"
@@ -241,7 +241,7 @@ fn unicode_email() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The short way for what is canonical already gives what the long way does.
+    /// The fast test for canonical bytes agrees with the Unicode algorithms.
     #[test]
     fn what_is_plainly_canonical_is_its_own_canonical_form(
         raw in proptest::collection::vec(proptest::sample::select(b"ab0@.+-XxN \x7f\xc3\xa9".to_vec()), 0..12),
@@ -255,7 +255,7 @@ proptest! {
     }
 
     #[test]
-    fn the_short_way_gives_what_the_long_way_gives(text in ascii_email(), plus_tags in any_plus_tags()) {
+    fn ascii_gives_what_unicode_gives(text in ascii_email(), plus_tags in any_plus_tags()) {
         if let Some(short) = ascii(&text, plus_tags) {
             let long = unicode(&text, plus_tags);
             prop_assert_eq!(short.as_bytes(), long.as_bytes());
@@ -263,7 +263,7 @@ proptest! {
     }
 
     #[test]
-    fn only_encoded_domains_take_the_long_way(text in "[ -~]{0,60}", plus_tags in any_plus_tags()) {
+    fn only_encoded_domains_need_unicode(text in "[ -~]{0,60}", plus_tags in any_plus_tags()) {
         prop_assert!(ascii(&text, plus_tags).is_some() || text.to_ascii_lowercase().contains("xn"));
     }
 

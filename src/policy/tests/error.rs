@@ -8,7 +8,7 @@ fn message(text: &str) -> String {
 }
 
 #[test]
-fn each_fault_has_this_message() {
+fn each_error_has_this_message() {
     let rows = [
         ("", "the policy has no rule: give at least one, for example PAIR 5/15m, or a PRESET"),
         ("PLUS-TAGS strip", "the policy has no rule: give at least one, for example PAIR 5/15m, or a PRESET"),

@@ -14,8 +14,8 @@ fn printed(text: &str) -> String {
     Policy::from_text(text).unwrap().to_string()
 }
 
-/// What is wrong with `text`.
-fn fault(text: &str) -> PolicyError {
+/// The error that reading `text` ends with.
+fn error(text: &str) -> PolicyError {
     Policy::from_text(text).unwrap_err()
 }
 
@@ -33,7 +33,7 @@ fn options_at_their_default_are_not_printed() {
 }
 
 #[test]
-fn a_capacity_is_none_unless_given() {
+fn there_is_no_capacity_by_default() {
     let capacity = |text| Policy::from_text(text).unwrap().options().capacity;
     assert_eq!(capacity("IP 1/1s"), None);
     let given = capacity("capacity 10000000 PRESET signin");
@@ -65,33 +65,33 @@ fn the_same_figures_with_other_modifiers_are_another_rule() {
     ] {
         assert_eq!(printed(words), words);
     }
-    assert_eq!(fault("PRESET pci IP 1/1s EMAIL 10/30m LOCK 30m"), PolicyError::RepeatedRule { position: 5 });
+    assert_eq!(error("PRESET pci IP 1/1s EMAIL 10/30m LOCK 30m"), PolicyError::RepeatedRule { position: 5 });
 }
 
 #[test]
-fn a_modifier_is_found_twice_before_its_value_is_read() {
+fn a_repeated_modifier_is_an_error_before_its_value_is_read() {
     let modifier = ModifierWord::Lock;
-    assert_eq!(fault("IP 1/1s LOCK 1s LOCK"), PolicyError::ModifierTwice { position: 5, modifier });
+    assert_eq!(error("IP 1/1s LOCK 1s LOCK"), PolicyError::ModifierTwice { position: 5, modifier });
 }
 
 #[test]
-fn a_modifier_that_follows_no_rule_is_astray() {
+fn a_modifier_that_follows_no_rule_is_misplaced() {
     for (words, position) in [("LOCK 1s IP 1/1s", 1), ("IP 1/1s CAPACITY 5 LOCK 1s", 5), ("PRESET pci LOCK 1s", 3)] {
         let modifier = ModifierWord::Lock;
-        assert_eq!(fault(words), PolicyError::MisplacedModifier { position, modifier }, "{words}");
+        assert_eq!(error(words), PolicyError::MisplacedModifier { position, modifier }, "{words}");
     }
 }
 
 #[test]
-fn device_rules_need_another_beside_them() {
-    assert_eq!(fault("DEVICE 5/1h"), PolicyError::OnlyDeviceRules);
+fn device_rules_need_a_rule_for_another_subject() {
+    assert_eq!(error("DEVICE 5/1h"), PolicyError::OnlyDeviceRules);
     for words in ["DEVICE 5/1h ALL 9/1s", "EMAIL 5/1h SHADOW DEVICE 5/1h"] {
         assert_eq!(printed(words), words);
     }
 }
 
 #[test]
-fn text_is_parted_by_ascii_white_space() {
+fn ascii_white_space_separates_the_words_of_a_text() {
     assert_eq!(printed("\t IP\n5/1h \r\n PAIR  1/1s "), "IP 5/1h PAIR 1/1s");
 }
 
@@ -110,7 +110,7 @@ fn a_preset_expands_where_it_stands() {
 }
 
 #[test]
-fn an_option_given_outright_wins_over_a_preset() {
+fn an_option_of_the_policy_wins_over_a_preset() {
     for text in ["PLUS-TAGS keep PRESET signup", "PRESET signup PLUS-TAGS keep"] {
         let options = Policy::from_text(text).unwrap().options();
         assert_eq!(options.plus_tags, PlusTags::Keep, "{text}");
@@ -129,19 +129,19 @@ fn two_presets_may_give_the_same_option() {
 }
 
 #[test]
-fn an_option_given_outright_twice_is_an_error() {
+fn an_option_of_the_policy_twice_is_an_error() {
     let option = OptionWord::PlusTags;
-    assert_eq!(fault("PLUS-TAGS keep PRESET signup PLUS-TAGS keep"), PolicyError::OptionTwice { position: 5, option });
+    assert_eq!(error("PLUS-TAGS keep PRESET signup PLUS-TAGS keep"), PolicyError::OptionTwice { position: 5, option });
     // Found before the value is, so that a policy ending here is not asked for one.
-    assert_eq!(fault("IP 1/1s PLUS-TAGS keep PLUS-TAGS"), PolicyError::OptionTwice { position: 5, option });
+    assert_eq!(error("IP 1/1s PLUS-TAGS keep PLUS-TAGS"), PolicyError::OptionTwice { position: 5, option });
 }
 
 #[test]
-fn faults_of_a_preset_are_at_the_word_preset() {
-    assert_eq!(fault("PAIR 5/15m PRESET signin"), PolicyError::RepeatedRule { position: 3 });
-    assert_eq!(fault("PRESET signin PAIR 5/15m"), PolicyError::RepeatedRule { position: 3 });
+fn errors_of_a_preset_are_at_the_word_preset() {
+    assert_eq!(error("PAIR 5/15m PRESET signin"), PolicyError::RepeatedRule { position: 3 });
+    assert_eq!(error("PRESET signin PAIR 5/15m"), PolicyError::RepeatedRule { position: 3 });
     let rules: String = (1..MAX_RULES).map(|n| format!("PAIR {n}/1s ")).collect();
-    assert_eq!(fault(&format!("{rules}PRESET signup")), PolicyError::TooManyRules { position: 63 });
+    assert_eq!(error(&format!("{rules}PRESET signup")), PolicyError::TooManyRules { position: 63 });
 }
 
 #[test]
@@ -189,8 +189,8 @@ fn words_without_end_are_read_no_further_than_the_rules_go() {
         let taken = Cell::new(0_usize);
         let words = words.split_ascii_whitespace();
         let counted = words.clone().cycle().inspect(|_| taken.set(taken.get() + 1));
-        let fault = Policy::parse(counted).unwrap_err();
-        assert!(matches!(fault, PolicyError::TooManyRules { .. }));
+        let error = Policy::parse(counted).unwrap_err();
+        assert!(matches!(error, PolicyError::TooManyRules { .. }));
         // The word after the last rule is looked at, in case it is a modifier.
         assert!(taken.get() <= words.count() * (MAX_RULES + 1) + 1);
     }
