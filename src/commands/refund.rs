@@ -13,7 +13,8 @@ pub(crate) struct Refund<'a>(AttemptArguments<'a>);
 impl Command for Refund<'_> {
     const DOCS: Docs = Docs {
         summary: c"Takes back the newest attempt by this address on this email",
-        complexity: c"O(N) for N attempts in the logs of this address and email; the log of ALL has those of the whole limiter",
+        complexity:
+            c"O(N) for N attempts in the logs of this address and email; the log of ALL has those of the whole limiter",
         arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::COST, Argument::DEVICE],
     };
 

@@ -17,7 +17,8 @@ const OPTIONS: AttemptOptions = AttemptOptions { options: &[AttemptOption::Devic
 impl Command for Reset<'_> {
     const DOCS: Docs = Docs {
         summary: c"Clears, after a successful login, the attempts by this address on this email",
-        complexity: c"O(N) for N attempts in the logs of this address and email; the log of ALL has those of the whole limiter",
+        complexity:
+            c"O(N) for N attempts in the logs of this address and email; the log of ALL has those of the whole limiter",
         arguments: &[Argument::KEY, Argument::IP, Argument::EMAIL, Argument::DEVICE],
     };
 

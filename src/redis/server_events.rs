@@ -102,8 +102,8 @@ fn has_limit_and_evicts_any_key(ctx: *mut raw::RedisModuleCtx) -> bool {
         let value = value.filter(|v| !v.is_null()).map(|v| unsafe { CStr::from_ptr(v) });
         value.is_some_and(|value| test(value.to_bytes()))
     };
-    let may_evict = is(c"maxmemory", |bytes| bytes != b"0")
-        && is(c"maxmemory_policy", |policy| policy.starts_with(b"allkeys"));
+    let may_evict =
+        is(c"maxmemory", |bytes| bytes != b"0") && is(c"maxmemory_policy", |policy| policy.starts_with(b"allkeys"));
     // SAFETY: the data was given above, and nothing refers to it any more.
     unsafe { api!(RedisModule_FreeServerInfo(ctx, info)) };
     may_evict
