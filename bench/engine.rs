@@ -10,8 +10,7 @@ use std::env;
 use std::hint::black_box;
 
 use authlimit::identity::{CanonicalEmail, PlusTags, Secret};
-use authlimit::limiter::{AttemptRequest, Cost, Limiter};
-use authlimit::table::Timestamp;
+use authlimit::limiter::{Cost, Limiter, Received, Timestamp};
 use authlimit::policy::{Capacity, Policy};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
@@ -63,7 +62,7 @@ impl Bench {
     /// Checks the next attempt, from its bytes to its verdict.
     fn check(&mut self) {
         let Identities { address, email } = self.draw.next();
-        let received = AttemptRequest {
+        let received = Received {
             ip: address.as_bytes(),
             email: email.as_bytes(),
             device: None,

@@ -10,8 +10,7 @@ use std::env;
 use std::hint::black_box;
 
 use authlimit::identity::Secret;
-use authlimit::limiter::{AttemptRequest, Cost, Limiter};
-use authlimit::table::Timestamp;
+use authlimit::limiter::{Cost, Limiter, Received, Timestamp};
 use authlimit::policy::{Capacity, Policy};
 
 mod identities;
@@ -47,7 +46,7 @@ fn main() {
 
 /// Checks an attempt, from its bytes to its verdict.
 fn check(limiter: &mut Limiter, identities: Identities) {
-    let received = AttemptRequest {
+    let received = Received {
         ip: identities.address.as_bytes(),
         email: identities.email.as_bytes(),
         device: None,

@@ -25,7 +25,7 @@ const BUSY: usize = 1;
 const FULL: usize = 2;
 
 /// A peer, its server, and what was measured of them.
-struct ListTarget {
+struct Entry {
     peer: Peer,
     server: Server,
     /// By pipeline, then by round.
@@ -34,14 +34,14 @@ struct ListTarget {
     aof_bytes: Option<f64>,
 }
 
-impl ListTarget {
+impl Entry {
     /// The middle of a figure at a pipeline.
     fn median(&self, pipeline: usize, figure: fn(&Turn) -> f64) -> f64 {
         median(self.turns[pipeline].iter().map(figure))
     }
 
     /// The middle of the rounds' ratios of a figure to another's.
-    fn ratio(&self, other: &ListTarget, pipeline: usize, figure: fn(&Turn) -> f64) -> f64 {
+    fn ratio(&self, other: &Entry, pipeline: usize, figure: fn(&Turn) -> f64) -> f64 {
         let pairs = self.turns[pipeline].iter().zip(&other.turns[pipeline]);
         median(pairs.map(|(mine, others)| figure(mine) / figure(others)))
     }
@@ -52,7 +52,7 @@ pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
     let peers = yardsticks(scale.identities)
         .into_iter()
         .chain(limiters(QUOTA, machine));
-    let mut entries: Vec<ListTarget> = peers.map(|peer| fill(peer, machine, scale)).collect();
+    let mut entries: Vec<Entry> = peers.map(|peer| fill(peer, machine, scale)).collect();
     let mut quiet = Quiet::wait();
     for round in 0..scale.rounds {
         eprintln!("round {} of {}", round + 1, scale.rounds);
@@ -80,7 +80,7 @@ pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
 }
 
 /// Starts a peer's server and fills it.
-fn fill(peer: Peer, machine: &Machine, scale: &Scale) -> ListTarget {
+fn fill(peer: Peer, machine: &Machine, scale: &Scale) -> Entry {
     eprintln!("filling: {}", peer.name);
     let limits = peer.kind != Kind::Yardstick;
     let aof_bytes = limits.then(|| aof_bytes(&peer, machine, scale));
@@ -98,7 +98,7 @@ fn fill(peer: Peer, machine: &Machine, scale: &Scale) -> ListTarget {
         populate(filler.as_ref().unwrap_or(&peer), &server, scale.identities);
     }
     let grown = used_memory(&server) - before;
-    ListTarget {
+    Entry {
         bytes_per_identity: (peer.statistics != "ping")
             .then(|| grown / (2.0 * f64::from(scale.identities))),
         peer,
@@ -119,7 +119,7 @@ fn aof_bytes(peer: &Peer, machine: &Machine, scale: &Scale) -> f64 {
 
 /// Brings the module back to one attempt per identity: it is so fast that its logs would else be longer than
 /// everybody else's in the last rounds.
-fn refill_module(entries: &[ListTarget], scale: &Scale) {
+fn refill_module(entries: &[Entry], scale: &Scale) {
     for entry in entries
         .iter()
         .filter(|entry| entry.peer.kind == Kind::Module)
@@ -131,7 +131,7 @@ fn refill_module(entries: &[ListTarget], scale: &Scale) {
 }
 
 /// Writes the page.
-fn write(entries: &[ListTarget], machine: &Machine, scale: &Scale, folder: &Path) {
+fn write(entries: &[Entry], machine: &Machine, scale: &Scale, folder: &Path) {
     let find = |statistics: &str| {
         let mut entries = entries.iter();
         entries
@@ -167,7 +167,7 @@ fn write(entries: &[ListTarget], machine: &Machine, scale: &Scale, folder: &Path
         scale.rounds
     ));
     let optional = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), figure);
-    let row = |entry: &ListTarget| {
+    let row = |entry: &Entry| {
         vec![
             entry.peer.name.to_owned(),
             figure(entry.median(BUSY, server_time)),
@@ -200,8 +200,8 @@ fn write(entries: &[ListTarget], machine: &Machine, scale: &Scale, folder: &Path
         ],
         &entries.iter().map(row).collect::<Vec<_>>(),
     );
-    let chart = |file: &str, title: &str, value: &dyn Fn(&ListTarget) -> Option<f64>, unit: &str| {
-        let bar = |entry: &ListTarget| {
+    let chart = |file: &str, title: &str, value: &dyn Fn(&Entry) -> Option<f64>, unit: &str| {
+        let bar = |entry: &Entry| {
             let value = value(entry)?;
             Some(Bar {
                 name: entry.peer.name.to_owned(),

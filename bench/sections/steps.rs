@@ -7,8 +7,7 @@
 use std::time::{Duration, Instant};
 
 use authlimit::identity::Secret;
-use authlimit::limiter::{AttemptRequest, Cost, Limiter};
-use authlimit::table::Timestamp;
+use authlimit::limiter::{Cost, Limiter, Received, Timestamp};
 use authlimit::policy::{Capacity, Policy};
 
 use crate::identities::{Draw, Identities};
@@ -79,7 +78,7 @@ fn fill(identities: u32, times: &mut Shortest) -> Limiter {
     let clock = Timestamp::from_millis(NOW).expect("a time");
     for index in 0..identities as usize {
         let Identities { address, email } = draw.next();
-        let received = AttemptRequest {
+        let received = Received {
             ip: address.as_bytes(),
             email: email.as_bytes(),
             device: None,
