@@ -74,18 +74,18 @@ sbom: ## list the libraries in the module: target/authlimit.cdx.json (CycloneDX)
 
 # bench/README.md describes what these measure.
 bench: deps build ## compare the module with other limiters on a real server, about 10 minutes: bench/results/
-	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --package authlimit-bench --bench server
 
 bench-large: deps build ## measure up to ten million addresses and emails, about 8 minutes, 8 GB of memory
-	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server -- large
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --package authlimit-bench --bench server -- large
 
 bench-smoke: deps build ## test that the benchmarks run, about 2 minutes
-	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server -- smoke
-	cargo bench --locked --bench engine -- --test
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --package authlimit-bench --bench server -- smoke
+	cargo bench --locked --package authlimit-bench --bench engine -- --test
 
 bench-engine: ## measure the engine without a server, about 2 minutes
 	@scripts/deps build
-	cargo bench --locked --bench engine
+	cargo bench --locked --package authlimit-bench --bench engine
 
 callgrind: ## count the instructions of one CHECK in the engine (needs valgrind)
 	@scripts/deps build

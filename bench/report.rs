@@ -173,7 +173,7 @@ pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")
             .args(arguments)
-            .args(["--", "src"])
+            .args(["--", ":/src"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
             .ok()?;

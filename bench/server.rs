@@ -72,7 +72,7 @@ fn results_folder(scale: &Scale, machine: &Machine) -> PathBuf {
     );
     if scale.is_for_keeps {
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("bench/results")
+            .join("results")
             .join(server)
     } else {
         Path::new(env!("CARGO_TARGET_TMPDIR"))
