@@ -52,37 +52,19 @@ fn draw(path: &Path, title: &str, bars: &[Bar]) -> Result<(), Box<dyn std::error
     let area = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
     // White, so that it can be read on a dark page, too.
     area.fill(&WHITE)?;
-    let text = |size: u32| {
-        ("sans-serif", size)
-            .into_font()
-            .color(&RGBColor(0x24, 0x29, 0x2f))
-    };
+    let text = |size: u32| ("sans-serif", size).into_font().color(&RGBColor(0x24, 0x29, 0x2f));
     area.draw(&Text::new(title.to_owned(), (16, 14), text(18)))?;
-    let longest = bars
-        .iter()
-        .map(|bar| bar.value)
-        .fold(f64::MIN_POSITIVE, f64::max);
+    let longest = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
     // Room for the figure at the end of the longest bar.
     let room = f64::from(WIDTH - LABELS - 110);
     for (row, bar) in (0..).zip(bars) {
         let top = 48 + i32::try_from(ROW)? * row;
         let left = i32::try_from(LABELS)?;
         let right = left + (room * bar.value / longest).round().max(1.0) as i32;
-        let colour = if bar.whose == Whose::Ours {
-            OURS
-        } else {
-            OTHERS
-        };
-        area.draw(&Rectangle::new(
-            [(left, top), (right, top + 20)],
-            colour.filled(),
-        ))?;
+        let colour = if bar.whose == Whose::Ours { OURS } else { OTHERS };
+        area.draw(&Rectangle::new([(left, top), (right, top + 20)], colour.filled()))?;
         area.draw(&Text::new(bar.name.clone(), (16, top + 3), text(14)))?;
-        area.draw(&Text::new(
-            bar.label.clone(),
-            (right + 8, top + 3),
-            text(14),
-        ))?;
+        area.draw(&Text::new(bar.label.clone(), (right + 8, top + 3), text(14)))?;
     }
     area.present()?;
     Ok(())

@@ -1,10 +1,6 @@
 //! The engine by itself, without a server: what a check costs by rules and identities, an email's canonical form, and
 //! reading a policy. `AUTHLIMIT_BENCH_LARGE=1` adds ten million identities.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    reason = "a benchmark stops at the first surprise"
-)]
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, reason = "a benchmark stops at the first surprise")]
 
 use std::env;
 use std::hint::black_box;
@@ -22,10 +18,7 @@ use identities::{Draw, Identities};
 const POLICIES: [(usize, &str); 3] = [
     (1, "IP 100/1h"),
     (3, "IP 100/1h EMAIL 100/1h PAIR 100/15m"),
-    (
-        5,
-        "IP 100/1h EMAIL 100/1h EMAIL 200/24h PAIR 100/15m IPS-PER-EMAIL 50/1h",
-    ),
+    (5, "IP 100/1h EMAIL 100/1h EMAIL 200/24h PAIR 100/15m IPS-PER-EMAIL 50/1h"),
 ];
 
 /// Some day of our days, in milliseconds.
@@ -46,11 +39,7 @@ impl Bench {
     fn filled(policy: &str, identities: u32) -> Self {
         let policy = Policy::from_text(policy).expect("a policy");
         let secret = Secret::from_bytes(*b"a bench's secret");
-        let mut bench = Self {
-            limiter: Limiter::new(policy, secret),
-            draw: Draw::once(identities),
-            checks: 0,
-        };
+        let mut bench = Self { limiter: Limiter::new(policy, secret), draw: Draw::once(identities), checks: 0 };
         for _ in 0..identities {
             bench.check();
         }
@@ -62,12 +51,7 @@ impl Bench {
     /// Checks the next attempt, from its bytes to its verdict.
     fn check(&mut self) {
         let Identities { address, email } = self.draw.next();
-        let received = Received {
-            ip: address.as_bytes(),
-            email: email.as_bytes(),
-            device: None,
-            cost: Cost::ONE,
-        };
+        let received = Received { ip: address.as_bytes(), email: email.as_bytes(), device: None, cost: Cost::ONE };
         let millis = NOW + self.checks / CHECKS_PER_MILLISECOND;
         self.checks += 1;
         let clock = Timestamp::from_millis(millis).expect("a time");
@@ -110,11 +94,7 @@ fn emails(criterion: &mut Criterion) {
         ("Unicode", "Ａｌｉｃｅ.Müller@Straße.example"),
     ] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                CanonicalEmail::of(black_box(email.as_bytes()), PlusTags::Strip)
-                    .as_bytes()
-                    .len()
-            });
+            bencher.iter(|| CanonicalEmail::of(black_box(email.as_bytes()), PlusTags::Strip).as_bytes().len());
         });
     }
     group.finish();
@@ -123,10 +103,7 @@ fn emails(criterion: &mut Criterion) {
 /// A policy, from its words.
 fn policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("policy");
-    for text in [
-        "PRESET signin",
-        "IP 50/15m EMAILS-PER-IP 15/5m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m LOCK 15m..24h",
-    ] {
+    for text in ["PRESET signin", "IP 50/15m EMAILS-PER-IP 15/5m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m LOCK 15m..24h"] {
         group.bench_function(text, |bencher| {
             bencher.iter(|| Policy::from_text(black_box(text)));
         });

@@ -1,13 +1,6 @@
 //! Who tries to log in: addresses and emails that look random, each different, and the same in every run.
-#![allow(
-    dead_code,
-    reason = "every benchmark compiles this file, and not all use all of it"
-)]
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "a benchmark stops at the first surprise"
-)]
+#![allow(dead_code, reason = "every benchmark compiles this file, and not all use all of it")]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
 
 /// Spreads a number over all 32 bits, no two numbers to the same (the finaliser of MurmurHash3).
 const fn spread(number: u32) -> u32 {
@@ -38,10 +31,7 @@ impl Text {
 
     /// No bytes yet.
     const fn new() -> Self {
-        Self {
-            bytes: [0; 24],
-            len: 0,
-        }
+        Self { bytes: [0; 24], len: 0 }
     }
 }
 
@@ -128,11 +118,7 @@ impl Draw {
 
     /// Any order.
     fn new(order: Order, count: u32, seed: u64) -> Self {
-        Self {
-            order,
-            count,
-            state: seed,
-        }
+        Self { order, count, state: seed }
     }
 
     /// The identities of the next login.
@@ -150,10 +136,7 @@ impl Draw {
             }
             Order::OneEmail => (self.below(), 0),
         };
-        Identities {
-            address: address(first),
-            email: email(second),
-        }
+        Identities { address: address(first), email: email(second) }
     }
 
     /// A random number below the count (SplitMix64, scaled).

@@ -1,10 +1,6 @@
 //! So many checks of the engine and nothing else, for callgrind to count the instructions of: `make callgrind` runs it
 //! with two numbers of checks, of which the difference is what the checks alone took.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    reason = "a benchmark stops at the first surprise"
-)]
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, reason = "a benchmark stops at the first surprise")]
 
 use std::env;
 use std::hint::black_box;

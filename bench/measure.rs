@@ -42,10 +42,7 @@ impl Machine {
         let field = |name: &str| server.info(name);
         let (name, version) = match field("valkey_version") {
             Some(version) => ("Valkey", version),
-            None => (
-                "Redis",
-                field("redis_version").expect("every server has one"),
-            ),
+            None => ("Redis", field("redis_version").expect("every server has one")),
         };
         Self {
             versions: Versions {
@@ -126,10 +123,8 @@ impl Quiet {
             options.create(true).append(true).open(path)
         };
         let path = env::var_os("AUTHLIMIT_BENCH_LOCK");
-        let mut quiet = Self {
-            file: path.map(|path| open(path).expect("the lock's file can be opened")),
-            since: Instant::now(),
-        };
+        let mut quiet =
+            Self { file: path.map(|path| open(path).expect("the lock's file can be opened")), since: Instant::now() };
         quiet.lock(FlockOperation::LockExclusive);
         quiet
     }
@@ -160,34 +155,25 @@ pub(crate) fn reset_statistics(client: &mut Connection) {
 
 /// How many microseconds the server has spent in a command since [`reset_statistics`], by its own count.
 pub(crate) fn server_time(client: &mut Connection, name: &str) -> f64 {
-    let text: String = redis::cmd("INFO")
-        .arg("commandstats")
-        .query(client)
-        .expect("the server answers");
+    let text: String = redis::cmd("INFO").arg("commandstats").query(client).expect("the server answers");
     // Servers differ in whether they keep the capitals of a module's command.
     let prefix = format!("cmdstat_{name}:");
-    let line = text
-        .lines()
-        .find(|line| line.to_lowercase().starts_with(&prefix));
+    let line = text.lines().find(|line| line.to_lowercase().starts_with(&prefix));
     let mut fields = line.into_iter().flat_map(|line| line.split([':', ',']));
     let usec = fields.find_map(|field| field.strip_prefix("usec="));
-    usec.and_then(|usec| usec.parse().ok())
-        .unwrap_or_else(|| panic!("no time of {name} in INFO commandstats"))
+    usec.and_then(|usec| usec.parse().ok()).unwrap_or_else(|| panic!("no time of {name} in INFO commandstats"))
 }
 
 /// The bytes that the server has allocated, once all clients but the one that asks are gone: their buffers count, too.
 pub(crate) fn used_memory(server: &Server) -> f64 {
-    wait_until("the load's connections are closed", || {
-        server.info("connected_clients").as_deref() == Some("1")
-    });
+    wait_until("the load's connections are closed", || server.info("connected_clients").as_deref() == Some("1"));
     number(server, "used_memory")
 }
 
 /// A number that `INFO` tells.
 pub(crate) fn number(server: &Server, field: &str) -> f64 {
     let text = server.info(field);
-    text.and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| panic!("no number {field} in INFO"))
+    text.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no number {field} in INFO"))
 }
 
 /// How often a command took how long at most, in microseconds, since [`reset_statistics`]: the server's histogram, whose
@@ -209,11 +195,7 @@ pub(crate) fn server_times(client: &mut Connection, name: &str) -> BTreeMap<i64,
 fn histogram(reply: &Value) -> &[Value] {
     match reply {
         Value::Array(values) if values.iter().all(|value| matches!(value, Value::Int(_))) => values,
-        Value::Array(values) => values
-            .iter()
-            .map(histogram)
-            .find(|found| !found.is_empty())
-            .unwrap_or(&[]),
+        Value::Array(values) => values.iter().map(histogram).find(|found| !found.is_empty()).unwrap_or(&[]),
         _ => &[],
     }
 }

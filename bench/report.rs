@@ -51,24 +51,12 @@ struct Target {
 impl Page {
     /// Begins the page `name`.md of a server's results.
     pub(crate) fn new(folder: &Path, name: &'static str, title: &str, versions: &Versions) -> Self {
-        let Versions {
-            server,
-            server_version,
-            module,
-            allocator,
-            cpu,
-            cores,
-        } = versions;
+        let Versions { server, server_version, module, allocator, cpu, cores } = versions;
         let text = format!(
             "# {title}\n\n{server} {server_version} ({allocator}), authlimit {module}, {cpu}, {cores} cores: one for the \
              server, one for the client.\n"
         );
-        Self {
-            folder: folder.to_owned(),
-            name,
-            text,
-            targets: Vec::new(),
-        }
+        Self { folder: folder.to_owned(), name, text, targets: Vec::new() }
     }
 
     /// Adds a paragraph.
@@ -98,11 +86,7 @@ impl Page {
 
     /// Compares a figure with what it should be.
     pub(crate) fn target(&mut self, what: impl Into<String>, bound: Bound, measured: f64) {
-        self.targets.push(Target {
-            what: what.into(),
-            bound,
-            measured,
-        });
+        self.targets.push(Target { what: what.into(), bound, measured });
     }
 
     /// Writes the page, with its targets, and prints it.
@@ -126,12 +110,7 @@ impl Target {
             Bound::AtLeast(least) => (format!("≥ {}", figure(least)), self.measured >= least),
         };
         let reached = if reached { "yes" } else { "**no**" };
-        vec![
-            self.what.clone(),
-            bound,
-            figure(self.measured),
-            reached.to_owned(),
-        ]
+        vec![self.what.clone(), bound, figure(self.measured), reached.to_owned()]
     }
 }
 
@@ -192,11 +171,6 @@ pub(crate) fn commit() -> String {
 /// What the system calls the processor.
 pub(crate) fn cpu_model() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    line.map_or("a processor without a name", |line| {
-        line.trim_start_matches([' ', '\t', ':'])
-    })
-    .to_owned()
+    let line = text.lines().find_map(|line| line.strip_prefix("model name"));
+    line.map_or("a processor without a name", |line| line.trim_start_matches([' ', '\t', ':'])).to_owned()
 }

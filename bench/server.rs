@@ -29,34 +29,19 @@ use sections::{Scale, Section};
 /// Runs the sections that the arguments name, or those of `make bench`.
 fn main() {
     // Cargo adds `--bench` of its own.
-    let words: Vec<String> = env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
-    let scale = if words.iter().any(|word| word == "smoke") {
-        Scale::smoke()
-    } else {
-        Scale::full()
-    };
+    let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    let scale = if words.iter().any(|word| word == "smoke") { Scale::smoke() } else { Scale::full() };
     let named: Vec<Section> = words
         .iter()
         .filter(|word| *word != "smoke")
         .map(|word| {
-            Section::named(word).unwrap_or_else(|| {
-                panic!(
-                    "the sections are {}, and smoke makes all of them short",
-                    Section::names()
-                )
-            })
+            Section::named(word)
+                .unwrap_or_else(|| panic!("the sections are {}, and smoke makes all of them short", Section::names()))
         })
         .collect();
     let machine = Machine::probe();
     let folder = results_folder(&scale, &machine);
-    let sections = if named.is_empty() {
-        Section::USUAL
-    } else {
-        &named
-    };
+    let sections = if named.is_empty() { Section::USUAL } else { &named };
     for section in sections {
         section.run(&machine, &scale, &folder);
     }
@@ -65,18 +50,10 @@ fn main() {
 /// Where the pages go: those of a server into a folder of the repository, those of a smoke run away.
 fn results_folder(scale: &Scale, machine: &Machine) -> PathBuf {
     let versions = &machine.versions;
-    let server = format!(
-        "{}-{}",
-        versions.server.to_lowercase(),
-        versions.server_version
-    );
+    let server = format!("{}-{}", versions.server.to_lowercase(), versions.server_version);
     if scale.is_for_keeps {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("results")
-            .join(server)
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("results").join(server)
     } else {
-        Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join("bench")
-            .join(server)
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench").join(server)
     }
 }

@@ -50,8 +50,7 @@ impl Connection {
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry()
-            .register(&mut stream, Token(index), interest)?;
+        poll.registry().register(&mut stream, Token(index), interest)?;
         Ok(Self {
             stream,
             batch: Vec::new(),
@@ -75,10 +74,7 @@ impl Connection {
     }
 
     /// Goes on after an event; returns the batch once it is answered in full.
-    pub(crate) fn progress(
-        &mut self,
-        admits: &dyn Fn(Figures) -> bool,
-    ) -> io::Result<Option<Answered>> {
+    pub(crate) fn progress(&mut self, admits: &dyn Fn(Figures) -> bool) -> io::Result<Option<Answered>> {
         self.write()?;
         while self.outstanding > 0 {
             match self.stream.read(&mut self.received[self.filled..]) {
@@ -88,24 +84,14 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            let Replies {
-                count,
-                admitted,
-                bytes,
-            } = complete_replies(&self.received[..self.filled], admits)?;
+            let Replies { count, admitted, bytes } = complete_replies(&self.received[..self.filled], admits)?;
             self.received.copy_within(bytes..self.filled, 0);
             self.filled -= bytes;
             self.admitted += admitted;
-            self.outstanding = self
-                .outstanding
-                .checked_sub(count)
-                .ok_or_else(|| io::Error::other("more replies than commands"))?;
+            self.outstanding =
+                self.outstanding.checked_sub(count).ok_or_else(|| io::Error::other("more replies than commands"))?;
             if self.outstanding == 0 {
-                return Ok(Some(Answered {
-                    logins: self.logins,
-                    admitted: self.admitted,
-                    sent: self.sent,
-                }));
+                return Ok(Some(Answered { logins: self.logins, admitted: self.admitted, sent: self.sent }));
             }
         }
         Ok(None)

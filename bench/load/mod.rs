@@ -49,39 +49,23 @@ impl Outcome {
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let last = self.waits.len().saturating_sub(1);
         let index = (last as f64 * share).round() as usize;
-        self.waits
-            .get(index)
-            .map_or(f64::NAN, |wait| f64::from(*wait) / 1000.0)
+        self.waits.get(index).map_or(f64::NAN, |wait| f64::from(*wait) / 1000.0)
     }
 }
 
 /// Puts a peer under load: logins by identities that `draw` draws, each written and counted as the peer says.
 ///
 /// Panics if a connection breaks or the server answers with an error: no figure is better than a wrong one.
-pub(crate) fn run(
-    peer: &Peer,
-    port: u16,
-    draw: &mut Draw,
-    pipeline: usize,
-    extent: Extent,
-) -> Outcome {
-    try_run(peer, port, draw, pipeline, extent)
-        .unwrap_or_else(|error| panic!("{}: {error}", peer.name))
+pub(crate) fn run(peer: &Peer, port: u16, draw: &mut Draw, pipeline: usize, extent: Extent) -> Outcome {
+    try_run(peer, port, draw, pipeline, extent).unwrap_or_else(|error| panic!("{}: {error}", peer.name))
 }
 
 /// As [`run`], with connections that break returned as errors.
-fn try_run(
-    peer: &Peer,
-    port: u16,
-    draw: &mut Draw,
-    pipeline: usize,
-    extent: Extent,
-) -> io::Result<Outcome> {
+fn try_run(peer: &Peer, port: u16, draw: &mut Draw, pipeline: usize, extent: Extent) -> io::Result<Outcome> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(CONNECTIONS);
-    let mut connections = (0..CONNECTIONS)
-        .map(|index| Connection::open(port, index, &poll))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut connections =
+        (0..CONNECTIONS).map(|index| Connection::open(port, index, &poll)).collect::<io::Result<Vec<_>>>()?;
     let mut outcome = Outcome::default();
     let mut begun = 0;
     let mut busy = 0;
@@ -136,8 +120,6 @@ fn try_run(
 
 /// The client's clock, which some peers go by.
 pub(crate) fn now_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     u64::try_from(since.as_millis()).expect("before the year 584 million")
 }

@@ -16,15 +16,8 @@ pub(crate) struct Replies {
 }
 
 /// Counts the complete replies at the beginning of `bytes`; an error reply is an error.
-pub(crate) fn complete_replies(
-    bytes: &[u8],
-    admits: &dyn Fn(Figures) -> bool,
-) -> io::Result<Replies> {
-    let mut replies = Replies {
-        count: 0,
-        admitted: 0,
-        bytes: 0,
-    };
+pub(crate) fn complete_replies(bytes: &[u8], admits: &dyn Fn(Figures) -> bool) -> io::Result<Replies> {
+    let mut replies = Replies { count: 0, admitted: 0, bytes: 0 };
     while let Some((figures, len)) = reply(&bytes[replies.bytes..])? {
         replies.count += 1;
         replies.admitted += u64::from(admits(figures));
@@ -77,8 +70,6 @@ fn integer(line: &[u8]) -> i64 {
         Some((b'-', rest)) => (true, rest),
         _ => (false, digits),
     };
-    let magnitude = digits
-        .iter()
-        .fold(0_i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let magnitude = digits.iter().fold(0_i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     if negative { -magnitude } else { magnitude }
 }

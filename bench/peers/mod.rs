@@ -84,10 +84,7 @@ pub(crate) struct Quota {
 }
 
 /// The quota of the comparison.
-pub(crate) const QUOTA: Quota = Quota {
-    limit: LIMIT,
-    window: WINDOW,
-};
+pub(crate) const QUOTA: Quota = Quota { limit: LIMIT, window: WINDOW };
 
 impl Peer {
     /// A server for this peer alone, pinned to its core, with the script or module loaded and nothing counted.
@@ -95,9 +92,7 @@ impl Peer {
         let mut builder = match (self.kind, &self.module) {
             (Kind::Module, _) => Server::builder(),
             (_, None) => Server::builder().without_module(),
-            (_, Some(path)) => Server::builder()
-                .without_module()
-                .arg("loadmodule", &format!("\"{path}\"")),
+            (_, Some(path)) => Server::builder().without_module().arg("loadmodule", &format!("\"{path}\"")),
         };
         for (name, value) in settings {
             builder = builder.arg(name, value);
@@ -157,10 +152,7 @@ impl Peer {
                 .number(milliseconds)
                 .number(login.serial);
         };
-        Self {
-            script: Some(script),
-            ..Self::new(name, Kind::DualScript, 1, "evalsha", write)
-        }
+        Self { script: Some(script), ..Self::new(name, Kind::DualScript, 1, "evalsha", write) }
     }
 }
 
@@ -175,41 +167,24 @@ pub(crate) fn yardsticks(identities: u32) -> Vec<Peer> {
         Words::new(2, out).word(b"GET").word(&key);
     };
     let incr = |login: &Login<'_>, out: &mut Vec<u8>| {
-        Words::new(2, out)
-            .word(b"INCR")
-            .word(&key(b"a:", login.address));
-        Words::new(2, out)
-            .word(b"INCR")
-            .word(&key(b"e:", login.email));
+        Words::new(2, out).word(b"INCR").word(&key(b"a:", login.address));
+        Words::new(2, out).word(b"INCR").word(&key(b"e:", login.email));
     };
     let keys = format!("GET of {} keys", crate::report::count(2 * identities));
     let ping = |_: &Login<'_>, out: &mut Vec<u8>| {
         Words::new(1, out).word(b"PING");
     };
     vec![
-        Peer {
-            admits: Box::new(|_| true),
-            ..Peer::new("PING", Kind::Yardstick, 1, "ping", ping)
-        },
-        Peer {
-            admits: Box::new(|_| true),
-            ..Peer::new(keys.leak(), Kind::Yardstick, 1, "get", get)
-        },
-        Peer {
-            admits: Box::new(|_| true),
-            ..Peer::new("INCR of both keys", Kind::Yardstick, 2, "incr", incr)
-        },
+        Peer { admits: Box::new(|_| true), ..Peer::new("PING", Kind::Yardstick, 1, "ping", ping) },
+        Peer { admits: Box::new(|_| true), ..Peer::new(keys.leak(), Kind::Yardstick, 1, "get", get) },
+        Peer { admits: Box::new(|_| true), ..Peer::new("INCR of both keys", Kind::Yardstick, 2, "incr", incr) },
     ]
 }
 
 /// The module with a policy.
 pub(crate) fn module(name: &'static str, policy: &str) -> Peer {
     let write = |login: &Login<'_>, out: &mut Vec<u8>| {
-        Words::new(4, out)
-            .word(b"AUTHLIMIT.CHECK")
-            .word(KEY.as_bytes())
-            .word(login.address)
-            .word(login.email);
+        Words::new(4, out).word(b"AUTHLIMIT.CHECK").word(KEY.as_bytes()).word(login.address).word(login.email);
     };
     Peer {
         prepare: vec!["AUTHLIMIT.POLICY".into(), KEY.into(), policy.into()],
@@ -220,10 +195,7 @@ pub(crate) fn module(name: &'static str, policy: &str) -> Peer {
 /// The module with a rule for the address and one for the email.
 pub(crate) fn two_subjects(quota: Quota) -> Peer {
     let Quota { limit, window } = quota;
-    module(
-        "authlimit, IP and EMAIL",
-        &format!("IP {limit}/{window}s EMAIL {limit}/{window}s"),
-    )
+    module("authlimit, IP and EMAIL", &format!("IP {limit}/{window}s EMAIL {limit}/{window}s"))
 }
 
 /// The sliding counter packed in a string.

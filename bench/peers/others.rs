@@ -18,32 +18,15 @@ pub(super) fn two_counters(quota: Quota) -> Peer {
         let number = login.now / milliseconds;
         let weight = 1.0 - (login.now % milliseconds) as f64 / milliseconds as f64;
         let weight = format!("{weight:.4}");
-        let mut words = Words::new(13, out)
-            .word(b"EVALSHA")
-            .word(sha.as_bytes())
-            .number(4);
+        let mut words = Words::new(13, out).word(b"EVALSHA").word(sha.as_bytes()).number(4);
         for (prefix, identity) in subjects(login) {
-            words = words
-                .word(&counter(prefix, identity, number))
-                .word(&counter(prefix, identity, number - 1));
+            words = words.word(&counter(prefix, identity, number)).word(&counter(prefix, identity, number - 1));
         }
         for _ in 0..2 {
-            words = words
-                .number(limit.into())
-                .number(milliseconds)
-                .word(weight.as_bytes());
+            words = words.number(limit.into()).number(milliseconds).word(weight.as_bytes());
         }
     };
-    Peer {
-        script: Some(script),
-        ..Peer::new(
-            "Lua: two INCR counters",
-            Kind::DualScript,
-            1,
-            "evalsha",
-            write,
-        )
-    }
+    Peer { script: Some(script), ..Peer::new("Lua: two INCR counters", Kind::DualScript, 1, "evalsha", write) }
 }
 
 /// The sliding window of Upstash's library, which has a key per call.
@@ -71,13 +54,7 @@ pub(super) fn sliding_window(quota: Quota) -> Peer {
     Peer {
         script: Some(script),
         admits: Box::new(|[remaining, _]| remaining >= 0),
-        ..Peer::new(
-            "Upstash's script, twice",
-            Kind::OneSubject,
-            2,
-            "evalsha",
-            write,
-        )
+        ..Peer::new("Upstash's script, twice", Kind::OneSubject, 2, "evalsha", write)
     }
 }
 
@@ -100,13 +77,7 @@ pub(super) fn fixed_window(quota: Quota) -> Peer {
         script: Some(script),
         // It is the client that compares with the limit.
         admits: Box::new(move |[count, _]| count <= i64::from(quota.limit)),
-        ..Peer::new(
-            "rate-limiter-flexible, twice",
-            Kind::OneSubject,
-            2,
-            "evalsha",
-            write,
-        )
+        ..Peer::new("rate-limiter-flexible, twice", Kind::OneSubject, 2, "evalsha", write)
     }
 }
 
@@ -146,12 +117,6 @@ pub(super) fn redis_cell(quota: Quota, path: String) -> Peer {
     Peer {
         admits: Box::new(|[limited, _]| limited == 0),
         module: Some(path),
-        ..Peer::new(
-            "redis-cell, twice",
-            Kind::OneSubject,
-            2,
-            "cl.throttle",
-            write,
-        )
+        ..Peer::new("redis-cell, twice", Kind::OneSubject, 2, "cl.throttle", write)
     }
 }

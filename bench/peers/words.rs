@@ -46,10 +46,7 @@ pub(super) struct Digits {
 
 impl Default for Digits {
     fn default() -> Self {
-        Self {
-            bytes: [0; 64],
-            len: 0,
-        }
+        Self { bytes: [0; 64], len: 0 }
     }
 }
 

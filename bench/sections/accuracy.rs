@@ -68,10 +68,7 @@ struct Arena {
 
 /// Measures it, and writes its page.
 pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
-    let quota = Quota {
-        limit: LIMIT,
-        window: WINDOW,
-    };
+    let quota = Quota { limit: LIMIT, window: WINDOW };
     let _quiet = Quiet::wait();
     let peers = limiters(quota, machine);
     let mut arenas: Vec<Arena> = peers.into_iter().map(|peer| arena(peer, machine)).collect();
@@ -115,12 +112,7 @@ fn arena(peer: Peer, machine: &Machine) -> Arena {
     let server = peer.start(machine, &[]);
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).expect("it listens");
     stream.set_nodelay(true).expect("a socket has the option");
-    Arena {
-        peer,
-        _server: server,
-        stream,
-        adversaries: Vec::new(),
-    }
+    Arena { peer, _server: server, stream, adversaries: Vec::new() }
 }
 
 impl Adversary {
@@ -169,9 +161,7 @@ impl Adversary {
     /// The most attempts that were admitted in one window.
     fn most_in_a_window(&self) -> usize {
         let times = &self.admitted;
-        let ends = |first: usize| {
-            times[first..].partition_point(|time| time - times[first] < MILLIS - TOLERANCE)
-        };
+        let ends = |first: usize| times[first..].partition_point(|time| time - times[first] < MILLIS - TOLERANCE);
         (0..times.len()).map(ends).max().unwrap_or(0)
     }
 }
@@ -191,12 +181,7 @@ fn clock(stream: &mut TcpStream) -> u64 {
 }
 
 /// Sends attempts of so many commands each, all at once, and asks the server for its time before each of them.
-fn ask(
-    stream: &mut TcpStream,
-    attempts: &[Vec<u8>],
-    calls: usize,
-    admits: &dyn Fn(Figures) -> bool,
-) -> Vec<Answer> {
+fn ask(stream: &mut TcpStream, attempts: &[Vec<u8>], calls: usize, admits: &dyn Fn(Figures) -> bool) -> Vec<Answer> {
     let mut batch = Vec::new();
     for words in attempts {
         batch.extend_from_slice(b"*1\r\n$4\r\nTIME\r\n");
@@ -235,12 +220,7 @@ fn millis(received: &[u8]) -> u64 {
 
 /// Writes the page.
 fn write(arenas: &[Arena], machine: &Machine, folder: &Path) {
-    let mut page = Page::new(
-        folder,
-        "accuracy",
-        "The most admitted in a window",
-        &machine.versions,
-    );
+    let mut page = Page::new(folder, "accuracy", "The most admitted in a window", &machine.versions);
     page.paragraph(&format!(
         "A limit of {LIMIT} per {WINDOW} s, {} adversaries of each algorithm who time their bursts; the most attempts that \
          one of them got into a true window, as a multiple of the limit. A window is taken {TOLERANCE} ms short, for the \
@@ -250,50 +230,28 @@ fn write(arenas: &[Arena], machine: &Machine, folder: &Path) {
     let results: Vec<_> = arenas
         .iter()
         .map(|arena| {
-            let most = arena
-                .adversaries
-                .iter()
-                .map(Adversary::most_in_a_window)
-                .max();
+            let most = arena.adversaries.iter().map(Adversary::most_in_a_window).max();
             let most = most.unwrap_or(0) as f64;
             (&arena.peer, most, most / f64::from(LIMIT))
         })
         .collect();
     let rows: Vec<_> = results
         .iter()
-        .map(|(peer, most, multiple)| {
-            vec![
-                peer.name.to_owned(),
-                format!("{most:.0}"),
-                figure(*multiple),
-            ]
-        })
+        .map(|(peer, most, multiple)| vec![peer.name.to_owned(), format!("{most:.0}"), figure(*multiple)])
         .collect();
     page.table(&["", "most in a window", "× limit"], &rows);
     let bar = |(peer, _, multiple): &(&Peer, f64, f64)| Bar {
         name: peer.name.to_owned(),
         value: *multiple,
         label: format!("{} ×", figure(*multiple)),
-        whose: if peer.kind == Kind::Module {
-            Whose::Ours
-        } else {
-            Whose::Theirs
-        },
+        whose: if peer.kind == Kind::Module { Whose::Ours } else { Whose::Theirs },
     };
     let chart: Vec<_> = results.iter().map(bar).collect();
-    bars(
-        &page.path("accuracy.svg"),
-        "Most attempts admitted in one window, × the limit (1 is exact)",
-        &chart,
-    );
+    bars(&page.path("accuracy.svg"), "Most attempts admitted in one window, × the limit (1 is exact)", &chart);
     page.chart("accuracy.svg", "Most attempts admitted in one window");
     for (peer, _, multiple) in &results {
         if peer.kind == Kind::Module {
-            page.target(
-                "the module's most in a window, × the limit",
-                AtMost(1.0),
-                *multiple,
-            );
+            page.target("the module's most in a window, × the limit", AtMost(1.0), *multiple);
         }
     }
     page.write();

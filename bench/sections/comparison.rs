@@ -49,9 +49,7 @@ impl Entry {
 
 /// Measures it, and writes its page.
 pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
-    let peers = yardsticks(scale.identities)
-        .into_iter()
-        .chain(limiters(QUOTA, machine));
+    let peers = yardsticks(scale.identities).into_iter().chain(limiters(QUOTA, machine));
     let mut entries: Vec<Entry> = peers.map(|peer| fill(peer, machine, scale)).collect();
     let mut quiet = Quiet::wait();
     for round in 0..scale.rounds {
@@ -63,14 +61,7 @@ pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
                 // The same identities for everyone, others in every turn.
                 let mut draw = Draw::any(scale.identities, round << 8 | pipeline as u64);
                 let extent = scale.extent(pipeline);
-                let turn = turn(
-                    &entry.peer,
-                    &entry.server,
-                    &mut draw,
-                    pipeline,
-                    extent,
-                    Expect::Admitted,
-                );
+                let turn = turn(&entry.peer, &entry.server, &mut draw, pipeline, extent, Expect::Admitted);
                 entry.turns[index].push(turn);
             }
         }
@@ -89,9 +80,7 @@ fn fill(peer: Peer, machine: &Machine, scale: &Scale) -> Entry {
     // GET reads the counters that INCR makes.
     let filler = match peer.statistics {
         "ping" => None,
-        "get" => yardsticks(scale.identities)
-            .into_iter()
-            .find(|peer| peer.statistics == "incr"),
+        "get" => yardsticks(scale.identities).into_iter().find(|peer| peer.statistics == "incr"),
         _ => None,
     };
     if peer.statistics != "ping" {
@@ -99,8 +88,7 @@ fn fill(peer: Peer, machine: &Machine, scale: &Scale) -> Entry {
     }
     let grown = used_memory(&server) - before;
     Entry {
-        bytes_per_identity: (peer.statistics != "ping")
-            .then(|| grown / (2.0 * f64::from(scale.identities))),
+        bytes_per_identity: (peer.statistics != "ping").then(|| grown / (2.0 * f64::from(scale.identities))),
         peer,
         server,
         turns: [const { Vec::new() }; 3],
@@ -120,10 +108,7 @@ fn aof_bytes(peer: &Peer, machine: &Machine, scale: &Scale) -> f64 {
 /// Brings the module back to one attempt per identity: it is so fast that its logs would else be longer than
 /// everybody else's in the last rounds.
 fn refill_module(entries: &[Entry], scale: &Scale) {
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.peer.kind == Kind::Module)
-    {
+    for entry in entries.iter().filter(|entry| entry.peer.kind == Kind::Module) {
         command(&mut entry.server.connect(), &["DEL", KEY]).expect("the server obeys");
         entry.peer.prepare(&entry.server);
         populate(&entry.peer, &entry.server, scale.identities);
@@ -134,31 +119,20 @@ fn refill_module(entries: &[Entry], scale: &Scale) {
 fn write(entries: &[Entry], machine: &Machine, scale: &Scale, folder: &Path) {
     let find = |statistics: &str| {
         let mut entries = entries.iter();
-        entries
-            .find(|entry| entry.peer.statistics == statistics)
-            .expect("everybody took part")
+        entries.find(|entry| entry.peer.statistics == statistics).expect("everybody took part")
     };
     let (get, module) = (find("get"), find("authlimit.check"));
-    let packed = entries
-        .iter()
-        .find(|entry| entry.peer.name.contains("packed"))
-        .expect("it took part");
+    let packed = entries.iter().find(|entry| entry.peer.name.contains("packed")).expect("it took part");
     let server_time: fn(&Turn) -> f64 = |turn| turn.server_time;
     let rate: fn(&Turn) -> f64 = |turn| turn.rate;
     let p99: fn(&Turn) -> f64 = |turn| turn.p99;
     let best = entries
         .iter()
         .filter(|entry| entry.peer.kind == Kind::DualScript)
-        .min_by(|a, b| {
-            a.median(BUSY, server_time)
-                .total_cmp(&b.median(BUSY, server_time))
-        })
+        .min_by(|a, b| a.median(BUSY, server_time).total_cmp(&b.median(BUSY, server_time)))
         .expect("they took part");
 
-    let title = format!(
-        "A login, on {0} addresses and {0} emails",
-        count(scale.identities)
-    );
+    let title = format!("A login, on {0} addresses and {0} emails", count(scale.identities));
     let mut page = Page::new(folder, "comparison", &title, &machine.versions);
     page.paragraph(&format!(
         "Medians of {} rounds; ratios are medians of the rounds' ratios. A login is one attempt by an address on an email, \
@@ -207,23 +181,12 @@ fn write(entries: &[Entry], machine: &Machine, scale: &Scale, folder: &Path) {
                 name: entry.peer.name.to_owned(),
                 value,
                 label: format!("{}{unit}", figure(value)),
-                whose: if entry.peer.kind == Kind::Module {
-                    Whose::Ours
-                } else {
-                    Whose::Theirs
-                },
+                whose: if entry.peer.kind == Kind::Module { Whose::Ours } else { Whose::Theirs },
             })
         };
-        bars(
-            &page.path(file),
-            title,
-            &entries.iter().filter_map(bar).collect::<Vec<_>>(),
-        );
+        bars(&page.path(file), title, &entries.iter().filter_map(bar).collect::<Vec<_>>());
     };
-    let versions = format!(
-        "{} {}",
-        machine.versions.server, machine.versions.server_version
-    );
+    let versions = format!("{} {}", machine.versions.server, machine.versions.server_version);
     chart(
         "server-time.svg",
         &format!("Server time per login, × GET's (less is better; {versions})"),
@@ -248,46 +211,14 @@ fn write(entries: &[Entry], machine: &Machine, scale: &Scale, folder: &Path) {
 
     let best_name = format!("the best dual script's ({})", best.peer.name);
     let mut target = |what: String, bound, measured| page.target(what, bound, measured);
-    target(
-        format!("server time ÷ {best_name}"),
-        AtMost(0.1),
-        module.ratio(best, BUSY, server_time),
-    );
-    target(
-        "server time ÷ GET's".into(),
-        AtMost(1.0),
-        module.ratio(get, BUSY, server_time),
-    );
-    target(
-        format!("throughput at pipeline 64 ÷ {best_name}"),
-        AtLeast(7.0),
-        module.ratio(best, FULL, rate),
-    );
-    target(
-        "throughput at pipeline 64 ÷ the packed counter's".into(),
-        AtLeast(10.0),
-        module.ratio(packed, FULL, rate),
-    );
-    target(
-        "throughput at pipeline 64 ÷ GET's".into(),
-        AtLeast(1.1),
-        module.ratio(get, FULL, rate),
-    );
-    target(
-        "throughput unpipelined ÷ GET's".into(),
-        AtLeast(0.95),
-        module.ratio(get, SINGLE, rate),
-    );
-    target(
-        "p99 unpipelined ÷ GET's".into(),
-        AtMost(1.0),
-        module.ratio(get, SINGLE, p99),
-    );
-    target(
-        "bytes per identity with one attempt".into(),
-        AtMost(48.0),
-        module.bytes_per_identity.unwrap_or(f64::NAN),
-    );
+    target(format!("server time ÷ {best_name}"), AtMost(0.1), module.ratio(best, BUSY, server_time));
+    target("server time ÷ GET's".into(), AtMost(1.0), module.ratio(get, BUSY, server_time));
+    target(format!("throughput at pipeline 64 ÷ {best_name}"), AtLeast(7.0), module.ratio(best, FULL, rate));
+    target("throughput at pipeline 64 ÷ the packed counter's".into(), AtLeast(10.0), module.ratio(packed, FULL, rate));
+    target("throughput at pipeline 64 ÷ GET's".into(), AtLeast(1.1), module.ratio(get, FULL, rate));
+    target("throughput unpipelined ÷ GET's".into(), AtLeast(0.95), module.ratio(get, SINGLE, rate));
+    target("p99 unpipelined ÷ GET's".into(), AtMost(1.0), module.ratio(get, SINGLE, p99));
+    target("bytes per identity with one attempt".into(), AtMost(48.0), module.bytes_per_identity.unwrap_or(f64::NAN));
     target(
         "AOF bytes per admitted attempt, key of 5 letters".into(),
         AtMost(72.0),

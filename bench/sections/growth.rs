@@ -42,21 +42,13 @@ impl Slow {
         Self {
             commands: times.values().sum(),
             above: times.range(MILLISECOND + 1..).map(|(_, count)| count).sum(),
-            slowest: times
-                .iter()
-                .rfind(|(_, count)| **count > 0)
-                .map_or(0, |(limit, _)| *limit),
+            slowest: times.iter().rfind(|(_, count)| **count > 0).map_or(0, |(limit, _)| *limit),
         }
     }
 
     /// A row of the table.
     fn row(&self, what: &str) -> Vec<String> {
-        vec![
-            what.to_owned(),
-            figure(self.commands as f64),
-            self.above.to_string(),
-            self.slowest.to_string(),
-        ]
+        vec![what.to_owned(), figure(self.commands as f64), self.above.to_string(), self.slowest.to_string()]
     }
 }
 
@@ -78,10 +70,7 @@ pub(crate) fn measure(machine: &Machine, identities: u32, page: &mut Page) {
     eprintln!("growing to {0} + {0} and back", count(identities));
     // Long enough that all are there before the first are gone.
     let window = Duration::from_secs(u64::from(identities / 150_000).max(3));
-    let policy = format!(
-        "IP 100/{0}s EMAIL 100/{0}s CAPACITY 20000000",
-        window.as_secs()
-    );
+    let policy = format!("IP 100/{0}s EMAIL 100/{0}s CAPACITY 20000000", window.as_secs());
     let peer = module("authlimit, IP and EMAIL", &policy);
     let mut server = peer.start(machine, &[("latency-tracking", "yes")]);
     let before = sizes::warmed_up(&peer, &server);
@@ -95,18 +84,11 @@ pub(crate) fn measure(machine: &Machine, identities: u32, page: &mut Page) {
     let full = used_memory(&server);
     // As many commands, and nothing grows: what the machine itself does to a command.
     let known = (FEW * 10).min(identities);
-    let extent = Extent {
-        logins: identities.into(),
-        time: Duration::from_secs(3600),
-    };
+    let extent = Extent { logins: identities.into(), time: Duration::from_secs(3600) };
     // Most of them are refused, which grows nothing.
     load::run(&peer, server.port(), &mut Draw::once(known), 64, extent);
     let standing = Slow::of(&server);
-    eprintln!(
-        "filled in {:.1} s, of a window of {} s",
-        started.elapsed().as_secs_f64(),
-        window.as_secs()
-    );
+    eprintln!("filled in {:.1} s, of a window of {} s", started.elapsed().as_secs_f64(), window.as_secs());
 
     reset_statistics(&mut server.connect());
     let reclaimed = reclaim(&server, before, window);
@@ -124,11 +106,7 @@ pub(crate) fn measure(machine: &Machine, identities: u32, page: &mut Page) {
     ));
     page.table(
         &["", "commands", "above 1 ms", "slowest, µs at most"],
-        &[
-            growing.row("growing"),
-            standing.row("not growing"),
-            reclaiming.row("reclaiming"),
-        ],
+        &[growing.row("growing"), standing.row("not growing"), reclaiming.row("reclaiming")],
     );
     page.paragraph(&format!(
         "Memory: {} MB before, {} MB full, {} MB after; {}. The longest that a `PING` waited: {} µs on the idle server, {} µs \
@@ -155,17 +133,9 @@ pub(crate) fn measure(machine: &Machine, identities: u32, page: &mut Page) {
         AtMost(standing.above as f64),
         reclaiming.above as f64,
     );
-    page.target(
-        "used_memory when all has expired ÷ before",
-        AtMost(BACK),
-        after / before,
-    );
+    page.target("used_memory when all has expired ÷ before", AtMost(BACK), after / before);
     let identities_left = identities_left(&server);
-    page.target(
-        "identities left when all has expired",
-        AtMost(0.0),
-        identities_left,
-    );
+    page.target("identities left when all has expired", AtMost(0.0), identities_left);
     server.shutdown(Save::No);
     by_itself(identities, page);
 }
@@ -182,16 +152,8 @@ fn by_itself(identities: u32, page: &mut Page) {
         figure(check),
         figure(step)
     ));
-    page.target(
-        "slowest check because of the table while growing, ms",
-        AtMost(1.0),
-        check / 1e3,
-    );
-    page.target(
-        "slowest step of reclaiming because of the table, ms",
-        AtMost(1.0),
-        step / 1e3,
-    );
+    page.target("slowest check because of the table while growing, ms", AtMost(1.0), check / 1e3);
+    page.target("slowest step of reclaiming because of the table, ms", AtMost(1.0), step / 1e3);
 }
 
 /// How reclaiming went once all had expired.
@@ -206,10 +168,7 @@ struct Reclaimed {
 fn reclaim(server: &Server, before: f64, window: Duration) -> Reclaimed {
     let started = Instant::now();
     let mut draw = Draw::once(FEW);
-    let mut reclaimed = Reclaimed {
-        took: None,
-        longest_wait: 0.0,
-    };
+    let mut reclaimed = Reclaimed { took: None, longest_wait: 0.0 };
     // The last of the traffic expires a window after it.
     let all_expired = window * 2;
     while started.elapsed() < all_expired + PATIENCE {
@@ -233,12 +192,7 @@ fn reclaim(server: &Server, before: f64, window: Duration) -> Reclaimed {
 fn trickle(client: &mut Connection, draw: &mut Draw) {
     for _ in 0..FEW / 2 {
         let Identities { address, email } = draw.next();
-        let words = [
-            b"AUTHLIMIT.CHECK",
-            KEY.as_bytes(),
-            address.as_bytes(),
-            email.as_bytes(),
-        ];
+        let words = [b"AUTHLIMIT.CHECK", KEY.as_bytes(), address.as_bytes(), email.as_bytes()];
         command(client, &words).expect("the server answers");
     }
 }
@@ -249,9 +203,7 @@ fn identities_left(server: &Server) -> f64 {
     let mut words = Vec::new();
     flatten(&reply.expect("the limiter is there"), &mut words);
     let pairs = words.windows(2).filter(|pair| pair[0] == "identities");
-    pairs
-        .map(|pair| pair[1].parse::<f64>().expect("a number follows"))
-        .sum()
+    pairs.map(|pair| pair[1].parse::<f64>().expect("a number follows")).sum()
 }
 
 /// The words and numbers of a reply, one after the other.

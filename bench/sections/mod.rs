@@ -42,12 +42,7 @@ impl Section {
     ];
 
     /// What `make bench` runs.
-    pub(crate) const USUAL: &[Self] = &[
-        Self::Comparison,
-        Self::Scenarios,
-        Self::Accuracy,
-        Self::Sizes,
-    ];
+    pub(crate) const USUAL: &[Self] = &[Self::Comparison, Self::Scenarios, Self::Accuracy, Self::Sizes];
 
     /// The section of this name.
     pub(crate) fn named(word: &str) -> Option<Self> {
@@ -125,10 +120,7 @@ impl Scale {
 
     /// How far a turn goes at a pipeline: the fast do not go on until their logs are longer than everybody else's.
     fn extent(&self, pipeline: usize) -> Extent {
-        Extent {
-            logins: if pipeline == 1 { 100_000 } else { 300_000 },
-            time: self.turn,
-        }
+        Extent { logins: if pipeline == 1 { 100_000 } else { 300_000 }, time: self.turn }
     }
 }
 
@@ -155,14 +147,7 @@ pub(crate) enum Expect {
 }
 
 /// Puts a peer under load for one turn.
-fn turn(
-    peer: &Peer,
-    server: &Server,
-    draw: &mut Draw,
-    pipeline: usize,
-    extent: Extent,
-    expect: Expect,
-) -> Turn {
+fn turn(peer: &Peer, server: &Server, draw: &mut Draw, pipeline: usize, extent: Extent, expect: Expect) -> Turn {
     reset_statistics(&mut server.connect());
     let outcome = load::run(peer, server.port(), draw, pipeline, extent);
     check(peer, &outcome, expect);
@@ -176,10 +161,7 @@ fn turn(
 
 /// Fills a server with an attempt of each of so many addresses, on as many emails.
 fn populate(peer: &Peer, server: &Server, identities: u32) -> Outcome {
-    let extent = Extent {
-        logins: identities.into(),
-        time: Duration::from_secs(3600),
-    };
+    let extent = Extent { logins: identities.into(), time: Duration::from_secs(3600) };
     let mut draw = Draw::once(identities);
     let outcome = load::run(peer, server.port(), &mut draw, 64, extent);
     check(peer, &outcome, Expect::Admitted);
@@ -194,9 +176,5 @@ fn check(peer: &Peer, outcome: &Outcome, expect: Expect) {
         Expect::Admitted => admitted > 0.999,
         Expect::Refused => outcome.admitted == 0,
     };
-    assert!(
-        as_expected,
-        "{}: {admitted:.4} of the attempts were admitted; {expect:?} was expected",
-        peer.name
-    );
+    assert!(as_expected, "{}: {admitted:.4} of the attempts were admitted; {expect:?} was expected", peer.name);
 }

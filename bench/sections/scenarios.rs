@@ -17,12 +17,7 @@ const PIPELINE: usize = 16;
 
 /// Measures it, and writes its page.
 pub(crate) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
-    let mut page = Page::new(
-        folder,
-        "scenarios",
-        "Under attack, and with the sign-in preset",
-        &machine.versions,
-    );
+    let mut page = Page::new(folder, "scenarios", "Under attack, and with the sign-in preset", &machine.versions);
     let mut quiet = Quiet::wait();
     hammering(machine, scale, &mut page);
     quiet.rest();
@@ -46,19 +41,10 @@ fn hammering(machine: &Machine, scale: &Scale, page: &mut Page) {
         for ((peer, server), turns) in peers.iter().zip(&servers).zip(&mut turns) {
             let mut draw = Draw::one_email(scale.identities, round);
             let extent = scale.extent(PIPELINE);
-            turns.push(turn(
-                peer,
-                server,
-                &mut draw,
-                PIPELINE,
-                extent,
-                Expect::Refused,
-            ));
+            turns.push(turn(peer, server, &mut draw, PIPELINE, extent, Expect::Refused));
         }
     }
-    let growth = peers
-        .each_ref()
-        .map(|peer| aof_growth(peer, machine, scale));
+    let growth = peers.each_ref().map(|peer| aof_growth(peer, machine, scale));
     page.paragraph(&format!(
         "## A locked email\n\nThe email has used up its {LIMIT} attempts and is hammered from {} random addresses at pipeline \
          {PIPELINE}: all refused.",
@@ -75,35 +61,18 @@ fn hammering(machine: &Machine, scale: &Scale, page: &mut Page) {
             ]
         })
         .collect();
-    page.table(
-        &["", "refusals/s", "server µs", "AOF growth, bytes in all"],
-        &rows,
-    );
-    let ratios = turns[0]
-        .iter()
-        .zip(&turns[1])
-        .map(|(ours, theirs)| ours.rate / theirs.rate);
-    page.target(
-        "refusals of a locked email ÷ the packed counter's",
-        AtLeast(7.0),
-        median(ratios),
-    );
+    page.table(&["", "refusals/s", "server µs", "AOF growth, bytes in all"], &rows);
+    let ratios = turns[0].iter().zip(&turns[1]).map(|(ours, theirs)| ours.rate / theirs.rate);
+    page.target("refusals of a locked email ÷ the packed counter's", AtLeast(7.0), median(ratios));
     page.target("AOF bytes in all, while hammered", AtMost(0.0), growth[0]);
 }
 
 /// Uses up the quota of the email that will be hammered.
 fn use_up(peer: &Peer, server: &Server, scale: &Scale) {
-    let extent = Extent {
-        logins: u64::from(LIMIT) + 10,
-        time: Duration::from_secs(60),
-    };
+    let extent = Extent { logins: u64::from(LIMIT) + 10, time: Duration::from_secs(60) };
     let mut draw = Draw::one_email(scale.identities, u64::MAX);
     let outcome = load::run(peer, server.port(), &mut draw, 1, extent);
-    assert!(
-        outcome.admitted <= u64::from(LIMIT),
-        "{}: more than the limit",
-        peer.name
-    );
+    assert!(outcome.admitted <= u64::from(LIMIT), "{}: more than the limit", peer.name);
 }
 
 /// By how much an append-only file grows in all while the email is hammered.
@@ -112,23 +81,13 @@ fn aof_growth(peer: &Peer, machine: &Machine, scale: &Scale) -> f64 {
     use_up(peer, &server, scale);
     let before = number(&server, "aof_current_size");
     let mut draw = Draw::one_email(scale.identities, 1);
-    turn(
-        peer,
-        &server,
-        &mut draw,
-        PIPELINE,
-        scale.extent(PIPELINE),
-        Expect::Refused,
-    );
+    turn(peer, &server, &mut draw, PIPELINE, scale.extent(PIPELINE), Expect::Refused);
     number(&server, "aof_current_size") - before
 }
 
 /// The whole sign-in preset against a rule for the address and one for the email, on the same logins.
 fn sign_in(machine: &Machine, scale: &Scale, page: &mut Page) {
-    let peers = [
-        two_subjects(QUOTA),
-        module("authlimit, PRESET signin", "PRESET signin"),
-    ];
+    let peers = [two_subjects(QUOTA), module("authlimit, PRESET signin", "PRESET signin")];
     let servers = peers.each_ref().map(|peer| peer.start(machine, &[]));
     let mut turns: [Vec<Turn>; 2] = [const { Vec::new() }; 2];
     for round in 0..scale.rounds {
@@ -138,18 +97,8 @@ fn sign_in(machine: &Machine, scale: &Scale, page: &mut Page) {
             peer.prepare(server);
             populate(peer, server, scale.identities);
             let mut draw = Draw::pairs(scale.identities, round);
-            let extent = Extent {
-                logins: u64::from(scale.identities / 4),
-                time: scale.turn,
-            };
-            turns.push(turn(
-                peer,
-                server,
-                &mut draw,
-                PIPELINE,
-                extent,
-                Expect::Admitted,
-            ));
+            let extent = Extent { logins: u64::from(scale.identities / 4), time: scale.turn };
+            turns.push(turn(peer, server, &mut draw, PIPELINE, extent, Expect::Admitted));
         }
     }
     page.paragraph(
@@ -169,9 +118,5 @@ fn sign_in(machine: &Machine, scale: &Scale, page: &mut Page) {
     page.table(&["", "server µs per login", "logins/s"], &rows);
     let ratios = turns[1].iter().zip(&turns[0]);
     let ratios = ratios.map(|(preset, two)| preset.server_time / two.server_time);
-    page.target(
-        "sign-in preset's server time ÷ two rules'",
-        AtMost(1.6),
-        median(ratios),
-    );
+    page.target("sign-in preset's server time ÷ two rules'", AtMost(1.6), median(ratios));
 }

@@ -43,19 +43,10 @@ impl Size {
 }
 
 /// Measures it, and writes its page.
-pub(crate) fn run(
-    machine: &Machine,
-    scale: &Scale,
-    sizes: &[u32],
-    name: &'static str,
-    folder: &Path,
-) {
+pub(crate) fn run(machine: &Machine, scale: &Scale, sizes: &[u32], name: &'static str, folder: &Path) {
     let peer = module("authlimit, IP and EMAIL", POLICY);
     let mut quiet = Quiet::wait();
-    let mut filled: Vec<(Server, Size)> = sizes
-        .iter()
-        .map(|identities| fill(&peer, *identities, machine))
-        .collect();
+    let mut filled: Vec<(Server, Size)> = sizes.iter().map(|identities| fill(&peer, *identities, machine)).collect();
     quiet.rest();
     for round in 0..scale.rounds {
         for (server, size) in &mut filled {
@@ -130,20 +121,14 @@ fn with_five_attempts(peer: &Peer, server: Server, size: Size) -> Size {
     for _ in 0..ATTEMPTS {
         populate(peer, &server, size.identities);
     }
-    Size {
-        bytes_with_five: (used_memory(&server) - before) / Size::all(size.identities),
-        ..size
-    }
+    Size { bytes_with_five: (used_memory(&server) - before) / Size::all(size.identities), ..size }
 }
 
 /// Writes the page.
 fn write(sizes: &[Size], machine: &Machine, name: &'static str, folder: &Path) {
     let largest = sizes.last().expect("there are sizes");
     let smallest = sizes.first().expect("there are sizes");
-    let title = format!(
-        "Up to {0} addresses and {0} emails",
-        count(largest.identities)
-    );
+    let title = format!("Up to {0} addresses and {0} emails", count(largest.identities));
     let mut page = Page::new(folder, name, &title, &machine.versions);
     page.paragraph(
         "A rule for the address and one for the email. An identity is an address or an email: a size has as many of each. \
@@ -178,38 +163,17 @@ fn write(sizes: &[Size], machine: &Machine, name: &'static str, folder: &Path) {
     );
     let ratios = largest.turns.iter().zip(&smallest.turns);
     let ratios = ratios.map(|(large, small)| large.server_time / small.server_time);
-    let what = format!(
-        "server time at {0} + {0} ÷ at {1} + {1}",
-        count(largest.identities),
-        count(smallest.identities)
-    );
+    let what =
+        format!("server time at {0} + {0} ÷ at {1} + {1}", count(largest.identities), count(smallest.identities));
     page.target(what, AtMost(2.0), median(ratios));
     let most = |figure: fn(&Size) -> f64| sizes.iter().map(figure).fold(f64::MIN, f64::max);
     let floor = largest.identities.min(100_000);
     let relevant = sizes.iter().filter(|size| size.identities >= floor);
-    let with_one = relevant
-        .map(|size| size.bytes_with_one)
-        .fold(f64::MIN, f64::max);
-    page.target(
-        "bytes per identity, one attempt, at the worst size from 100k",
-        AtMost(64.0),
-        with_one,
-    );
-    page.target(
-        "the same, five attempts, at the worst size",
-        AtMost(112.0),
-        most(|size| size.bytes_with_five),
-    );
-    page.target(
-        "RDB bytes per identity, at the largest size",
-        AtMost(24.0),
-        largest.rdb_bytes,
-    );
-    page.target(
-        "identities loaded per second, at the largest size",
-        AtLeast(2e6),
-        largest.load_rate,
-    );
+    let with_one = relevant.map(|size| size.bytes_with_one).fold(f64::MIN, f64::max);
+    page.target("bytes per identity, one attempt, at the worst size from 100k", AtMost(64.0), with_one);
+    page.target("the same, five attempts, at the worst size", AtMost(112.0), most(|size| size.bytes_with_five));
+    page.target("RDB bytes per identity, at the largest size", AtMost(24.0), largest.rdb_bytes);
+    page.target("identities loaded per second, at the largest size", AtLeast(2e6), largest.load_rate);
     growth::measure(machine, largest.identities, &mut page);
     page.write();
 }

@@ -62,10 +62,7 @@ pub(super) fn measure(identities: u32) -> Slowest {
     for limiter in &mut limiters {
         empty(limiter, &mut reclaiming);
     }
-    Slowest {
-        check: checks.slowest(),
-        reclaiming: reclaiming.slowest(),
-    }
+    Slowest { check: checks.slowest(), reclaiming: reclaiming.slowest() }
 }
 
 /// A limiter with an attempt of each address and email, each of which was timed.
@@ -78,12 +75,7 @@ fn fill(identities: u32, times: &mut Shortest) -> Limiter {
     let clock = Timestamp::from_millis(NOW).expect("a time");
     for index in 0..identities as usize {
         let Identities { address, email } = draw.next();
-        let received = Received {
-            ip: address.as_bytes(),
-            email: email.as_bytes(),
-            device: None,
-            cost: Cost::ONE,
-        };
+        let received = Received { ip: address.as_bytes(), email: email.as_bytes(), device: None, cost: Cost::ONE };
         let verdict = times.time(index, || {
             let attempt = limiter.attempt(&received).expect("an attempt");
             limiter.check(&attempt, clock, capacity, |_| {})
