@@ -4,7 +4,7 @@
 # One after the other: cargo runs in parallel by itself, and what `deps` installs must be there before `build` starts.
 .NOTPARALLEL:
 .PHONY: help run demo test test-examples storm build deps licences deb test-deb audit sbom bench bench-large bench-smoke \
-	bench-engine callgrind profile
+	bench-engine bench-lint callgrind profile
 
 # As rustup's own env file does, for a shell that has not read it. Goes before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -86,6 +86,11 @@ bench-smoke: deps build ## test that the benchmarks run, about 2 minutes
 bench-engine: ## measure the engine without a server, about 2 minutes
 	@scripts/deps build
 	cargo bench --locked --package authlimit-bench --bench engine
+
+# make test lints the module and its tests only, so that nobody builds the dependencies of the benchmarks for them.
+bench-lint: ## lint the benchmarks
+	@scripts/deps build
+	cargo clippy --package authlimit-bench --no-deps --all-targets --locked -- -D warnings
 
 callgrind: ## count the instructions of one CHECK in the engine (needs valgrind)
 	@scripts/deps build
