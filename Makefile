@@ -63,14 +63,14 @@ test-deb: deb ## test the package in a fresh Debian 12 and 13 with their own Red
 
 # The advisories are a git repository on GitHub. Without access to it: make audit CHECKS="bans licenses sources"
 audit: ## check the dependencies by deny.toml: advisories, licences, bans and sources
-	"$$(scripts/tool cargo-deny)" --locked check $(or $(CHECKS),advisories bans licenses sources)
+	"$$(scripts/tool cargo-deny)" --locked --workspace check $(or $(CHECKS),advisories bans licenses sources)
 
-# cargo-cyclonedx writes its file beside Cargo.toml, with the path of this folder in it, which sed removes.
+# cargo-cyclonedx writes a file beside each Cargo.toml, with the path of this folder in it, which sed removes.
 sbom: ## list the libraries in the module: target/authlimit.cdx.json (CycloneDX)
 	"$$(scripts/tool cargo-cyclonedx)" cyclonedx --quiet --format json --spec-version 1.5 --override-filename authlimit.cdx
 	mkdir -p "$(TARGET)"
 	sed 's,path+file://$(CURDIR)#,,; s,?download_url=file://\.,,' authlimit.cdx.json > "$(TARGET)/authlimit.cdx.json"
-	rm authlimit.cdx.json
+	rm authlimit.cdx.json bench/authlimit.cdx.json
 
 # bench/README.md describes what these measure.
 bench: deps build ## compare the module with other limiters on a real server, about 10 minutes: bench/results/
