@@ -1,90 +1,100 @@
-# What to type. The work is cargo's; .ci/deps brings what is missing, .ci/serve starts the server of `make run`.
+# All commands of this repository; `make` lists them. cargo does the work, the programs in scripts/ do what cargo cannot.
 
 .DEFAULT_GOAL := help
+# One after the other: cargo runs in parallel by itself, and what `deps` installs must be there before `build` starts.
+.NOTPARALLEL:
 .PHONY: help run demo test test-examples storm build deps licences deb test-deb audit sbom bench bench-large bench-smoke \
-	bench-engine callgrind profile
+	bench-engine bench-lint callgrind profile
 
-# As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
+# As rustup's own env file does, for a shell that has not read it. Goes before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
-# Redis wants an absolute path, wherever cargo was told to build.
+# An absolute path, because Redis needs one.
 TARGET := $(if $(filter /%,$(CARGO_TARGET_DIR)),,$(CURDIR)/)$(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/release/libauthlimit.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
 
-# Named as cargo-deb does.
+# The name that cargo-deb gives the package.
 DEB = $(TARGET)/debian/authlimit_$(VERSION)-1_$(shell dpkg --print-architecture).deb
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s  %s\n", $$1, $$2 }' Makefile
 
-run: build ## start a Redis with the module: on port 6379, the next free one, or PORT=n
-	@.ci/serve "$(MODULE)" $(PORT)
+run: deps build ## start a Redis with the module, on port 6379, the next free port, or PORT=n
+	@scripts/serve "$(MODULE)" $(PORT)
 
-demo: build ## try passwords in a browser and watch the limiter: on port 8080, the next free one, or PORT=n
+demo: deps build ## start a sign-in page that shows what the limiter does, on port 8080, the next free port, or PORT=n
 	cd examples/demo && CARGO_TARGET_DIR="$(TARGET)/examples" cargo build --locked
-	@.ci/demo "$(MODULE)" "$(TARGET)/examples/debug/authlimit-demo" $(PORT)
+	@scripts/demo "$(MODULE)" "$(TARGET)/examples/debug/authlimit-demo" $(PORT)
 
 # The integration tests load the library that people will load, not the unoptimised one of the test build.
 test: ## check format and lints, then run all tests, and those of a server on Redis 7.0 and 8 and Valkey 9
-	@.ci/deps test
+	@scripts/deps test
 	cargo fmt --all --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo build --release --locked
 	AUTHLIMIT_MODULE="$(MODULE)" tests/on-every-server
 
-test-examples: build ## check the examples and the demo, and attack them
-	@.ci/deps examples
-	EXAMPLES_TARGET="$(TARGET)/examples" .ci/examples "$(MODULE)"
+test-examples: build ## check the examples and the demo, and run attacks on them
+	@scripts/deps examples
+	EXAMPLES_TARGET="$(TARGET)/examples" scripts/test-examples "$(MODULE)"
 
-storm: build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
+storm: deps build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
 	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test equality
 
-build: deps ## build the module, target/release/libauthlimit.so
+build: ## build the module: target/release/libauthlimit.so
+	@scripts/deps build
 	cargo build --release --locked
 
-deps: ## install what is missing (Debian, Ubuntu), or say what to install
-	@.ci/deps
+deps: ## install what `make run` needs (Debian, Ubuntu), or print what to install
+	@scripts/deps run
 
-licences: ## write the licences of the libraries in the module, target/release/third-party-licences.txt
+licences: ## write the licences of the libraries in the module: target/release/third-party-licences.txt
 	mkdir -p "$(TARGET)/release"
-	"$$(.ci/tool cargo-about)" generate --locked --fail --config packaging/licences.toml \
+	"$$(scripts/tool cargo-about)" generate --locked --fail --config packaging/licences.toml \
 		--output-file "$(TARGET)/release/third-party-licences.txt" packaging/licences.hbs
 
-deb: build licences ## build the Debian package, target/debian/
-	"$$(.ci/tool cargo-deb)" --no-build --locked --output "$(TARGET)/debian/"
+deb: build licences ## build the Debian package: target/debian/
+	"$$(scripts/tool cargo-deb)" --no-build --locked --output "$(TARGET)/debian/"
 
-test-deb: deb ## try the package in a fresh Debian 12 and 13 with their own Redis and Valkey; as root
+test-deb: deb ## test the package in a fresh Debian 12 and 13 with their own Redis and Valkey, as root
 	packaging/test-deb "$(DEB)" bookworm
 	packaging/test-deb "$(DEB)" trixie
 
-# The advisories are a git repository on GitHub. Where that cannot be reached: make audit CHECKS="bans licenses sources"
-audit: ## check the dependencies: advisories, licences, bans and sources, by deny.toml
-	"$$(.ci/tool cargo-deny)" --locked check $(or $(CHECKS),advisories bans licenses sources)
+# The advisories are a git repository on GitHub. Without access to it: make audit CHECKS="bans licenses sources"
+audit: ## check the dependencies by deny.toml: advisories, licences, bans and sources
+	"$$(scripts/tool cargo-deny)" --locked --workspace check $(or $(CHECKS),advisories bans licenses sources)
 
-# cargo-cyclonedx writes beside Cargo.toml, and names the folder that it is run in, which is nobody's business.
-sbom: ## list what the module is made of, target/authlimit.cdx.json (CycloneDX)
-	"$$(.ci/tool cargo-cyclonedx)" cyclonedx --quiet --format json --spec-version 1.5 --override-filename authlimit.cdx
+# cargo-cyclonedx writes a file beside each Cargo.toml, with the path of this folder in it, which sed removes.
+sbom: ## list the libraries in the module: target/authlimit.cdx.json (CycloneDX)
+	"$$(scripts/tool cargo-cyclonedx)" cyclonedx --quiet --format json --spec-version 1.5 --override-filename authlimit.cdx
 	mkdir -p "$(TARGET)"
 	sed 's,path+file://$(CURDIR)#,,; s,?download_url=file://\.,,' authlimit.cdx.json > "$(TARGET)/authlimit.cdx.json"
-	rm authlimit.cdx.json
+	rm authlimit.cdx.json bench/authlimit.cdx.json
 
-# Of a server and a client on cores of their own, see bench/README.md.
-bench: build ## measure the module against its peers, about 10 minutes: bench/results/
-	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server
+# bench/README.md describes what these measure.
+bench: deps build ## compare the module with other limiters on a real server, about 10 minutes: bench/results/
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --package authlimit-bench --bench server
 
-bench-large: build ## the same with ten million addresses and emails, about 8 minutes, 8 GB of memory
-	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server -- large
+bench-large: deps build ## measure up to ten million addresses and emails, about 8 minutes, 8 GB of memory
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --package authlimit-bench --bench server -- large
 
-bench-smoke: build ## see that the benchmarks still run, about 2 minutes
-	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --bench server -- smoke
-	cargo bench --locked --bench engine -- --test
+bench-smoke: deps build ## test that the benchmarks run, about 2 minutes
+	AUTHLIMIT_MODULE="$(MODULE)" cargo bench --locked --package authlimit-bench --bench server -- smoke
+	cargo bench --locked --package authlimit-bench --bench engine -- --test
 
-bench-engine: build ## measure the engine without a server
-	cargo bench --locked --bench engine
+bench-engine: ## measure the engine without a server, about 2 minutes
+	@scripts/deps build
+	cargo bench --locked --package authlimit-bench --bench engine
 
-callgrind: deps ## count the instructions of a check
+# make test lints the module and its tests only, so that nobody builds the dependencies of the benchmarks for them.
+bench-lint: ## lint the benchmarks
+	@scripts/deps build
+	cargo clippy --package authlimit-bench --no-deps --all-targets --locked -- -D warnings
+
+callgrind: ## count the instructions of one CHECK in the engine (needs valgrind)
+	@scripts/deps build
 	@bench/callgrind
 
-profile: deps ## count where the instructions of a check go in a real server
+profile: deps ## count where the instructions of one CHECK go in a real server (needs valgrind)
 	@bench/profile

@@ -1,40 +1,34 @@
-//! The engine by itself, without a server: what a check costs by rules and identities, an email's canonical form, and
-//! reading a policy. `AUTHLIMIT_BENCH_LARGE=1` adds ten million identities.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    reason = "a benchmark stops at the first surprise"
-)]
+//! Measures the engine without a server: a check by the number of rules and identities, the canonical form of an email,
+//! and parsing a policy. `AUTHLIMIT_BENCH_LARGE=1` adds ten million identities.
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, reason = "a benchmark stops at the first surprise")]
 
 use std::env;
 use std::hint::black_box;
 
 use authlimit::identity::{CanonicalEmail, PlusTags, Secret};
-use authlimit::limiter::{Cost, Limiter, Received, Timestamp};
-use authlimit::policy::{Capacity, Policy};
+use authlimit::limiter::{AttemptRequest, Limiter};
+use authlimit::policy::{Capacity, Cost, Policy};
+use authlimit::table::Timestamp;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 mod identities;
 
 use identities::{Draw, Identities};
 
-/// Policies of one, three and five rules.
+/// Policies with one, three and five rules.
 const POLICIES: [(usize, &str); 3] = [
     (1, "IP 100/1h"),
     (3, "IP 100/1h EMAIL 100/1h PAIR 100/15m"),
-    (
-        5,
-        "IP 100/1h EMAIL 100/1h EMAIL 200/24h PAIR 100/15m IPS-PER-EMAIL 50/1h",
-    ),
+    (5, "IP 100/1h EMAIL 100/1h EMAIL 200/24h PAIR 100/15m IPS-PER-EMAIL 50/1h"),
 ];
 
-/// Some day of our days, in milliseconds.
+/// Any time, in milliseconds since 1970.
 const NOW: u64 = 1_700_000_000_000;
 
-/// The windows' attempts are spread over so many checks, so that logs neither fill up nor stay empty.
+/// How many checks share a millisecond: logs neither fill up nor stay empty.
 const CHECKS_PER_MILLISECOND: u64 = 100;
 
-/// A limiter that is asked one check after another.
+/// A limiter, and the attempts that it checks.
 struct Bench {
     limiter: Limiter,
     draw: Draw,
@@ -42,19 +36,15 @@ struct Bench {
 }
 
 impl Bench {
-    /// A limiter with an attempt of each of so many addresses, on as many emails.
+    /// Makes a limiter with one attempt by each of `identities` addresses, each on its own email.
     fn filled(policy: &str, identities: u32) -> Self {
         let policy = Policy::from_text(policy).expect("a policy");
         let secret = Secret::from_bytes(*b"a bench's secret");
-        let mut bench = Self {
-            limiter: Limiter::new(policy, secret),
-            draw: Draw::once(identities),
-            checks: 0,
-        };
+        let mut bench = Self { limiter: Limiter::new(policy, secret), draw: Draw::once(identities), checks: 0 };
         for _ in 0..identities {
             bench.check();
         }
-        // Each address on its own email: a pair then is one that was there before.
+        // Each address stays with its email, so that the limiter knows every pair.
         bench.draw = Draw::pairs(identities, 1);
         bench
     }
@@ -62,12 +52,7 @@ impl Bench {
     /// Checks the next attempt, from its bytes to its verdict.
     fn check(&mut self) {
         let Identities { address, email } = self.draw.next();
-        let received = Received {
-            ip: address.as_bytes(),
-            email: email.as_bytes(),
-            device: None,
-            cost: Cost::ONE,
-        };
+        let received = AttemptRequest { ip: address.as_bytes(), email: email.as_bytes(), device: None, cost: Cost::ONE };
         let millis = NOW + self.checks / CHECKS_PER_MILLISECOND;
         self.checks += 1;
         let clock = Timestamp::from_millis(millis).expect("a time");
@@ -80,7 +65,7 @@ impl Bench {
     }
 }
 
-/// A check, by how many rules and identities there are.
+/// Measures a check by the number of rules and identities.
 fn checks(criterion: &mut Criterion) {
     let mut sizes = vec![1000, 1_000_000];
     if env::var_os("AUTHLIMIT_BENCH_LARGE").is_some() {
@@ -92,7 +77,7 @@ fn checks(criterion: &mut Criterion) {
             let id = BenchmarkId::new(format!("{rules} rules"), identities);
             let mut bench = None;
             group.bench_function(id, |bencher| {
-                // Not before criterion has decided that this one is run.
+                // Only now, because criterion skips benchmarks that were not asked for.
                 let bench = bench.get_or_insert_with(|| Bench::filled(policy, *identities));
                 bencher.iter(|| bench.check());
             });
@@ -101,7 +86,7 @@ fn checks(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// An email's canonical form: plain ASCII, capitals and a tag, and letters beyond ASCII with an international domain.
+/// Measures an email's canonical form: plain ASCII, capitals and a tag, and an international address.
 fn emails(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("email");
     for (name, email) in [
@@ -110,23 +95,16 @@ fn emails(criterion: &mut Criterion) {
         ("Unicode", "Ａｌｉｃｅ.Müller@Straße.example"),
     ] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                CanonicalEmail::of(black_box(email.as_bytes()), PlusTags::Strip)
-                    .as_bytes()
-                    .len()
-            });
+            bencher.iter(|| CanonicalEmail::of(black_box(email.as_bytes()), PlusTags::Strip).as_bytes().len());
         });
     }
     group.finish();
 }
 
-/// A policy, from its words.
+/// Measures parsing a policy.
 fn policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("policy");
-    for text in [
-        "PRESET signin",
-        "IP 50/15m EMAILS-PER-IP 15/5m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m LOCK 15m..24h",
-    ] {
+    for text in ["PRESET signin", "IP 50/15m EMAILS-PER-IP 15/5m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m LOCK 15m..24h"] {
         group.bench_function(text, |bencher| {
             bencher.iter(|| Policy::from_text(black_box(text)));
         });

@@ -1,15 +1,8 @@
-//! Who tries to log in: addresses and emails that look random, each different, and the same in every run.
-#![allow(
-    dead_code,
-    reason = "every benchmark compiles this file, and not all use all of it"
-)]
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "a benchmark stops at the first surprise"
-)]
+//! The addresses and emails that log in. They look random, are all different, and are the same in every run.
+#![allow(dead_code, reason = "each benchmark compiles this file and uses a part of it")]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
 
-/// Spreads a number over all 32 bits, no two numbers to the same (the finaliser of MurmurHash3).
+/// Maps each number to another one that looks random (the finaliser of MurmurHash3, which is a bijection).
 const fn spread(number: u32) -> u32 {
     let mut mixed = number;
     mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
@@ -17,7 +10,7 @@ const fn spread(number: u32) -> u32 {
     mixed ^ (mixed >> 16)
 }
 
-/// A short text, made without allocating: the client must never be what is measured.
+/// A short text on the stack: allocations of the client would be measured too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
     bytes: [u8; 24],
@@ -25,7 +18,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// The bytes.
+    /// Returns the bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
@@ -36,16 +29,13 @@ impl Text {
         self.len += more.len();
     }
 
-    /// No bytes yet.
+    /// Makes an empty text.
     const fn new() -> Self {
-        Self {
-            bytes: [0; 24],
-            len: 0,
-        }
+        Self { bytes: [0; 24], len: 0 }
     }
 }
 
-/// An address of its own for each number.
+/// Returns the address of a number. No two numbers have the same one.
 pub(crate) fn address(number: u32) -> Text {
     let mut text = Text::new();
     for (index, octet) in spread(number).to_be_bytes().into_iter().enumerate() {
@@ -63,7 +53,7 @@ pub(crate) fn address(number: u32) -> Text {
     text
 }
 
-/// An email of its own for each number.
+/// Returns the email of a number. No two numbers have the same one.
 pub(crate) fn email(number: u32) -> Text {
     let mut text = Text::new();
     let spread = spread(number ^ 0x5bd1_e995);
@@ -78,22 +68,22 @@ pub(crate) fn email(number: u32) -> Text {
 /// The two identities of a login.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identities {
-    /// By whom.
+    /// The address that logs in.
     pub(crate) address: Text,
-    /// On what.
+    /// The email it logs in with.
     pub(crate) email: Text,
 }
 
-/// In which order identities come to log in.
+/// The order in which identities log in.
 #[derive(Clone, Copy, Debug)]
 enum Order {
-    /// Each once, address and email of the same number, to fill a server.
+    /// Each identity once, the address and email of the same number. This fills a server.
     Once,
-    /// Any address on any email.
+    /// A random address on a random email.
     Any,
-    /// Any, each address always on its own email.
+    /// A random number, the address and email of the same number.
     Pairs,
-    /// Any address on the same email.
+    /// A random address, always on the same email.
     OneEmail,
 }
 
@@ -106,36 +96,32 @@ pub(crate) struct Draw {
 }
 
 impl Draw {
-    /// Each identity once, in the order of their numbers.
+    /// Draws each identity once, in the order of the numbers.
     pub(crate) fn once(count: u32) -> Self {
         Self::new(Order::Once, count, 0)
     }
 
-    /// Any address on any email.
+    /// Draws any address on any email.
     pub(crate) fn any(count: u32, seed: u64) -> Self {
         Self::new(Order::Any, count, seed)
     }
 
-    /// Any address, each always on its own email.
+    /// Draws any address, each always on its own email.
     pub(crate) fn pairs(count: u32, seed: u64) -> Self {
         Self::new(Order::Pairs, count, seed)
     }
 
-    /// Any address on the email of number 0.
+    /// Draws any address on the email of number 0.
     pub(crate) fn one_email(count: u32, seed: u64) -> Self {
         Self::new(Order::OneEmail, count, seed)
     }
 
-    /// Any order.
+    /// Draws in any order.
     fn new(order: Order, count: u32, seed: u64) -> Self {
-        Self {
-            order,
-            count,
-            state: seed,
-        }
+        Self { order, count, state: seed }
     }
 
-    /// The identities of the next login.
+    /// Returns the identities of the next login.
     pub(crate) fn next(&mut self) -> Identities {
         let (first, second) = match self.order {
             Order::Once => {
@@ -150,13 +136,10 @@ impl Draw {
             }
             Order::OneEmail => (self.below(), 0),
         };
-        Identities {
-            address: address(first),
-            email: email(second),
-        }
+        Identities { address: address(first), email: email(second) }
     }
 
-    /// A random number below the count (SplitMix64, scaled).
+    /// Returns a random number below the count (SplitMix64, scaled).
     fn below(&mut self) -> u32 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;

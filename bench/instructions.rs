@@ -1,34 +1,31 @@
-//! So many checks of the engine and nothing else, for callgrind to count the instructions of: `make callgrind` runs it
-//! with two numbers of checks, of which the difference is what the checks alone took.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    reason = "a benchmark stops at the first surprise"
-)]
+//! Runs a number of checks in the engine and nothing else, for callgrind to count the instructions. `make callgrind` runs
+//! it with two numbers of checks: the difference is what the checks alone took.
+#![allow(clippy::arithmetic_side_effects, clippy::expect_used, reason = "a benchmark stops at the first surprise")]
 
 use std::env;
 use std::hint::black_box;
 
 use authlimit::identity::Secret;
-use authlimit::limiter::{Cost, Limiter, Received, Timestamp};
-use authlimit::policy::{Capacity, Policy};
+use authlimit::limiter::{AttemptRequest, Limiter};
+use authlimit::policy::{Capacity, Cost, Policy};
+use authlimit::table::Timestamp;
 
 mod identities;
 
 use identities::{Draw, Identities};
 
-/// How many addresses and emails have an attempt before the first check that counts.
+/// The number of addresses and emails that have an attempt before the measured checks.
 const IDENTITIES: u32 = 10_000;
 
-/// Some day of our days, in milliseconds.
+/// Any time, in milliseconds since 1970.
 const NOW: u64 = 1_700_000_000_000;
 
-/// Checks as many attempts as the first argument says, by the policy of the second.
+/// Checks attempts: the first argument is their number, the second one the policy.
 fn main() {
-    // Cargo adds `--bench` of its own.
+    // Cargo adds the argument `--bench`.
     let mut words = env::args().skip(1).filter(|word| word != "--bench");
     let (Some(checks), Some(policy)) = (words.next(), words.next()) else {
-        println!("two arguments: how many checks, and by which policy; make callgrind gives them");
+        println!("usage: instructions CHECKS POLICY; make callgrind runs this program");
         return;
     };
     let checks: u32 = checks.parse().expect("a number of checks");
@@ -44,9 +41,9 @@ fn main() {
     }
 }
 
-/// Checks an attempt, from its bytes to its verdict.
+/// Checks one attempt, from its bytes to its verdict.
 fn check(limiter: &mut Limiter, identities: Identities) {
-    let received = Received {
+    let received = AttemptRequest {
         ip: identities.address.as_bytes(),
         email: identities.email.as_bytes(),
         device: None,

@@ -1,6 +1,6 @@
-//! What a login costs: the module against plain commands and against the ways to limit without it, on a real server.
+//! Measures on a real server what a login costs: with the module, with plain commands, and with other limiters.
 //!
-//! `bench/README.md` says how to run it and how to read what it writes.
+//! `bench/README.md` says how to run this and how to read the results.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -13,70 +13,48 @@
 mod charts;
 mod identities;
 mod load;
-mod measure;
+mod machine;
 mod peers;
 mod report;
+mod scale;
 mod sections;
-#[path = "../tests/support/mod.rs"]
-mod support;
+mod server_process;
+mod statistics;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use measure::Machine;
-use sections::{Scale, Section};
+use machine::Machine;
+use scale::Scale;
+use sections::Section;
 
 /// Runs the sections that the arguments name, or those of `make bench`.
 fn main() {
-    // Cargo adds `--bench` of its own.
-    let words: Vec<String> = env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
-    let scale = if words.iter().any(|word| word == "smoke") {
-        Scale::smoke()
-    } else {
-        Scale::full()
-    };
-    let named: Vec<Section> = words
-        .iter()
-        .filter(|word| *word != "smoke")
-        .map(|word| {
-            Section::named(word).unwrap_or_else(|| {
-                panic!(
-                    "the sections are {}, and smoke makes all of them short",
-                    Section::names()
-                )
-            })
-        })
-        .collect();
+    // Cargo adds the argument `--bench`.
+    let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    let (smoke, names): (Vec<_>, Vec<_>) = words.iter().partition(|word| *word == "smoke");
+    let scale = if smoke.is_empty() { Scale::full() } else { Scale::smoke() };
+    let named: Vec<Section> = names.into_iter().map(|name| section(name)).collect();
     let machine = Machine::probe();
     let folder = results_folder(&scale, &machine);
-    let sections = if named.is_empty() {
-        Section::USUAL
-    } else {
-        &named
-    };
-    for section in sections {
+    for section in if named.is_empty() { Section::USUAL } else { &named } {
         section.run(&machine, &scale, &folder);
     }
 }
 
-/// Where the pages go: those of a server into a folder of the repository, those of a smoke run away.
+/// Returns the section of this name.
+fn section(name: &str) -> Section {
+    Section::named(name)
+        .unwrap_or_else(|| panic!("the sections are {}; smoke makes all of them short", Section::names()))
+}
+
+/// Returns the folder for the results: one of the repository, or a temporary one for a smoke run.
 fn results_folder(scale: &Scale, machine: &Machine) -> PathBuf {
     let versions = &machine.versions;
-    let server = format!(
-        "{}-{}",
-        versions.server.to_lowercase(),
-        versions.server_version
-    );
-    if scale.is_for_keeps {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("bench/results")
-            .join(server)
+    let server = format!("{}-{}", versions.server.to_lowercase(), versions.server_version);
+    if scale.is_published {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("results").join(server)
     } else {
-        Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join("bench")
-            .join(server)
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench").join(server)
     }
 }

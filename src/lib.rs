@@ -39,13 +39,32 @@ const COMMANDS: &[Registration] = &[
     Registration::of::<ApplyEffect<'_>>(EFFECT_COMMAND, 3, c"write fast deny-script no-monitor no-slowlog"),
 ];
 
+/// The module's version, from Cargo.toml, as the number that Redis shows: 0.1.0 is 100.
+const VERSION: i32 = version_number(
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    env!("CARGO_PKG_VERSION_MINOR"),
+    env!("CARGO_PKG_VERSION_PATCH"),
+)
+.expect("minor and patch version are below 100");
+
+/// Returns a version as one number, two digits each for minor and patch version.
+const fn version_number(major: &str, minor: &str, patch: &str) -> Option<i32> {
+    let parts = (i32::from_str_radix(major, 10), i32::from_str_radix(minor, 10), i32::from_str_radix(patch, 10));
+    match parts {
+        (Ok(major), Ok(minor @ 0..100), Ok(patch @ 0..100)) => {
+            Some(major.saturating_mul(10_000).saturating_add(minor.saturating_mul(100)).saturating_add(patch))
+        }
+        _ => None,
+    }
+}
+
 /// What the server calls when it loads the library.
 #[allow(missing_docs, reason = "the macro's functions have none")]
 mod module {
-    use crate::COMMANDS;
     use crate::redis::alloc::ServerAllocator;
     use crate::redis::load;
     use crate::redis::native_type::LIMITER_TYPE;
+    use crate::{COMMANDS, VERSION};
     use redis_module::{Context, RedisString, Status, redis_module};
 
     /// Prepares the server and registers the commands.
@@ -55,10 +74,28 @@ mod module {
 
     redis_module! {
         name: "authlimit",
-        version: 100,
+        version: VERSION,
         allocator: (ServerAllocator, ServerAllocator),
         data_types: [LIMITER_TYPE],
         init: init,
         commands: [],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_number;
+
+    #[test]
+    fn a_version_is_one_number() {
+        assert_eq!(version_number("0", "1", "0"), Some(100));
+        assert_eq!(version_number("12", "34", "56"), Some(123_456));
+    }
+
+    #[test]
+    fn a_version_that_could_be_taken_for_another_is_not_a_number() {
+        for [major, minor, patch] in [["0", "100", "0"], ["0", "0", "100"], ["0", "-1", "0"], ["x", "0", "0"]] {
+            assert_eq!(version_number(major, minor, patch), None, "{major}.{minor}.{patch}");
+        }
     }
 }

@@ -7,22 +7,21 @@ use std::time::Instant;
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Token};
 
-use crate::peers::Figures;
-
 use super::reply::{Replies, complete_replies};
+use crate::peers::ReplyIntegers;
 
-/// Room for what a connection has been sent and has not read yet.
+/// The size of the buffer for replies.
 const READ_BYTES: usize = 64 * 1024;
 
-/// A connection with a batch of logins under way, or with none.
+/// A connection and the batch of logins that it waits for.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// The batch being written; the part before `written` is with the kernel.
+    /// The batch to send. The kernel has taken the part before `written`.
     pub(crate) batch: Vec<u8>,
     written: usize,
     received: Vec<u8>,
-    /// How much of `received` holds bytes.
+    /// The number of bytes in `received`.
     filled: usize,
     logins: u64,
     outstanding: u64,
@@ -33,25 +32,24 @@ pub(crate) struct Connection {
 /// A batch that has been answered.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    /// How many logins it was.
+    /// The number of its logins.
     pub(crate) logins: u64,
-    /// How many replies admitted.
+    /// The number of replies that admitted the attempt.
     pub(crate) admitted: u64,
     /// When it was sent.
     pub(crate) sent: Instant,
 }
 
 impl Connection {
-    /// Connects, and registers for the events of its index.
+    /// Connects, and registers for events under an index.
     pub(crate) fn open(port: u16, index: usize, poll: &Poll) -> io::Result<Self> {
-        // Connected before it is made nonblocking, so that the first batch can be sent at once.
+        // Connect first, then make it nonblocking, so that the first batch can be sent immediately.
         let stream = std::net::TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry()
-            .register(&mut stream, Token(index), interest)?;
+        poll.registry().register(&mut stream, Token(index), interest)?;
         Ok(Self {
             stream,
             batch: Vec::new(),
@@ -65,7 +63,7 @@ impl Connection {
         })
     }
 
-    /// Sends what `batch` holds: so many logins, to which so many replies will come.
+    /// Sends `batch`, which holds this number of logins and will get this number of replies.
     pub(crate) fn send(&mut self, logins: u64, replies: u64) -> io::Result<()> {
         self.logins = logins;
         self.outstanding = replies;
@@ -74,11 +72,8 @@ impl Connection {
         self.write()
     }
 
-    /// Goes on after an event; returns the batch once it is answered in full.
-    pub(crate) fn progress(
-        &mut self,
-        admits: &dyn Fn(Figures) -> bool,
-    ) -> io::Result<Option<Answered>> {
+    /// Continues after an event. Returns the batch once all of it is answered.
+    pub(crate) fn progress(&mut self, admits: &dyn Fn(ReplyIntegers) -> bool) -> io::Result<Option<Answered>> {
         self.write()?;
         while self.outstanding > 0 {
             match self.stream.read(&mut self.received[self.filled..]) {
@@ -88,30 +83,20 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            let Replies {
-                count,
-                admitted,
-                bytes,
-            } = complete_replies(&self.received[..self.filled], admits)?;
+            let Replies { count, admitted, bytes } = complete_replies(&self.received[..self.filled], admits)?;
             self.received.copy_within(bytes..self.filled, 0);
             self.filled -= bytes;
             self.admitted += admitted;
-            self.outstanding = self
-                .outstanding
-                .checked_sub(count)
-                .ok_or_else(|| io::Error::other("more replies than commands"))?;
+            self.outstanding =
+                self.outstanding.checked_sub(count).ok_or_else(|| io::Error::other("more replies than commands"))?;
             if self.outstanding == 0 {
-                return Ok(Some(Answered {
-                    logins: self.logins,
-                    admitted: self.admitted,
-                    sent: self.sent,
-                }));
+                return Ok(Some(Answered { logins: self.logins, admitted: self.admitted, sent: self.sent }));
             }
         }
         Ok(None)
     }
 
-    /// Hands the kernel as much of the batch as it takes.
+    /// Writes as much of the batch as the kernel takes.
     fn write(&mut self) -> io::Result<()> {
         while self.written < self.batch.len() {
             match self.stream.write(&self.batch[self.written..]) {

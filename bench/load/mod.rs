@@ -1,5 +1,5 @@
-//! A load generator: one thread, fifty connections, raw RESP, closed loop. Each connection has so many logins under
-//! way (the pipeline), and sends as many again when all of them are answered.
+//! The load generator: one thread, fifty connections, raw RESP. Each connection sends a batch of logins (the pipeline),
+//! waits until all of them are answered, and sends the next batch.
 
 mod connection;
 mod reply;
@@ -9,99 +9,80 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Poll};
 
+use self::connection::Connection;
+pub(crate) use self::reply::reply;
 use crate::identities::Draw;
 use crate::peers::{Login, Peer};
-use connection::Connection;
-pub(crate) use reply::reply;
 
-/// How many connections there are, as many as redis-benchmark opens.
-pub(crate) const CONNECTIONS: usize = 50;
+/// The number of connections, as many as redis-benchmark opens.
+const CONNECTIONS: usize = 50;
 
-/// When to stop sending: at so many logins or after so long, whichever comes first.
+/// How much load to send. It ends at the number of logins or after the time, whichever comes first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
-    /// No more logins than these.
+    /// The number of logins in a batch.
+    pub(crate) pipeline: usize,
+    /// The greatest number of logins.
     pub(crate) logins: u64,
-    /// No login is begun after this long.
+    /// No batch is sent after this time.
     pub(crate) time: Duration,
 }
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
     /// How many logins were answered.
     pub(crate) logins: u64,
-    /// How many replies said that the attempt may go ahead; two per login of a peer that is asked twice.
+    /// How many replies admitted the attempt. A peer that takes two calls sends two replies per login.
     pub(crate) admitted: u64,
-    /// From the first login sent to the last answered.
+    /// The time from the first login sent to the last one answered.
     pub(crate) elapsed: Duration,
-    /// How long each batch of a pipeline's logins took, in nanoseconds, sorted.
+    /// How long each batch took, in nanoseconds, sorted.
     pub(crate) waits: Vec<u32>,
 }
 
 impl Outcome {
-    /// Logins per second.
+    /// Returns the logins per second.
     pub(crate) fn rate(&self) -> f64 {
         self.logins as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// The time in microseconds within which this share of the batches was answered.
+    /// Returns the time in microseconds within which this share of the batches was answered.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let last = self.waits.len().saturating_sub(1);
         let index = (last as f64 * share).round() as usize;
-        self.waits
-            .get(index)
-            .map_or(f64::NAN, |wait| f64::from(*wait) / 1000.0)
+        self.waits.get(index).map_or(f64::NAN, |wait| f64::from(*wait) / 1000.0)
     }
 }
 
-/// Puts a peer under load: logins by identities that `draw` draws, each written and counted as the peer says.
+/// Sends load to a peer's server: logins by the identities of `draw`.
 ///
-/// Panics if a connection breaks or the server answers with an error: no figure is better than a wrong one.
-pub(crate) fn run(
-    peer: &Peer,
-    port: u16,
-    draw: &mut Draw,
-    pipeline: usize,
-    extent: Extent,
-) -> Outcome {
-    try_run(peer, port, draw, pipeline, extent)
-        .unwrap_or_else(|error| panic!("{}: {error}", peer.name))
+/// Panics if a connection breaks or the server answers with an error, because the result would be wrong.
+pub(crate) fn run(peer: &Peer, port: u16, draw: &mut Draw, extent: Extent) -> Outcome {
+    try_run(peer, port, draw, extent).unwrap_or_else(|error| panic!("{}: {error}", peer.name))
 }
 
-/// As [`run`], with connections that break returned as errors.
-fn try_run(
-    peer: &Peer,
-    port: u16,
-    draw: &mut Draw,
-    pipeline: usize,
-    extent: Extent,
-) -> io::Result<Outcome> {
+/// As [`run`], but returns errors of the connections.
+fn try_run(peer: &Peer, port: u16, draw: &mut Draw, extent: Extent) -> io::Result<Outcome> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(CONNECTIONS);
-    let mut connections = (0..CONNECTIONS)
-        .map(|index| Connection::open(port, index, &poll))
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut connections =
+        (0..CONNECTIONS).map(|index| Connection::open(port, index, &poll)).collect::<io::Result<Vec<_>>>()?;
     let mut outcome = Outcome::default();
-    let mut begun = 0;
+    let mut sent = 0;
     let mut busy = 0;
     let started = Instant::now();
     let mut next_batch = |connection: &mut Connection| -> io::Result<bool> {
-        let left = extent.logins.saturating_sub(begun).min(pipeline as u64);
+        let left = extent.logins.saturating_sub(sent).min(extent.pipeline as u64);
         if left == 0 || started.elapsed() >= extent.time {
             return Ok(false);
         }
         let now = now_millis();
         for _ in 0..left {
-            begun += 1;
+            sent += 1;
             let identities = draw.next();
-            let login = Login {
-                address: identities.address.as_bytes(),
-                email: identities.email.as_bytes(),
-                now,
-                serial: begun,
-            };
-            (peer.write)(&login, &mut connection.batch);
+            let (address, email) = (identities.address.as_bytes(), identities.email.as_bytes());
+            (peer.write)(&Login { address, email, now, serial: sent }, &mut connection.batch);
         }
         connection.send(left, left * peer.calls as u64)?;
         Ok(true)
@@ -134,10 +115,8 @@ fn try_run(
     Ok(outcome)
 }
 
-/// The client's clock, which some peers go by.
+/// Returns the client's time in milliseconds since 1970. Some peers use it.
 pub(crate) fn now_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     u64::try_from(since.as_millis()).expect("before the year 584 million")
 }

@@ -39,7 +39,7 @@ class Kind:
 
 
 def cargo_target() -> Path:
-    """Returns where .ci/examples has told cargo to build."""
+    """Returns the folder in which cargo builds the examples."""
     return Path(os.environ.get("EXAMPLES_TARGET", EXAMPLES.parent / "target" / "examples"))
 
 

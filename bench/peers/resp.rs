@@ -1,10 +1,12 @@
-//! Commands as the protocol has them, written without allocating.
+//! Commands and keys in the server's protocol (RESP), written without allocating.
 
-/// A command being written, word by word.
-pub(super) struct Words<'a>(&'a mut Vec<u8>);
+use super::peer::Login;
 
-impl<'a> Words<'a> {
-    /// Begins a command of so many words.
+/// Writes a command, word by word.
+pub(super) struct CommandWriter<'a>(&'a mut Vec<u8>);
+
+impl<'a> CommandWriter<'a> {
+    /// Begins a command with this number of words.
     pub(super) fn new(words: u64, out: &'a mut Vec<u8>) -> Self {
         out.push(b'*');
         decimal(words, out);
@@ -24,36 +26,34 @@ impl<'a> Words<'a> {
 
     /// Writes a number.
     pub(super) fn number(self, number: u64) -> Self {
-        let mut digits = Digits::default();
-        digits.number(number);
-        self.word(digits.as_bytes())
+        let mut text = ShortText::default();
+        text.number(number);
+        self.word(&text)
     }
 }
 
 /// Writes a number in decimal digits.
 fn decimal(number: u64, out: &mut Vec<u8>) {
-    let mut digits = Digits::default();
-    digits.number(number);
-    out.extend_from_slice(digits.as_bytes());
+    let mut text = ShortText::default();
+    text.number(number);
+    out.extend_from_slice(&text);
 }
 
-/// A key or a number on the stack: the client must never be what is measured.
+/// A key or a number on the stack: allocations of the client would be measured too.
 #[derive(Clone, Copy)]
-pub(super) struct Digits {
+pub(super) struct ShortText {
     bytes: [u8; 64],
     len: usize,
 }
 
-impl Default for Digits {
+impl Default for ShortText {
+    /// Returns an empty text.
     fn default() -> Self {
-        Self {
-            bytes: [0; 64],
-            len: 0,
-        }
+        Self { bytes: [0; 64], len: 0 }
     }
 }
 
-impl Digits {
+impl ShortText {
     /// Adds bytes.
     fn push(&mut self, more: &[u8]) {
         self.bytes[self.len..self.len + more.len()].copy_from_slice(more);
@@ -74,31 +74,32 @@ impl Digits {
         }
         self.push(&digits[at..]);
     }
+}
 
-    /// What was added.
-    fn as_bytes(&self) -> &[u8] {
+impl std::ops::Deref for ShortText {
+    type Target = [u8];
+
+    /// Returns the bytes.
+    fn deref(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
-impl std::ops::Deref for Digits {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.as_bytes()
-    }
+/// Returns the identities of a login, with the prefixes of their keys.
+pub(super) fn subjects<'a>(login: &Login<'a>) -> [(&'static [u8], &'a [u8]); 2] {
+    [(b"a:", login.address), (b"e:", login.email)]
 }
 
-/// The key of an identity.
-pub(super) fn key(prefix: &[u8], identity: &[u8]) -> Digits {
-    let mut key = Digits::default();
+/// Returns the key of an identity.
+pub(super) fn key(prefix: &[u8], identity: &[u8]) -> ShortText {
+    let mut key = ShortText::default();
     key.push(prefix);
     key.push(identity);
     key
 }
 
-/// The key of an identity's counter for one window.
-pub(super) fn counter(prefix: &[u8], identity: &[u8], window: u64) -> Digits {
+/// Returns the key of an identity's counter for one window.
+pub(super) fn counter(prefix: &[u8], identity: &[u8], window: u64) -> ShortText {
     let mut key = key(prefix, identity);
     key.push(b":");
     key.number(window);
