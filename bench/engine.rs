@@ -52,11 +52,11 @@ impl Bench {
     /// Checks the next attempt, from its bytes to its verdict.
     fn check(&mut self) {
         let Identities { address, email } = self.draw.next();
-        let received = AttemptRequest { ip: address.as_bytes(), email: email.as_bytes(), device: None, cost: Cost::ONE };
+        let request = AttemptRequest { ip: address.as_bytes(), email: email.as_bytes(), device: None, cost: Cost::ONE };
         let millis = NOW + self.checks / CHECKS_PER_MILLISECOND;
         self.checks += 1;
         let clock = Timestamp::from_millis(millis).expect("a time");
-        let attempt = self.limiter.attempt(&received).expect("an attempt");
+        let attempt = self.limiter.attempt(&request).expect("an attempt");
         let capacity = Capacity::nearest(u32::MAX);
         let verdict = self.limiter.check(&attempt, clock, capacity, |effect| {
             black_box(effect);

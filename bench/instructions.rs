@@ -43,14 +43,14 @@ fn main() {
 
 /// Checks one attempt, from its bytes to its verdict.
 fn check(limiter: &mut Limiter, identities: Identities) {
-    let received = AttemptRequest {
+    let request = AttemptRequest {
         ip: identities.address.as_bytes(),
         email: identities.email.as_bytes(),
         device: None,
         cost: Cost::ONE,
     };
     let clock = Timestamp::from_millis(NOW).expect("a time");
-    let attempt = limiter.attempt(&received).expect("an attempt");
+    let attempt = limiter.attempt(&request).expect("an attempt");
     let verdict = limiter.check(&attempt, clock, Capacity::nearest(u32::MAX), |effect| {
         black_box(effect);
     });

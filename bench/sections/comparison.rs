@@ -39,7 +39,7 @@ const SERVER_TIME: Metric = |turn| turn.server_time;
 const P99: Metric = |turn| turn.p99;
 
 /// A peer, its server, and its results.
-struct ListTarget {
+struct Entry {
     peer: Peer,
     server: Server,
     /// By pipeline, then by round.
@@ -48,7 +48,7 @@ struct ListTarget {
     aof_bytes: Option<f64>,
 }
 
-impl ListTarget {
+impl Entry {
     /// Returns the median of a metric at a pipeline.
     fn median(&self, pipeline: usize, metric: Metric) -> f64 {
         median(self.turns[pipeline].iter().map(metric))
@@ -69,7 +69,7 @@ impl ListTarget {
 /// Runs the measurement and writes its page.
 pub(super) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
     let peers = yardsticks(scale.identities).into_iter().chain(limiters(QUOTA, machine));
-    let mut entries: Vec<ListTarget> = peers.map(|peer| fill(peer, machine, scale)).collect();
+    let mut entries: Vec<Entry> = peers.map(|peer| fill(peer, machine, scale)).collect();
     let mut quiet = Quiet::wait();
     for round in 0..scale.rounds {
         eprintln!("round {} of {}", round + 1, scale.rounds);
@@ -95,7 +95,7 @@ pub(super) fn run(machine: &Machine, scale: &Scale, folder: &Path) {
 }
 
 /// Starts a peer's server and fills it.
-fn fill(peer: Peer, machine: &Machine, scale: &Scale) -> ListTarget {
+fn fill(peer: Peer, machine: &Machine, scale: &Scale) -> Entry {
     eprintln!("filling: {}", peer.name);
     let limits = peer.kind != Kind::Yardstick;
     let aof_bytes = limits.then(|| aof_bytes(&peer, machine, scale));
@@ -109,7 +109,7 @@ fn fill(peer: Peer, machine: &Machine, scale: &Scale) -> ListTarget {
         populate(filler.as_ref().unwrap_or(&peer), &server, scale.identities);
         (used_memory(&server) - before) / (2.0 * f64::from(scale.identities))
     });
-    ListTarget { peer, server, turns: [const { Vec::new() }; 3], bytes_per_identity, aof_bytes }
+    Entry { peer, server, turns: [const { Vec::new() }; 3], bytes_per_identity, aof_bytes }
 }
 
 /// Returns how much the append-only file grows by an admitted attempt.
@@ -122,7 +122,7 @@ fn aof_bytes(peer: &Peer, machine: &Machine, scale: &Scale) -> f64 {
 
 /// Resets the module to one attempt per identity. It is so fast that its logs would become longer than those of the
 /// other peers.
-fn refill_module(entries: &[ListTarget], scale: &Scale) {
+fn refill_module(entries: &[Entry], scale: &Scale) {
     for entry in entries.iter().filter(|entry| entry.is_ours()) {
         empty(&entry.peer, &entry.server);
         populate(&entry.peer, &entry.server, scale.identities);
@@ -131,17 +131,17 @@ fn refill_module(entries: &[ListTarget], scale: &Scale) {
 
 /// All entries, and those that others are compared with.
 struct Results<'a> {
-    entries: &'a [ListTarget],
-    module: &'a ListTarget,
-    get: &'a ListTarget,
-    packed: &'a ListTarget,
+    entries: &'a [Entry],
+    module: &'a Entry,
+    get: &'a Entry,
+    packed: &'a Entry,
     /// The script for both subjects that takes the least server time.
-    best: &'a ListTarget,
+    best: &'a Entry,
 }
 
 impl<'a> Results<'a> {
     /// Finds the entries that others are compared with.
-    fn of(entries: &'a [ListTarget]) -> Self {
+    fn of(entries: &'a [Entry]) -> Self {
         let find = |wanted: fn(&Peer) -> bool| {
             entries.iter().find(|entry| wanted(&entry.peer)).expect("this peer is always measured")
         };
@@ -182,7 +182,7 @@ impl<'a> Results<'a> {
     }
 
     /// Returns an entry's row of the table.
-    fn row(&self, entry: &ListTarget) -> Vec<String> {
+    fn row(&self, entry: &Entry) -> Vec<String> {
         let optional = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), rounded);
         vec![
             entry.peer.name.to_owned(),
@@ -224,8 +224,8 @@ impl<'a> Results<'a> {
     }
 
     /// Returns a bar for each entry that has a value.
-    fn bars(&self, unit: &str, value: impl Fn(&ListTarget) -> Option<f64>) -> Vec<Bar> {
-        let bar = |entry: &ListTarget| {
+    fn bars(&self, unit: &str, value: impl Fn(&Entry) -> Option<f64>) -> Vec<Bar> {
+        let bar = |entry: &Entry| {
             let value = value(entry)?;
             let label = format!("{}{unit}", rounded(value));
             Some(Bar { name: entry.peer.name.to_owned(), value, label, is_ours: entry.is_ours() })

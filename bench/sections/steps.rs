@@ -76,9 +76,9 @@ fn fill(identities: u32, times: &mut Shortest) -> Limiter {
     let clock = Timestamp::from_millis(NOW).expect("a time");
     for index in 0..identities as usize {
         let Identities { address, email } = draw.next();
-        let received = AttemptRequest { ip: address.as_bytes(), email: email.as_bytes(), device: None, cost: Cost::ONE };
+        let request = AttemptRequest { ip: address.as_bytes(), email: email.as_bytes(), device: None, cost: Cost::ONE };
         let verdict = times.time(index, || {
-            let attempt = limiter.attempt(&received).expect("an attempt");
+            let attempt = limiter.attempt(&request).expect("an attempt");
             limiter.check(&attempt, clock, capacity, |_| {})
         });
         assert!(verdict.allowed, "each identity comes once");
