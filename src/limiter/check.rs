@@ -132,6 +132,10 @@ impl Limiter {
     /// Makes room for `identities` in each table that is full: evicts one, or two where the table holds more than the
     /// capacity, so that it shrinks to it.
     fn make_room<E: FnMut(&Effect)>(&mut self, identities: &Identities, run: &mut Run<'_, E>) {
+        let capacity = room(run.capacity);
+        if self.ledger.tables.iter().all(|table| table.logs.len() < capacity) {
+            return;
+        }
         for index in 0..self.ledger.tables.len() {
             let Some(id) = identities.get(index) else { continue };
             for _ in 0..2 {
@@ -156,7 +160,7 @@ impl Limiter {
     /// one that may go. A locked identity stays, unless the table holds twice its capacity: then whoever locks so
     /// many is the greater danger.
     fn make_room_for<E: FnMut(&Effect)>(&mut self, newcomer: Id, index: usize, run: &mut Run<'_, E>) {
-        let capacity = usize::try_from(run.capacity.get()).unwrap_or(usize::MAX);
+        let capacity = room(run.capacity);
         let table = self.ledger.tables.get(index);
         let candidate = table
             .filter(|table| table.logs.len() >= capacity && table.logs.get(newcomer).is_none())
@@ -170,6 +174,7 @@ impl Limiter {
     }
 
     /// Adds an evaluation to the totals.
+    #[inline]
     fn add_to_totals(&mut self, evaluation: &Evaluation) {
         let rules = self.policy.rules().iter().zip(&mut self.totals);
         for (index, (rule, totals)) in rules.enumerate() {
@@ -190,7 +195,12 @@ impl Limiter {
     }
 }
 
+/// How many identities a table may hold.
+fn room(capacity: Capacity) -> usize {
+    usize::try_from(capacity.get()).unwrap_or(usize::MAX)
+}
+
 /// Twice as many identities as a table may hold.
 fn twice(capacity: Capacity) -> usize {
-    usize::try_from(capacity.get()).map_or(usize::MAX, |capacity| capacity.saturating_mul(2))
+    room(capacity).saturating_mul(2)
 }
