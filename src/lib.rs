@@ -40,12 +40,9 @@ const COMMANDS: &[Registration] = &[
 ];
 
 /// The module's version, from Cargo.toml, as the number that Redis shows: 0.1.0 is 100.
-const VERSION: i32 = version_number(
-    env!("CARGO_PKG_VERSION_MAJOR"),
-    env!("CARGO_PKG_VERSION_MINOR"),
-    env!("CARGO_PKG_VERSION_PATCH"),
-)
-.expect("minor and patch version are below 100");
+const VERSION: i32 =
+    version_number(env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH"))
+        .expect("minor and patch version are below 100");
 
 /// Returns a version as one number, two digits each for minor and patch version.
 const fn version_number(major: &str, minor: &str, patch: &str) -> Option<i32> {

@@ -28,9 +28,9 @@ use crate::format::bytes::{Reader, WriteFields};
 use crate::format::list_entry::{self, ListEntryError};
 use crate::identity::Id;
 use crate::limiter::Limiter;
-use crate::limiter::any_table::AnyTable;
-use crate::limiter::ledger::{Ledger, SubjectTable};
+use crate::limiter::ledger::Ledger;
 use crate::limiter::locks::LockState;
+use crate::limiter::subject_table::{AnyTable, SubjectTable};
 use crate::policy::{Millis, Window};
 use crate::table::{AttemptEntry, Cutoff, DistinctEntry, Log, LogEntry, Table, Timestamp};
 use std::marker::PhantomData;
@@ -204,22 +204,22 @@ impl Limiter {
 }
 
 /// The live logs of one table that are not written yet.
-struct LogChunks<'a, M: LogEntry> {
-    logs: Box<dyn Iterator<Item = Remainder<'a, M>> + 'a>,
+struct LogChunks<'a, E: LogEntry> {
+    logs: Box<dyn Iterator<Item = Remainder<'a, E>> + 'a>,
     /// What did not fit into the last chunk.
-    pending: Option<Remainder<'a, M>>,
+    pending: Option<Remainder<'a, E>>,
 }
 
 /// What is still to be written of a log: the entries from `first` on.
-struct Remainder<'a, M: LogEntry> {
+struct Remainder<'a, E: LogEntry> {
     id: Id,
-    log: &'a Log<M>,
+    log: &'a Log<E>,
     first: usize,
 }
 
-impl<'a, M: StoredEntry> LogChunks<'a, M> {
+impl<'a, E: StoredEntry> LogChunks<'a, E> {
     /// The chunks of what `cutoff` has not passed.
-    fn of(table: &'a Table<M>, cutoff: Cutoff) -> Self {
+    fn of(table: &'a Table<E>, cutoff: Cutoff) -> Self {
         let logs = table.iter().filter_map(move |(id, log)| {
             let first = log.first_after(cutoff);
             (first < log.len()).then_some(Remainder { id, log, first })
@@ -232,7 +232,7 @@ impl<'a, M: StoredEntry> LogChunks<'a, M> {
         let mut bytes = Vec::with_capacity(CHUNK_BYTES);
         while let Some(Remainder { id, log, first }) = self.pending.take().or_else(|| self.logs.next()) {
             let room = CHUNK_BYTES.saturating_sub(bytes.len()).saturating_sub(LOG_HEAD_BYTES);
-            let room = room.checked_div(M::BYTES).unwrap_or(0);
+            let room = room.checked_div(E::BYTES).unwrap_or(0);
             if room == 0 {
                 self.pending = Some(Remainder { id, log, first });
                 break;
@@ -250,7 +250,7 @@ impl<'a, M: StoredEntry> LogChunks<'a, M> {
     }
 }
 
-impl<M: StoredEntry> Iterator for LogChunks<'_, M> {
+impl<E: StoredEntry> Iterator for LogChunks<'_, E> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
@@ -285,8 +285,8 @@ fn load_logs(ledger: &mut Ledger, table: u8, chunk: &[u8]) -> Result<(), ChunkEr
 }
 
 /// Adds the logs of a chunk to a table. No entry may be newer than `latest`.
-fn load_table<M: StoredEntry>(table: &mut Table<M>, latest: Timestamp, chunk: &[u8]) -> Result<(), ChunkError> {
-    let mut records = StoredLogs::<M> { rest: Reader::new(chunk), entry: PhantomData };
+fn load_table<E: StoredEntry>(table: &mut Table<E>, latest: Timestamp, chunk: &[u8]) -> Result<(), ChunkError> {
+    let mut records = StoredLogs::<E> { rest: Reader::new(chunk), entry: PhantomData };
     let mut reserved = 0_usize;
     loop {
         if reserved == 0 {
@@ -299,7 +299,7 @@ fn load_table<M: StoredEntry>(table: &mut Table<M>, latest: Timestamp, chunk: &[
         };
         let (id, entries) = record?;
         let mut previous = Timestamp::MIN;
-        for entry in read_entries::<M>(entries) {
+        for entry in read_entries::<E>(entries) {
             let at = entry.ok_or(ChunkError::NoTime)?.at();
             if at < previous {
                 return Err(ChunkError::OutOfOrder);
@@ -319,25 +319,25 @@ fn load_table<M: StoredEntry>(table: &mut Table<M>, latest: Timestamp, chunk: &[
 }
 
 /// The logs of a chunk: the id, and the bytes of the entries.
-struct StoredLogs<'a, M> {
+struct StoredLogs<'a, E> {
     rest: Reader<'a>,
-    entry: PhantomData<M>,
+    entry: PhantomData<E>,
 }
 
-impl<M> Clone for StoredLogs<'_, M> {
+impl<E> Clone for StoredLogs<'_, E> {
     fn clone(&self) -> Self {
         Self { ..*self }
     }
 }
 
-impl<'a, M: StoredEntry> Iterator for StoredLogs<'a, M> {
+impl<'a, E: StoredEntry> Iterator for StoredLogs<'a, E> {
     type Item = Result<(Id, &'a [u8]), ChunkError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
         }
-        let record = read_log::<M>(&mut self.rest);
+        let record = read_log::<E>(&mut self.rest);
         if record.is_err() {
             // Nothing can follow an invalid record.
             self.rest = Reader::new(&[]);
@@ -347,17 +347,17 @@ impl<'a, M: StoredEntry> Iterator for StoredLogs<'a, M> {
 }
 
 /// The id of a log's record, and the bytes of its entries.
-fn read_log<'a, M: StoredEntry>(bytes: &mut Reader<'a>) -> Result<(Id, &'a [u8]), ChunkError> {
+fn read_log<'a, E: StoredEntry>(bytes: &mut Reader<'a>) -> Result<(Id, &'a [u8]), ChunkError> {
     let id = bytes.id().ok_or(ChunkError::Truncated)?;
     let count = bytes.u32().ok_or(ChunkError::Truncated)?;
-    let len = (count as usize).checked_mul(M::BYTES).ok_or(ChunkError::Truncated)?;
+    let len = (count as usize).checked_mul(E::BYTES).ok_or(ChunkError::Truncated)?;
     let entries = bytes.slice(len).ok_or(ChunkError::Truncated)?;
     if count == 0 { Err(ChunkError::EmptyLog) } else { Ok((id, entries)) }
 }
 
 /// The entries of a record; `None` for one without a time.
-fn read_entries<M: StoredEntry>(bytes: &[u8]) -> impl Iterator<Item = Option<M>> + Clone {
-    bytes.chunks_exact(M::BYTES).map(|entry| M::read(&mut Reader::new(entry)))
+fn read_entries<E: StoredEntry>(bytes: &[u8]) -> impl Iterator<Item = Option<E>> + Clone {
+    bytes.chunks_exact(E::BYTES).map(|entry| E::read(&mut Reader::new(entry)))
 }
 
 /// Adds the locks of a chunk to table number `table`.

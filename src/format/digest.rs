@@ -3,8 +3,7 @@
 use crate::format::chunk::StoredEntry;
 use crate::format::list_entry;
 use crate::limiter::Limiter;
-use crate::limiter::any_table::AnyTable;
-use crate::limiter::ledger::SubjectTable;
+use crate::limiter::subject_table::{AnyTable, SubjectTable};
 use crate::table::{Cutoff, Table, Timestamp};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -50,7 +49,7 @@ fn logs_digest(table: &SubjectTable, now: Timestamp) -> u128 {
 }
 
 /// The sum of the digests of the identities with an entry that `cutoff` has not passed.
-fn sum_of_digests<M: StoredEntry>(table: &Table<M>, cutoff: Cutoff) -> u128 {
+fn sum_of_digests<E: StoredEntry>(table: &Table<E>, cutoff: Cutoff) -> u128 {
     let mut bytes = Vec::new();
     let identities = table.iter().filter_map(|(id, log)| {
         let first = log.first_after(cutoff);

@@ -4,7 +4,8 @@
 
 use crate::format::message::{self, Message};
 use crate::identity::HashKey;
-use crate::limiter::{AttemptRequest, Cost, Limiter};
+use crate::limiter::{AttemptRequest, Limiter};
+use crate::policy::Cost;
 use crate::table::Timestamp;
 use std::collections::BTreeSet;
 

@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn truncated_and_repeated_records_are_refused() {
-        let chunk: Vec<u8> = some().iter().flat_map(|entry| bytes_of(entry)).collect();
+        let chunk: Vec<u8> = some().iter().flat_map(bytes_of).collect();
         for len in (0..chunk.len()).filter(|len| len % RECORD_BYTES != 0) {
             let outcome = load(&mut Lists::default(), &chunk[..len]);
             assert_eq!(outcome, Err(ListEntryError::Truncated));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{casefold, domain};
+use super::fold;
 
 #[cfg(test)]
 mod tests;
@@ -67,7 +67,7 @@ impl<'a> CanonicalEmail<'a> {
         let Ok(text) = str::from_utf8(raw) else {
             return CanonicalEmail(Form::AsReceived(raw));
         };
-        let text = if text.len() > MAX_NORMALISED_BYTES { text.trim_matches(casefold::is_removed) } else { text };
+        let text = if text.len() > MAX_NORMALISED_BYTES { text.trim_matches(fold::is_removed) } else { text };
         if text.len() > MAX_NORMALISED_BYTES {
             return CanonicalEmail(Form::AsReceived(text.as_bytes()));
         }
@@ -144,19 +144,19 @@ fn ascii(text: &str, plus_tags: PlusTags) -> Option<AsciiText> {
     canonical.push_folded(domain)?;
     canonical.drop_trailing_dots();
     let domain = canonical.as_bytes().get(domain_start..)?;
-    (!domain::has_encoded_label(domain)).then_some(canonical)
+    (!fold::has_encoded_label(domain)).then_some(canonical)
 }
 
 /// The canonical form of any text. For ASCII it is that of [`ascii`].
 fn unicode(text: &str, plus_tags: PlusTags) -> String {
     // Folded before it is split: a full-width `＠` or `＋` counts as one, and no mark may hide the end of the domain.
-    let folded = casefold::fold(text);
+    let folded = fold::fold(text);
     let Some((local, domain)) = folded.rsplit_once('@') else {
         return without_tag(&folded, plus_tags).to_owned();
     };
     let mut canonical = without_tag(local, plus_tags).to_owned();
     canonical.push('@');
-    canonical.push_str(&domain::canonical(domain));
+    canonical.push_str(&fold::fold_domain(domain));
     canonical
 }
 
@@ -168,7 +168,7 @@ fn without_tag(local: &str, plus_tags: PlusTags) -> &str {
     }
 }
 
-/// Whether an ASCII character is removed, as by [`casefold::is_removed`].
+/// Whether an ASCII character is removed, as by [`fold::is_removed`].
 fn is_removed(byte: u8) -> bool {
     byte == b' ' || byte.is_ascii_control()
 }

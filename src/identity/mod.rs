@@ -25,10 +25,9 @@
 
 #![forbid(unsafe_code)]
 
-mod casefold;
 mod cidr;
-mod domain;
 mod email;
+mod fold;
 mod hash_key;
 mod id;
 mod ip;

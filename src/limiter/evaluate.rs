@@ -1,11 +1,10 @@
 //! One rule against one log, and the binding rule of a policy: the decision that CHECK and PEEK share.
 
-use crate::limiter::any_table::AnyLog;
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::effect::RuleSet;
-use crate::limiter::ledger::{Identities, Ledger, counted_id};
+use crate::limiter::ledger::{Identities, Ledger};
 use crate::limiter::locks::{self, LockState};
-use crate::limiter::table_spec::RuleSlot;
+use crate::limiter::subject_table::{AnyLog, RuleSlot, counted_id};
 use crate::policy::{Cost, Enforcement, Millis, Policy, Rule};
 use crate::table::{Cutoff, Timestamp};
 use std::cmp::Reverse;

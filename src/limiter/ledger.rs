@@ -1,133 +1,16 @@
 //! All logs of a limiter, one table for each kind of log that its policy needs, and the ledger's own time.
 
 use crate::identity::{Id, Secret};
-use crate::limiter::any_table::AnyTable;
 use crate::limiter::attempt::AttemptIds;
-use crate::limiter::locks::{self, LockKey, LockState, Locks};
-use crate::limiter::table_spec::{self, RuleSlot, TableSpec};
-use crate::policy::{Enforcement, MAX_RULES, Millis, Policy, Subject};
-use crate::table::{AttemptEntry, Cutoff, DistinctEntry, LogEntry, Timestamp};
+use crate::limiter::locks::{LockKey, LockState};
+use crate::limiter::subject_table::{LogKind, RuleSlot, SubjectTable, TableSpec};
+use crate::policy::{Counting, Enforcement, MAX_RULES, Millis, Policy, Rule, Subject};
+use crate::table::Timestamp;
 
 /// A clock that is behind the latest attempt by no more than this is waited for: the clocks of a primary and of the
 /// replica that takes over may differ by so much. A clock further behind was set back, and the ledger's time
 /// continues from where it was.
 const CLOCK_TOLERANCE: Millis = Millis::new(1_000);
-
-/// The identities of one table, with their logs and locks.
-#[derive(Clone, Debug)]
-pub(crate) struct SubjectTable {
-    pub(crate) spec: TableSpec,
-    /// What an earlier policy with shorter windows dropped, and what must stay dropped under a policy with longer
-    /// ones. Otherwise what counts would depend on what is not yet reclaimed, which differs between a primary and its
-    /// replica.
-    pub(crate) floor: Cutoff,
-    pub(crate) logs: AnyTable,
-    pub(crate) locks: Locks,
-}
-
-impl SubjectTable {
-    /// An empty table.
-    fn new(spec: TableSpec) -> Self {
-        Self { spec, floor: Cutoff::NEVER, logs: AnyTable::new(spec.kind.subject), locks: Locks::default() }
-    }
-
-    /// What no rule of this table looks at any more at `now`.
-    pub(crate) fn cutoff(&self, now: Timestamp) -> Cutoff {
-        self.floor.max(Cutoff::of(now, self.spec.retention))
-    }
-
-    /// Counts an attempt on `id` at `at`, and keeps no more of its log than some rule looks at.
-    fn record(&mut self, ids: &AttemptIds, id: Id, at: Timestamp) {
-        let (cutoff, longest) = (self.cutoff(at), self.spec.longest);
-        match &mut self.logs {
-            AnyTable::Attempts(table) => {
-                let entry = AttemptEntry::new(at, ids.tag);
-                let units = (ids.cost.get() as usize).min(longest);
-                table.record(id, cutoff, |log| {
-                    log.push(entry, units);
-                    log.keep_newest(longest);
-                });
-            }
-            AnyTable::Distinct(table) => {
-                let entry = DistinctEntry::new(at, ids.tag, counted_id(self.spec.kind.subject, ids));
-                table.record(id, cutoff, |log| {
-                    let earlier = log.find(entry.key(), 0);
-                    log.remove(entry.key(), 0, usize::MAX);
-                    log.push(entry.after(earlier), 1);
-                    log.keep_newest(longest);
-                });
-            }
-        }
-    }
-
-    /// Removes the newest `at_most` attempts like this one that still count at `now` from the log of `id`, or the
-    /// distinct entry if it was made only by such attempts; returns how many there were.
-    fn forgive(&mut self, ids: &AttemptIds, id: Id, at_most: usize, now: Timestamp) -> usize {
-        let cutoff = self.cutoff(now);
-        match &mut self.logs {
-            AnyTable::Attempts(table) => table.forgive(id, ids.tag, at_most, cutoff),
-            AnyTable::Distinct(table) => {
-                let other = counted_id(self.spec.kind.subject, ids);
-                let seen = table.get(id).and_then(|log| log.find(other, 0));
-                if seen.is_some_and(|entry| entry.is_only_by(ids.tag)) {
-                    table.forgive(id, other, at_most, cutoff)
-                } else {
-                    0
-                }
-            }
-        }
-    }
-
-    /// Whether some attempt on `id` still counts at `now`.
-    pub(crate) fn is_live(&self, id: Id, now: Timestamp) -> bool {
-        let cutoff = self.cutoff(now);
-        let log = self.logs.get(id);
-        log.is_some_and(|log| log.first_after(cutoff) < log.len())
-    }
-
-    /// The locks that something may still depend on at `now`.
-    pub(crate) fn live_locks(&self, now: Timestamp) -> impl Iterator<Item = (Id, u8, &LockState)> {
-        self.locks.iter().filter(move |(id, _, state)| !self.is_over(*id, state, now))
-    }
-
-    /// Whether some attempt on `id` still counts at `now`, or something may depend on a lock of it.
-    pub(crate) fn remembers(&self, id: Id, now: Timestamp) -> bool {
-        self.is_live(id, now) || self.remembers_lock(id, now)
-    }
-
-    /// Whether something may still depend on a lock of `id` at `now`.
-    pub(crate) fn remembers_lock(&self, id: Id, now: Timestamp) -> bool {
-        self.locks.of(id).any(|(_, state)| !self.is_over(id, state, now))
-    }
-
-    /// Whether nothing depends on this lock of `id` any more. Such a lock counts as deleted, and is deleted later.
-    pub(crate) fn is_over(&self, id: Id, state: &LockState, now: Timestamp) -> bool {
-        locks::is_over(state, now, || self.is_live(id, now))
-    }
-
-    /// The lock of `id` by the table's rule number `rule` with `LOCK`, if something may depend on it at `now`.
-    pub(crate) fn lock_state(&self, id: Id, rule: Option<u8>, now: Timestamp) -> Option<&LockState> {
-        if self.locks.is_empty() {
-            return None;
-        }
-        let state = self.locks.get((id, rule?))?;
-        (!self.is_over(id, state, now)).then_some(state)
-    }
-
-    /// Removes an identity, with its locks.
-    pub(crate) fn remove(&mut self, id: Id) {
-        self.logs.remove(id);
-        self.locks.remove(id);
-    }
-}
-
-/// The id that a distinct count of `subject` counts: the email for an address, the address for an email.
-pub(crate) fn counted_id(subject: Subject, ids: &AttemptIds) -> Id {
-    match subject {
-        Subject::EmailsPerIp => ids.email,
-        _ => ids.address,
-    }
-}
 
 /// The identity that an attempt has in each table; absent in a table that it does not concern.
 #[derive(Clone, Copy, Debug)]
@@ -320,7 +203,7 @@ impl Ledger {
 
     /// Arranges the tables for `policy`; returns those that it does not need.
     fn adopt(&mut self, policy: &Policy) -> Vec<SubjectTable> {
-        let (specs, slots) = table_spec::plan(policy);
+        let (specs, slots) = plan(policy);
         let mut old = std::mem::take(&mut self.tables);
         let table_for = |spec: TableSpec| {
             let kept = old.iter().position(|table| table.spec.kind == spec.kind);
@@ -352,4 +235,39 @@ impl Ledger {
         self.latest = self.latest.max(at);
         self.latest
     }
+}
+
+/// The tables of a policy in the order of first use, and each rule's slot, in the policy's order.
+pub(crate) fn plan(policy: &Policy) -> (Vec<TableSpec>, Vec<RuleSlot>) {
+    let mut tables: Vec<TableSpec> = Vec::new();
+    let mut slots = Vec::with_capacity(policy.rules().len());
+    for rule in policy.rules() {
+        let kind = kind_of(rule, &tables);
+        let table = tables.iter().position(|spec| spec.kind == kind).unwrap_or_else(|| {
+            tables.push(TableSpec { kind, retention: Millis::ZERO, longest: 0, locks: 0 });
+            tables.len().saturating_sub(1)
+        });
+        if let Some(spec) = tables.get_mut(table) {
+            spec.retention = spec.retention.max(rule.window().length());
+            spec.longest = spec.longest.max(rule.limit().get() as usize);
+            let lock = rule.lock().map(|_| spec.locks);
+            spec.locks = spec.locks.saturating_add(u8::from(lock.is_some()));
+            slots.push(RuleSlot { table, lock });
+        }
+    }
+    (tables, slots)
+}
+
+/// The kind of log that `rule` reads, after the rules that use `tables`.
+fn kind_of(rule: &Rule, tables: &[TableSpec]) -> LogKind {
+    let subject = rule.subject();
+    let denied = match rule.counting() {
+        Counting::AdmittedOnly => None,
+        Counting::AlsoDenied => {
+            let kinds = tables.iter().map(|spec| spec.kind);
+            let earlier = kinds.filter(|kind| kind.subject == subject && kind.denied.is_some());
+            Some(u8::try_from(earlier.count()).unwrap_or(u8::MAX))
+        }
+    };
+    LogKind { subject, denied }
 }

@@ -4,10 +4,11 @@ use crate::identity::{Id, Secret};
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::effect::{Effect, RuleSet};
 use crate::limiter::evaluate::{Binding, EvaluationContext, RuleEvaluation, Verdict};
-use crate::limiter::ledger::{Forgiveness, Identities, Ledger, SubjectTable};
+use crate::limiter::ledger::{Forgiveness, Identities, Ledger};
 use crate::limiter::lists::{List, ListEntry, ListFull, ListKey, Lists};
 use crate::limiter::locks::{LockKey, LockState};
 use crate::limiter::refusals::RefusalMonitor;
+use crate::limiter::subject_table::SubjectTable;
 use crate::policy::{Millis, Policy, Rule, Subject};
 use crate::table::Timestamp;
 

@@ -15,8 +15,7 @@
 mod tests;
 
 use crate::identity::{Cidr, ClientIp, Id};
-use crate::limiter::membership::{Expiry, ListMembership};
-use crate::limiter::networks::Networks;
+use crate::limiter::membership::{Expiry, ListMembership, Networks};
 use crate::table::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,9 +6,9 @@
 //! time forward, on replicas too.
 
 use crate::limiter::effect::Effect;
-use crate::limiter::ledger::SubjectTable;
 use crate::limiter::limiter::{LIST_RECLAIM_STEP, Limiter, Sweep};
 use crate::limiter::locks::LockKey;
+use crate::limiter::subject_table::SubjectTable;
 use crate::policy::Millis;
 use crate::table::{Defragmenter, Timestamp};
 

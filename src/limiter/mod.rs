@@ -7,10 +7,10 @@
 //! |---|---|
 //! | `attempt`, `request` | [`Attempt`]: what is evaluated and counted; from the words of a command to its ids |
 //! | `effect` | [`Effect`]: what changes a limiter, and is replicated |
-//! | `table_spec` | which tables a policy needs, and which of them each rule reads |
-//! | `any_table`, `ledger` | one table for each kind of log, and the ledger's own time |
+//! | `subject_table` | one table: the identities of one subject, with their logs and locks |
+//! | `ledger` | all tables that a policy needs, and the ledger's own time |
 //! | `locks` | identities that rules with `LOCK` have locked |
-//! | `lists`, `membership`, `networks` | the allow and deny lists |
+//! | `lists`, `membership` | the allow and deny lists |
 //! | `evaluate` | a rule against a log; the binding rule; [`Verdict`] |
 //! | `limiter` | [`Limiter`]: what it is made of, and how effects change it |
 //! | `check`, `forgive` | CHECK and PEEK; RESET, REFUND and UNLOCK |
@@ -20,7 +20,6 @@
 
 #![forbid(unsafe_code)]
 
-pub(crate) mod any_table;
 mod attempt;
 mod check;
 mod effect;
@@ -33,12 +32,11 @@ mod lists;
 pub(crate) mod locks;
 mod maintenance;
 mod membership;
-mod networks;
 mod refusals;
 mod report;
 mod request;
 mod snapshot;
-mod table_spec;
+pub(crate) mod subject_table;
 #[cfg(test)]
 mod tests;
 
@@ -53,4 +51,4 @@ pub use refusals::{ClearText, MostRefused, RefusalEvent, RefusalEventKind, Refus
 pub use report::{RuleStatus, Usage};
 pub use request::{AttemptError, AttemptRequest};
 pub use snapshot::{LimiterMetadata, MetadataError, TableMetadata};
-pub use table_spec::LogKind;
+pub use subject_table::LogKind;

@@ -7,7 +7,7 @@ use crate::limiter::limiter::{Limiter, RuleTotals};
 use crate::limiter::refusals::{
     ClearText, MostRefused, RefusalEvent, RefusalEventKind, RefusalEvents, TopCounters, TopSubject,
 };
-use crate::limiter::table_spec::LogKind;
+use crate::limiter::subject_table::LogKind;
 use crate::policy::{Enforcement, Millis, Rule};
 use crate::table::Timestamp;
 

@@ -1,8 +1,9 @@
 //! A limiter's state without what it has counted: what a replica or a stored copy is created from.
 
 use crate::identity::Secret;
+use crate::limiter::ledger;
 use crate::limiter::limiter::Limiter;
-use crate::limiter::table_spec::{self, LogKind};
+use crate::limiter::subject_table::LogKind;
 use crate::policy::{Millis, Policy};
 use crate::table::{Cutoff, Timestamp};
 
@@ -61,7 +62,7 @@ impl Limiter {
     /// # Errors
     /// [`MetadataError`] for metadata that no limiter has.
     pub fn from_metadata(metadata: LimiterMetadata) -> Result<Self, MetadataError> {
-        let (specs, _) = table_spec::plan(&metadata.policy);
+        let (specs, _) = ledger::plan(&metadata.policy);
         let stored = metadata.tables.iter().map(|table| table.kind);
         if !stored.eq(specs.iter().map(|spec| spec.kind)) {
             return Err(MetadataError::Tables);

@@ -5,7 +5,7 @@
 use super::*;
 use crate::format::{ChunkError, Part};
 use crate::identity::{Cidr, Secret};
-use crate::policy::{Capacity, Millis, Policy};
+use crate::policy::{Capacity, Cost, Millis, Policy};
 use crate::table::Timestamp;
 use proptest::prelude::*;
 

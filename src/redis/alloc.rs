@@ -1,26 +1,25 @@
 //! The allocator of the whole library.
 //!
-//! In a server everything is allocated through the module API, so that `used_memory`, `maxmemory`
-//! and defragmentation see it. Where the library is linked into a test or a benchmark there is no
-//! server, and the system's allocator serves. The change-over is at the first line of
-//! `RedisModule_OnLoad`, before which the library allocates nothing, so no block is ever given back
-//! to the other allocator.
+//! In a server everything is allocated through the module API, so that `used_memory`, `maxmemory` and defragmentation
+//! include it. In a test or a benchmark there is no server, and the system's allocator is used. The change is at the
+//! first line of `RedisModule_OnLoad`, before which the library allocates nothing, so no block is ever freed by the
+//! other allocator.
 
 use redis_module::raw;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::c_void;
 use std::ptr;
 
-/// What every block of the server is aligned to, even where it puts a size before each (as Redis does
-/// over an allocator that cannot tell them); greater alignments are made here.
+/// The alignment of every block of the server, even where it stores a size before each (as Redis does over an allocator
+/// that does not know sizes). Greater alignments are made here.
 pub(super) const MIN_ALIGN: usize = 8;
 
 /// Forwards to Redis's allocator once the module API is there, and to the system's before.
 pub(crate) struct ServerAllocator;
 
-// SAFETY: each method returns a block of the layout's size and alignment, or null, from an allocator
-// that fulfils `malloc`'s contract, and `dealloc` and `realloc` hand it back to the same one: which
-// one it is changes only once, when nothing is allocated (see the module's documentation).
+// SAFETY: each method returns a block of the layout's size and alignment, or null, from an allocator that fulfils
+// `malloc`'s contract, and `dealloc` and `realloc` return it to the same one: which one it is changes only once, when
+// nothing is allocated (see the module's documentation).
 unsafe impl GlobalAlloc for ServerAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the table of API functions is filled in by the main thread before any other uses

@@ -1,4 +1,4 @@
-//! How a table takes in what was stored.
+//! How a table takes in stored logs.
 
 use crate::identity::Id;
 use crate::table::entry::LogEntry;
@@ -7,12 +7,12 @@ use crate::table::segment::{self, MAX_CAPACITY};
 use crate::table::table::Table;
 use crate::table::time::Cutoff;
 
-impl<M: LogEntry> Table<M> {
-    /// Sees to vacant slots for as many of the next new `ids` as belong to one segment, in one step
-    /// instead of a slot's worth at a time; returns for how many.
+impl<E: LogEntry> Table<E> {
+    /// Makes room for as many of the next new `ids` as belong to one segment, in one step instead of slot by slot;
+    /// returns for how many.
     ///
-    /// What was saved comes segment by segment and in the order of the slots. Put one by one into a
-    /// segment that grows meanwhile, all would crowd at its beginning.
+    /// Stored logs come segment by segment and in the order of the slots. Inserted one by one into a segment that grows
+    /// meanwhile, all would crowd at its beginning.
     pub(crate) fn reserve(&mut self, ids: impl Iterator<Item = Id> + Clone) -> usize {
         loop {
             let Some(first) = ids.clone().next() else {
@@ -42,10 +42,10 @@ impl<M: LogEntry> Table<M> {
         }
     }
 
-    /// Adds `entries`, oldest first and at least one, to the log of `id`, as they were stored; `false`,
-    /// and nothing is added, if any there is newer than the first of them.
-    pub(crate) fn append(&mut self, id: Id, entries: impl Iterator<Item = M> + Clone) -> bool {
-        // Only one too long for a chunk comes in several pieces.
+    /// Adds `entries`, oldest first and at least one, to the log of `id`; `false`, and nothing is added, if an entry
+    /// there is newer than the first of them.
+    pub(crate) fn append(&mut self, id: Id, entries: impl Iterator<Item = E> + Clone) -> bool {
+        // Only a log that is too long for one chunk comes in several pieces.
         let added = self.update(id, |known| {
             let follows = known.newest().map(LogEntry::at) <= entries.clone().next().map(LogEntry::at);
             if follows {

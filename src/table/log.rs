@@ -1,7 +1,7 @@
 //! The exact times of one identity's counted attempts.
 //!
-//! Most identities are seen once or twice, so the first entries live in the table's slot itself and
-//! cost no allocation; further ones move to a ring on the heap.
+//! Most identities are seen once or twice, so the first entries are in the table's slot itself and need no allocation.
+//! Further ones move to a ring on the heap.
 
 use crate::table::defrag::Defragmenter;
 use crate::table::entry::LogEntry;
@@ -9,37 +9,37 @@ use crate::table::time::Cutoff;
 
 /// The entries of one identity, oldest first, times never decreasing.
 #[derive(Clone, Debug)]
-pub(crate) enum Log<M: LogEntry> {
-    /// As many entries as fit in the slot, the vacant ones last.
-    Inline(M::Inline),
-    /// More, or fewer for a short while after some have left.
-    Spilled(Ring<M>),
+pub(crate) enum Log<E: LogEntry> {
+    /// As many entries as fit into the slot, the vacant places last.
+    Inline(E::Inline),
+    /// More entries, or temporarily fewer after some have left.
+    Spilled(Ring<E>),
 }
 
-/// A ring of entries on the heap: leaving at the front and arriving at the back move nothing.
+/// A ring of entries on the heap: neither removing the oldest nor adding the newest moves the others.
 #[derive(Clone, Debug)]
-pub(crate) struct Ring<M> {
-    slots: Box<[M]>,
+pub(crate) struct Ring<E> {
+    slots: Box<[E]>,
     head: u32,
     len: u32,
 }
 
-impl<M: LogEntry> Default for Log<M> {
+impl<E: LogEntry> Default for Log<E> {
     fn default() -> Self {
-        Self::Inline(M::NONE_INLINE)
+        Self::Inline(E::NONE_INLINE)
     }
 }
 
-impl<M: LogEntry> Log<M> {
-    /// How many entries fit in the slot itself.
-    const INLINE: usize = 16 / size_of::<M>();
+impl<E: LogEntry> Log<E> {
+    /// How many entries fit into the slot itself.
+    const INLINE: usize = 16 / size_of::<E>();
 
     /// How many entries there are, in and out of any window.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Inline(entries) => {
                 let mut present = entries.as_ref().iter();
-                present.position(|m| *m == M::VACANT).unwrap_or(Self::INLINE)
+                present.position(|m| *m == E::VACANT).unwrap_or(Self::INLINE)
             }
             Self::Spilled(ring) => ring.len as usize,
         }
@@ -48,35 +48,35 @@ impl<M: LogEntry> Log<M> {
     /// Whether there is no entry.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
-            Self::Inline(entries) => entries.as_ref().first() == Some(&M::VACANT),
+            Self::Inline(entries) => entries.as_ref().first() == Some(&E::VACANT),
             Self::Spilled(ring) => ring.len == 0,
         }
     }
 
     /// The entry at `index`, 0 being the oldest.
-    pub(crate) fn get(&self, index: usize) -> Option<M> {
+    pub(crate) fn get(&self, index: usize) -> Option<E> {
         match self {
             Self::Inline(entries) => {
                 let entry = entries.as_ref().get(index).copied();
-                entry.filter(|entry| *entry != M::VACANT)
+                entry.filter(|entry| *entry != E::VACANT)
             }
             Self::Spilled(ring) => ring.get(index),
         }
     }
 
     /// The newest entry.
-    pub(crate) fn newest(&self) -> Option<M> {
+    pub(crate) fn newest(&self) -> Option<E> {
         self.get(self.len().checked_sub(1)?)
     }
 
     /// The entries from `first` on, oldest first.
-    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = M> + '_ {
+    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = E> + '_ {
         (first..self.len()).map_while(|index| self.get(index))
     }
 
     /// The index of the oldest entry that `cutoff` has not passed; the length if all have left.
     pub(crate) fn first_after(&self, cutoff: Cutoff) -> usize {
-        // Mostly nothing has left.
+        // Usually nothing has left.
         if self.get(0).is_none_or(|oldest| !cutoff.has_passed(oldest.at())) {
             return 0;
         }
@@ -96,8 +96,8 @@ impl<M: LogEntry> Log<M> {
         self.newest().is_none_or(|entry| cutoff.has_passed(entry.at()))
     }
 
-    /// Adds `count` copies of `entry`, which must not be older than the newest, making room once.
-    pub(crate) fn push(&mut self, entry: M, count: usize) {
+    /// Adds `count` copies of `entry`, which must not be older than the newest. Memory is allocated at most once.
+    pub(crate) fn push(&mut self, entry: E, count: usize) {
         let len = self.len();
         let needed = len.saturating_add(count);
         if let Self::Inline(entries) = self
@@ -118,7 +118,7 @@ impl<M: LogEntry> Log<M> {
         }
     }
 
-    /// Lets the entries before `first` go.
+    /// Removes the entries before `first`.
     pub(crate) fn drop_before(&mut self, first: usize) {
         let first = first.min(self.len());
         if first == 0 {
@@ -129,7 +129,7 @@ impl<M: LogEntry> Log<M> {
                 let entries = entries.as_mut();
                 entries.rotate_left(first.min(entries.len()));
                 for slot in entries.iter_mut().rev().take(first) {
-                    *slot = M::VACANT;
+                    *slot = E::VACANT;
                 }
             }
             Self::Spilled(ring) => ring.drop_front(first),
@@ -139,7 +139,7 @@ impl<M: LogEntry> Log<M> {
 
     /// Removes the newest `at_most` entries with `key` at or after index `first`; returns how many
     /// there were.
-    pub(crate) fn remove(&mut self, key: M::Key, first: usize, at_most: usize) -> usize {
+    pub(crate) fn remove(&mut self, key: E::Key, first: usize, at_most: usize) -> usize {
         let mut removed = 0_usize;
         let mut from = self.len();
         for index in (first..self.len()).rev() {
@@ -166,17 +166,17 @@ impl<M: LogEntry> Log<M> {
         removed
     }
 
-    /// Lets all but the newest `count` entries go.
+    /// Removes all but the newest `count` entries.
     pub(crate) fn keep_newest(&mut self, count: usize) {
         self.drop_before(self.len().saturating_sub(count));
     }
 
     /// The oldest entry with `key` at or after index `first`.
-    pub(crate) fn find(&self, key: M::Key, first: usize) -> Option<M> {
+    pub(crate) fn find(&self, key: E::Key, first: usize) -> Option<E> {
         self.iter_from(first).find(|entry| entry.key() == key)
     }
 
-    /// How many bytes it holds beside its slot.
+    /// How many bytes it holds besides its slot.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Inline(_) => 0,
@@ -184,7 +184,7 @@ impl<M: LogEntry> Log<M> {
         }
     }
 
-    /// Lets `defragmenter` move what it holds beside its slot.
+    /// Moves what it holds besides its slot.
     pub(crate) fn defragment(&mut self, defragmenter: &mut impl Defragmenter) {
         if let Self::Spilled(ring) = self {
             ring.slots = defragmenter.reallocate(std::mem::take(&mut ring.slots));
@@ -192,7 +192,7 @@ impl<M: LogEntry> Log<M> {
     }
 
     /// Overwrites the entry at `index`.
-    fn set(&mut self, index: usize, entry: M) {
+    fn set(&mut self, index: usize, entry: E) {
         let slot = match self {
             Self::Inline(entries) => entries.as_mut().get_mut(index),
             Self::Spilled(ring) => {
@@ -205,23 +205,23 @@ impl<M: LogEntry> Log<M> {
         }
     }
 
-    /// Lets the entries from `len` on go.
+    /// Removes the entries from `len` on.
     fn truncate(&mut self, len: usize) {
         match self {
             Self::Inline(entries) => {
                 let left = entries.as_mut().iter_mut().skip(len);
-                left.for_each(|entry| *entry = M::VACANT);
+                left.for_each(|entry| *entry = E::VACANT);
             }
             Self::Spilled(ring) => ring.len = ring.len.min(u32::try_from(len).unwrap_or(u32::MAX)),
         }
     }
 
-    /// Gives memory back once a quarter of the room, or less, is in use.
+    /// Frees memory once at most a quarter of it is in use.
     fn shrink(&mut self) {
         let Self::Spilled(ring) = self else { return };
         let len = ring.len as usize;
         if len <= Self::INLINE {
-            let mut entries = M::NONE_INLINE;
+            let mut entries = E::NONE_INLINE;
             for (slot, entry) in entries.as_mut().iter_mut().zip(self.iter_from(0)) {
                 *slot = entry;
             }
@@ -232,10 +232,10 @@ impl<M: LogEntry> Log<M> {
     }
 }
 
-impl<M: LogEntry> Ring<M> {
+impl<E: LogEntry> Ring<E> {
     /// A ring of `capacity` slots with the entries of `log`.
-    fn copied(log: &Log<M>, capacity: usize) -> Self {
-        let mut slots = vec![M::VACANT; capacity].into_boxed_slice();
+    fn copied(log: &Log<E>, capacity: usize) -> Self {
+        let mut slots = vec![E::VACANT; capacity].into_boxed_slice();
         for (slot, entry) in slots.iter_mut().zip(log.iter_from(0)) {
             *slot = entry;
         }
@@ -249,15 +249,15 @@ impl<M: LogEntry> Ring<M> {
     }
 
     /// The entry at `index`, 0 being the oldest.
-    fn get(&self, index: usize) -> Option<M> {
+    fn get(&self, index: usize) -> Option<E> {
         if index >= self.len as usize {
             return None;
         }
         self.slots.get(self.position(index)).copied()
     }
 
-    /// Adds `count` copies of `entry`; the caller has made room.
-    fn push(&mut self, entry: M, count: usize) {
+    /// Adds `count` copies of `entry`; the caller has made sure that they fit.
+    fn push(&mut self, entry: E, count: usize) {
         for _ in 0..count {
             let position = self.position(self.len as usize);
             if let Some(slot) = self.slots.get_mut(position) {
@@ -267,16 +267,15 @@ impl<M: LogEntry> Ring<M> {
         }
     }
 
-    /// Lets the oldest `count` entries go; there are at least as many.
+    /// Removes the oldest `count` entries; there are at least as many.
     fn drop_front(&mut self, count: usize) {
         self.head = u32::try_from(self.position(count)).unwrap_or(0);
         self.len = self.len.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
     }
 }
 
-/// How many slots a ring for `needed` entries gets: the next size that jemalloc, Redis's allocator,
-/// has a class for (steps of 16 bytes up to 128, then a quarter of a power of two), so that no
-/// byte of an allocation is wasted.
+/// How many slots a ring for `needed` entries gets: the next size class of jemalloc, Redis's allocator (steps of 16
+/// bytes up to 128, then a quarter of a power of two), so that no byte of an allocation is wasted.
 fn ring_capacity(needed: usize) -> usize {
     let step = (needed.saturating_sub(1) / 4).checked_ilog2().map_or(2, |bits| (1_usize << bits).max(2));
     needed.next_multiple_of(step).max(4)

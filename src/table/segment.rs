@@ -1,39 +1,39 @@
-//! A bounded piece of a table: open addressing with Robin Hood order.
+//! A bounded part of a table: open addressing in Robin Hood order.
 //!
-//! Entries lie at most a few slots from home, in order of their distance from it, so that a look-up
-//! reads one or two neighbouring cache lines whether it finds its identity or not, and can stop
-//! early when it does not. See Celis, Larson, Munro, "Robin Hood Hashing" (1985).
+//! Entries are at most a few slots from home, in order of their distance from it. So a look-up reads one or two
+//! neighbouring cache lines, and ends early when its identity is not there. See Celis, Larson, Munro, "Robin Hood
+//! Hashing" (1985).
 
 use crate::identity::Id;
 use crate::table::defrag::Defragmenter;
 use crate::table::entry::{AttemptEntry, DistinctEntry, LogEntry};
 use crate::table::log::Log;
 
-/// A place for one identity: vacant while its log is empty.
+/// A slot for one identity: vacant while its log is empty.
 #[derive(Clone, Debug)]
-pub(crate) struct Slot<M: LogEntry> {
+pub(crate) struct Slot<E: LogEntry> {
     pub(crate) id: Id,
-    pub(crate) log: Log<M>,
+    pub(crate) log: Log<E>,
 }
 
-/// How many slots a cache line holds: what a look-up costs is the number of lines it touches.
+/// How many slots a cache line holds: a look-up costs as many cold lines as it touches.
 const SLOTS_A_LINE: usize = 2;
 
 const _: () = assert!(size_of::<Slot<AttemptEntry>>() == 32 && size_of::<Slot<DistinctEntry>>() == 32);
 
-impl<M: LogEntry> Slot<M> {
-    const VACANT: Self = Self { id: Id::from_raw(0), log: Log::Inline(M::NONE_INLINE) };
+impl<E: LogEntry> Slot<E> {
+    const VACANT: Self = Self { id: Id::from_raw(0), log: Log::Inline(E::NONE_INLINE) };
 
-    /// Whether no identity is here.
+    /// Whether it holds no identity.
     fn is_vacant(&self) -> bool {
         self.log.is_empty()
     }
 }
 
-/// A run of slots whose identities share their leading bits.
+/// A sequence of slots whose identities share their leading bits.
 #[derive(Clone, Debug)]
-pub(crate) struct Segment<M: LogEntry> {
-    slots: Box<[Slot<M>]>,
+pub(crate) struct Segment<E: LogEntry> {
+    slots: Box<[Slot<E>]>,
     len: usize,
     pub(crate) prefix: Prefix,
 }
@@ -41,30 +41,29 @@ pub(crate) struct Segment<M: LogEntry> {
 /// The leading bits that all identities of a segment share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Prefix {
-    /// How many.
+    /// How many bits.
     pub(crate) depth: u32,
     /// The bits, as a number below 2^depth.
     pub(crate) bits: u32,
 }
 
 impl Prefix {
-    /// No bits: that of the one segment of a small table.
+    /// No bits: the prefix of the only segment of a small table.
     pub(crate) const NONE: Self = Self { depth: 0, bits: 0 };
 
-    /// One bit longer, with that bit 0 and 1: those of the halves of a split.
+    /// The prefixes of the halves of a split: one bit longer, with that bit 0 and 1.
     pub(crate) fn halves(self) -> [Self; 2] {
         let depth = self.depth.saturating_add(1);
         let bits = self.bits << 1;
         [bits, bits | 1].map(|bits| Self { depth, bits })
     }
 
-    /// One bit shorter: that of the segment which this one and its buddy came from; `None` for
-    /// one that was never split.
+    /// The prefix of the segment that this one and its buddy were split from; `None` if it was never split.
     pub(crate) fn parent(self) -> Option<Self> {
         Some(Self { depth: self.depth.checked_sub(1)?, bits: self.bits >> 1 })
     }
 
-    /// The other half of the parent.
+    /// The prefix of the other half of the parent.
     pub(crate) fn buddy(self) -> Self {
         let bits = self.bits ^ 1;
         Self { bits, ..self }
@@ -74,7 +73,7 @@ impl Prefix {
 /// How many slots a segment has at most before it is split: 32 KiB, rebuilt in microseconds.
 pub(crate) const MAX_CAPACITY: usize = 1024;
 
-impl<M: LogEntry> Segment<M> {
+impl<E: LogEntry> Segment<E> {
     /// A segment of `capacity` vacant slots.
     pub(crate) fn with_capacity(capacity: usize, prefix: Prefix) -> Self {
         Self { slots: vec![Slot::VACANT; capacity].into_boxed_slice(), len: 0, prefix }
@@ -90,12 +89,12 @@ impl<M: LogEntry> Segment<M> {
         self.slots.len()
     }
 
-    /// Bytes of the slots; what logs hold beside them is not in it.
+    /// Bytes of the slots, without what their logs hold besides.
     pub(crate) fn slot_bytes(&self) -> usize {
         size_of_val(&*self.slots)
     }
 
-    /// Whether one more identity would fill it beyond seven eighths, where probes get long.
+    /// Whether one more identity would fill it beyond seven eighths, where probe sequences get long.
     pub(crate) fn is_full(&self) -> bool {
         self.len >= max_len(self.slots.len())
     }
@@ -105,14 +104,13 @@ impl<M: LogEntry> Segment<M> {
         max_len(self.slots.len()).saturating_sub(self.len)
     }
 
-    /// The next larger capacity: a quarter of a power of two more, so that a table is between 70
-    /// and 88 percent full at any size instead of between 44 and 88.
+    /// The next larger capacity: a quarter of a power of two more, so that a table is always 70 to 88 percent full.
+    /// Doubling would make that 44 to 88 percent.
     pub(crate) fn next_capacity(&self) -> usize {
         capacity_after(self.slots.len())
     }
 
-    /// Some bits of each cache line that a look-up of `id` mostly reads, for whoever wants them in the
-    /// cache.
+    /// Some bits of each cache line that a look-up of `id` usually reads, to have them fetched into the cache.
     pub(crate) fn prefetch(&self, id: Id) -> u64 {
         let home = self.home(id);
         let lines = [0, SLOTS_A_LINE, 2 * SLOTS_A_LINE];
@@ -122,14 +120,14 @@ impl<M: LogEntry> Segment<M> {
     }
 
     /// The log of `id`.
-    pub(crate) fn get(&self, id: Id) -> Option<&Log<M>> {
+    pub(crate) fn get(&self, id: Id) -> Option<&Log<E>> {
         let index = self.find(id)?;
         self.slots.get(index).map(|slot| &slot.log)
     }
 
-    /// Lets `change` work on the log of `id`, and removes the identity if that leaves it empty.
-    /// `None` if there is no such identity.
-    pub(crate) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<M>) -> R) -> Option<R> {
+    /// Applies `change` to the log of `id`, and removes the identity if its log is then empty. `None` if there is no
+    /// such identity.
+    pub(crate) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<E>) -> R) -> Option<R> {
         let index = self.find(id)?;
         let log = &mut self.slots.get_mut(index)?.log;
         let result = change(log);
@@ -140,9 +138,8 @@ impl<M: LogEntry> Segment<M> {
         Some(result)
     }
 
-    /// Adds an identity that is not there yet, with a log that is not empty. There must be a
-    /// vacant slot.
-    pub(crate) fn insert(&mut self, id: Id, log: Log<M>) {
+    /// Adds an identity that is not there yet, with a log that is not empty. There must be a vacant slot.
+    pub(crate) fn insert(&mut self, id: Id, log: Log<E>) {
         let mut carried = Slot { id, log };
         let mut index = self.home(id);
         let mut distance = 0_usize;
@@ -163,24 +160,24 @@ impl<M: LogEntry> Segment<M> {
             index = self.next(index);
             distance = distance.saturating_add(1);
         }
+        debug_assert!(false, "an identity is lost: the segment has no vacant slot");
     }
 
-    /// The identities with their logs, by home: in the order in which, put into another segment of
-    /// as many slots, they come to lie as they do here. What is stored is so stored again as the same
-    /// bytes.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log<M>)> {
+    /// The identities with their logs, by home. Inserted in this order into another segment of as many slots, they get
+    /// the same places. So what is loaded is stored again as the same bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log<E>)> {
         let (wrapped, rest) = self.slots.split_at_checked(self.wrapped()).unwrap_or((&[], &self.slots));
         rest.iter().chain(wrapped).filter(|slot| !slot.is_vacant()).map(|slot| (slot.id, &slot.log))
     }
 
-    /// The identities with their logs, from where `id` would be and once round: without the key of
-    /// the ids, a sample that nobody can foresee.
-    pub(crate) fn sample(&self, id: Id) -> impl Iterator<Item = (Id, &Log<M>)> {
+    /// The identities with their logs, starting at the home of `id` and wrapping around: a sample that no one can
+    /// predict without the key of the ids.
+    pub(crate) fn sample(&self, id: Id) -> impl Iterator<Item = (Id, &Log<E>)> {
         let (before, after) = self.slots.split_at_checked(self.home(id)).unwrap_or((&[], &self.slots));
         after.iter().chain(before).filter(|slot| !slot.is_vacant()).map(|slot| (slot.id, &slot.log))
     }
 
-    /// Lets `defragmenter` move the slots and what their logs hold.
+    /// Moves the slots and what their logs hold.
     pub(crate) fn defragment(&mut self, defragmenter: &mut impl Defragmenter) {
         self.slots = defragmenter.reallocate(std::mem::take(&mut self.slots));
         for slot in &mut self.slots {
@@ -188,8 +185,8 @@ impl<M: LogEntry> Segment<M> {
         }
     }
 
-    /// Takes everything out, in the order of [`iter`](Self::iter).
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Id, Log<M>)> {
+    /// Takes all entries out, in the order of [`iter`](Self::iter).
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (Id, Log<E>)> {
         let wrapped = self.wrapped();
         let mut slots = self.slots.into_vec();
         slots.rotate_left(wrapped);
@@ -205,7 +202,7 @@ impl<M: LogEntry> Segment<M> {
         (0..self.slots.len()).take_while(is_wrapped).count()
     }
 
-    /// Where `id` is.
+    /// The slot that holds `id`.
     fn find(&self, id: Id) -> Option<usize> {
         let mut index = self.home(id);
         for distance in 0..self.slots.len() {
@@ -221,8 +218,8 @@ impl<M: LogEntry> Segment<M> {
         None
     }
 
-    /// Moves what follows a slot just emptied one back, up to an entry that is at home: a vacant
-    /// slot in between would cut their look-ups short.
+    /// Moves the entries after a slot just emptied one slot back, up to an entry that is at home. A vacant slot in
+    /// between would end their look-ups too early.
     fn close_gap(&mut self, emptied: usize) {
         let mut gap = emptied;
         for _ in 0..self.slots.len() {
@@ -237,28 +234,27 @@ impl<M: LogEntry> Segment<M> {
         }
     }
 
-    /// The slot where `id` would like to be. It goes by the low half of the id, because the high
-    /// bits are the same for a whole segment (the multiply-shift of Lemire, "Fast Random Integer
-    /// Generation in an Interval", 2019).
+    /// The home slot of `id`. It depends on the low half of the id, because the high bits are the same for a whole
+    /// segment (the multiply-shift of Lemire, "Fast Random Integer Generation in an Interval", 2019).
     fn home(&self, id: Id) -> usize {
         let low = id.raw() & u64::from(u32::MAX);
         usize::try_from(low.saturating_mul(self.slots.len() as u64) >> 32).unwrap_or(0)
     }
 
-    /// How far the resident of `index` is from home.
+    /// How far the entry at `index` is from home.
     fn distance_at(&self, index: usize) -> usize {
         let home = self.slots.get(index).map_or(index, |slot| self.home(slot.id));
         index.checked_sub(home).unwrap_or_else(|| self.slots.len().saturating_sub(home).saturating_add(index))
     }
 
-    /// The slot after `index`, round the end.
+    /// The slot after `index`, wrapping around at the end.
     fn next(&self, index: usize) -> usize {
         let next = index.saturating_add(1);
         if next >= self.slots.len() { 0 } else { next }
     }
 }
 
-/// The smallest capacity on the ladder that holds `len` identities and some more.
+/// The smallest capacity step that holds more than `len` identities.
 pub(crate) fn capacity_for(len: usize) -> usize {
     let mut capacity = 0;
     while max_len(capacity) <= len {
@@ -267,18 +263,17 @@ pub(crate) fn capacity_for(len: usize) -> usize {
     capacity
 }
 
-/// As [`capacity_for`], but no slots at all for no identities.
+/// As [`capacity_for`], but 0 for no identities.
 pub(crate) fn capacity_of(len: usize) -> usize {
     if len == 0 { 0 } else { capacity_for(len) }
 }
 
-/// The smallest capacity on the ladder that holds `len` identities: what a segment has that got so
-/// many one by one.
+/// The smallest capacity step that holds `len` identities: what a segment has that grew to them one by one.
 pub(crate) fn least_capacity_for(len: usize) -> usize {
     len.checked_sub(1).map_or(0, capacity_for)
 }
 
-/// The capacity after `capacity` on the ladder.
+/// The next capacity step after `capacity`.
 fn capacity_after(capacity: usize) -> usize {
     let step = capacity.checked_ilog2().map_or(4, |bits| (1_usize << bits) / 4);
     capacity.saturating_add(step.max(2))

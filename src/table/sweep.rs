@@ -1,32 +1,29 @@
-//! How a table gives room back, a segment at a time.
+//! How a table frees memory, a segment at a time.
 
 use crate::table::entry::LogEntry;
 use crate::table::segment::{self, MAX_CAPACITY, Prefix, Segment};
 use crate::table::table::Table;
 use crate::table::time::Cutoff;
 
-/// Two buddies become one segment again when they hold so many together: well below what a segment
-/// is split at, so that none is split and merged in turn.
+/// Two buddies are merged when they hold at most this many together: well below the size at which a segment is split,
+/// so that none is split and merged in turn.
 const MERGE_AT_MOST: usize = MAX_CAPACITY / 2;
 
-/// A segment is swept once so many of its identities, one in so many, have expired: what remains is
-/// little, and to look for it costs nothing but the look.
+/// A segment is swept once one in so many of its identities has expired: less would not be worth a rebuild.
 const SWEEP_SHARE: usize = 8;
 
-impl<M: LogEntry> Table<M> {
+impl<E: LogEntry> Table<E> {
     /// How many segments there are to sweep.
     pub(crate) fn segments(&self) -> usize {
         self.segments.len()
     }
 
-    /// Whether it is worth while to sweep segment number `index`: whether an eighth of its identities
-    /// have expired by `cutoff`.
+    /// Whether segment number `index` is worth sweeping: whether an eighth of its identities have expired by `cutoff`.
     pub(crate) fn is_worth_sweeping(&self, index: usize, cutoff: Cutoff) -> bool {
         self.left_by_sweeping(index, cutoff).is_some()
     }
 
-    /// How many identities sweeping would leave in segment number `index`; `None` if it is not worth
-    /// while.
+    /// How many identities sweeping would leave in segment number `index`; `None` if it is not worth it.
     fn left_by_sweeping(&self, index: usize, cutoff: Cutoff) -> Option<usize> {
         let segment = self.segments.get(index)?;
         let live = segment.iter().filter(|(_, log)| !log.is_expired(cutoff));
@@ -35,8 +32,8 @@ impl<M: LogEntry> Table<M> {
         (expired > 0 && expired >= segment.len() / SWEEP_SHARE).then_some(live)
     }
 
-    /// Reclaims what `cutoff` has passed in segment number `index`, if that is worth while, and joins
-    /// it with its buddy if both have become small; returns how many identities went.
+    /// Removes what `cutoff` has passed from segment number `index`, if that is worth it, and merges it with its buddy
+    /// if both have become small; returns how many identities were removed.
     pub(crate) fn sweep(&mut self, index: usize, cutoff: Cutoff) -> usize {
         let before = self.len;
         if let Some(live) = self.left_by_sweeping(index, cutoff) {
@@ -46,7 +43,7 @@ impl<M: LogEntry> Table<M> {
         before.saturating_sub(self.len)
     }
 
-    /// Joins segment number `index` with its buddy, if there is one and they are small enough.
+    /// Merges segment number `index` with its buddy, if there is one and both are small enough.
     fn merge(&mut self, index: usize) {
         let Some((prefix, len)) = self.segments.get(index).map(|s| (s.prefix, s.len())) else {
             return;
@@ -78,7 +75,7 @@ impl<M: LogEntry> Table<M> {
         self.shrink_directory();
     }
 
-    /// The number of the segment with just this prefix, if there is one.
+    /// The index of the segment with exactly this prefix, if there is one.
     fn segment_with(&self, prefix: Prefix) -> Option<usize> {
         let shift = self.depth.checked_sub(prefix.depth)?;
         let entry = (prefix.bits as usize).checked_shl(shift)?;
@@ -87,8 +84,8 @@ impl<M: LogEntry> Table<M> {
         (found == prefix).then_some(index)
     }
 
-    /// Takes segment number `index` out of the row; the last one moves into its place.
-    fn take_segment(&mut self, index: usize) -> Segment<M> {
+    /// Removes segment number `index`; the last segment moves into its place.
+    fn take_segment(&mut self, index: usize) -> Segment<E> {
         let taken = self.segments.swap_remove(index);
         if let Some(moved) = self.segments.get(index).map(|segment| segment.prefix) {
             self.set_directory(moved, index);
@@ -102,7 +99,7 @@ impl<M: LogEntry> Table<M> {
 
     /// Halves the directory if no segment needs its last bit.
     fn shrink_directory(&mut self) {
-        // Only then can there be none: a deepest segment and its buddy have one entry each.
+        // Only then can all be shallower: a deepest segment and its buddy have one entry each.
         let sparse = self.segments.len().saturating_mul(2) <= self.directory.len();
         let depths = || self.segments.iter().map(|segment| segment.prefix.depth);
         if self.depth > 0 && sparse && depths().all(|depth| depth < self.depth) {

@@ -1,9 +1,9 @@
-//! Identities to logs, for one subject: extendible hashing (Fagin, Nievergelt, Pippenger, Strong,
-//! 1979) over small segments.
+//! The logs of all identities of one subject: extendible hashing (Fagin, Nievergelt, Pippenger, Strong, 1979) over
+//! small segments.
 //!
-//! It grows a segment at a time: whichever command makes it grow pays for one segment of at most
-//! 32 KiB, never for the table. Expired identities are reclaimed when room is needed, from the
-//! segment that needs it, and by [`Table::sweep`], by which it also shrinks.
+//! A table grows a segment at a time: the command that makes it grow pays for one segment of at most 32 KiB, never for
+//! the whole table. Expired identities are reclaimed in a segment that needs room, and by [`Table::sweep`], which also
+//! shrinks the table.
 
 use crate::identity::Id;
 use crate::table::defrag::Defragmenter;
@@ -12,24 +12,24 @@ use crate::table::log::Log;
 use crate::table::segment::{self, MAX_CAPACITY, Prefix, Segment};
 use crate::table::time::Cutoff;
 
-/// The directory doubles only while the table has at least this many identities an entry of it.
-/// Ids are keyed hashes and spread evenly; only a forged file can reach the bound, and then its
-/// segment grows instead of the directory.
+/// The directory doubles only while the table has at least this many identities for each entry of it. Ids are keyed
+/// hashes and evenly distributed. Only a forged file can reach this bound, and then its segment grows instead of the
+/// directory.
 const IDENTITIES_PER_DIRECTORY_ENTRY: usize = 64;
 
-/// How many identities are looked at to find one to evict.
+/// How many identities are considered for an eviction.
 const EVICTION_SAMPLE: usize = 16;
 
-/// What hashing has never produced and a forged file may: a segment this large is a lie.
+/// Hashing never makes a segment this large; a forged file may.
 const SKEWED_CAPACITY: usize = 8 * MAX_CAPACITY;
 
 /// The logs of one subject's identities.
 #[derive(Clone, Debug)]
-pub(crate) struct Table<M: LogEntry> {
-    /// Which segment holds the identities with these leading bits.
+pub(crate) struct Table<E: LogEntry> {
+    /// The index of the segment that holds the identities with these leading bits.
     pub(super) directory: Vec<u32>,
-    pub(super) segments: Vec<Segment<M>>,
-    /// How many leading bits the directory goes by.
+    pub(super) segments: Vec<Segment<E>>,
+    /// How many leading bits index the directory.
     pub(super) depth: u32,
     pub(super) len: usize,
     slot_bytes: usize,
@@ -37,7 +37,7 @@ pub(crate) struct Table<M: LogEntry> {
     skewed: bool,
 }
 
-impl<M: LogEntry> Default for Table<M> {
+impl<E: LogEntry> Default for Table<E> {
     fn default() -> Self {
         Self {
             directory: vec![0],
@@ -51,8 +51,8 @@ impl<M: LogEntry> Default for Table<M> {
     }
 }
 
-impl<M: LogEntry> Table<M> {
-    /// How many identities it holds, expired ones that were not reclaimed yet among them.
+impl<E: LogEntry> Table<E> {
+    /// How many identities it holds, including expired ones that are not reclaimed yet.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -70,25 +70,25 @@ impl<M: LogEntry> Table<M> {
         self.log_bytes
     }
 
-    /// Whether the ids crowd together as keyed hashes never do, that is, whether they are forged.
+    /// Whether the ids are distributed as keyed hashes never are, that is, whether they are forged.
     pub(crate) fn is_skewed(&self) -> bool {
         self.skewed
     }
 
-    /// Some bits of the slot where `id` would like to be, see [`Segment::prefetch`].
+    /// Some bits of the home slot of `id`, see [`Segment::prefetch`].
     pub(crate) fn prefetch(&self, id: Id) -> u64 {
         let segment = self.segments.get(self.segment_of(id));
         segment.map_or(0, |segment| segment.prefetch(id))
     }
 
     /// The log of `id`.
-    pub(crate) fn get(&self, id: Id) -> Option<&Log<M>> {
+    pub(crate) fn get(&self, id: Id) -> Option<&Log<E>> {
         self.segments.get(self.segment_of(id))?.get(id)
     }
 
-    /// Lets what `cutoff` has passed go from the log of `id`, and then `change` work on it, which must
-    /// leave something in it. An identity that was not there is added.
-    pub(crate) fn record(&mut self, id: Id, cutoff: Cutoff, change: impl Fn(&mut Log<M>)) {
+    /// Removes what `cutoff` has passed from the log of `id`, then applies `change`, which must leave something in it.
+    /// An identity that is not there yet is added.
+    pub(crate) fn record(&mut self, id: Id, cutoff: Cutoff, change: impl Fn(&mut Log<E>)) {
         let known = self.update(id, |log| {
             log.drop_before(log.first_after(cutoff));
             change(log);
@@ -105,9 +105,9 @@ impl<M: LogEntry> Table<M> {
         self.update(id, |log| *log = Log::default()).is_some()
     }
 
-    /// Whom to evict so that `newcomer` can be counted: an expired identity, or else the least
-    /// dangerous of a small sample, which is the one with the fewest attempts and among those the
-    /// one whose last is longest ago. Nobody whom `is_kept` names.
+    /// The identity to evict so that `newcomer` can be counted: an expired one, or else the least dangerous of a small
+    /// sample, which is the one with the fewest attempts, and among those the one with the oldest last attempt. Never
+    /// one for which `is_kept` holds.
     pub(crate) fn eviction_candidate(&self, newcomer: Id, cutoff: Cutoff, is_kept: impl Fn(Id) -> bool) -> Option<Id> {
         self.segments
             .get(self.segment_of(newcomer))?
@@ -121,26 +121,26 @@ impl<M: LogEntry> Table<M> {
             .map(|(id, _)| id)
     }
 
-    /// Removes the newest `at_most` entries with `key` that `cutoff` has not passed from the log of
-    /// `id`; returns how many there were.
-    pub(crate) fn forgive(&mut self, id: Id, key: M::Key, at_most: usize, cutoff: Cutoff) -> usize {
+    /// Removes the newest `at_most` entries with `key` that `cutoff` has not passed from the log of `id`; returns how
+    /// many there were.
+    pub(crate) fn forgive(&mut self, id: Id, key: E::Key, at_most: usize, cutoff: Cutoff) -> usize {
         self.update(id, |log| log.remove(key, log.first_after(cutoff), at_most)).unwrap_or(0)
     }
 
     /// The identities with their logs, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log<M>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &Log<E>)> {
         self.segments.iter().flat_map(Segment::iter)
     }
 
-    /// Lets `defragmenter` move the memory of segment number `index`.
+    /// Moves the memory of segment number `index`.
     pub(crate) fn defragment(&mut self, index: usize, defragmenter: &mut impl Defragmenter) {
         if let Some(segment) = self.segments.get_mut(index) {
             segment.defragment(defragmenter);
         }
     }
 
-    /// Lets `change` work on the log of `id`; the identity goes if that leaves its log empty.
-    pub(super) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<M>) -> R) -> Option<R> {
+    /// Applies `change` to the log of `id`; removes the identity if its log is then empty.
+    pub(super) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<E>) -> R) -> Option<R> {
         let index = self.segment_of(id);
         let segment = self.segments.get_mut(index)?;
         let len_before = segment.len();
@@ -162,9 +162,10 @@ impl<M: LogEntry> Table<M> {
     }
 
     /// Adds an identity that is not there yet, with a log that is not empty.
-    pub(super) fn insert(&mut self, id: Id, log: Log<M>, cutoff: Cutoff) {
+    pub(super) fn insert(&mut self, id: Id, log: Log<E>, cutoff: Cutoff) {
         self.make_room(id, cutoff);
         let index = self.segment_of(id);
+        debug_assert!(index < self.segments.len(), "an identity is lost: the directory names no segment");
         if let Some(segment) = self.segments.get_mut(index) {
             self.log_bytes = self.log_bytes.saturating_add(log.heap_bytes());
             segment.insert(id, log);
@@ -172,8 +173,8 @@ impl<M: LogEntry> Table<M> {
         }
     }
 
-    /// Sees to a vacant slot in the segment of `id`: reclaims what `cutoff` has passed; if that
-    /// frees too little, gives the segment more slots, or splits it.
+    /// Makes sure that the segment of `id` has a vacant slot: reclaims what `cutoff` has passed; if that frees too
+    /// little, gives the segment more slots, or splits it.
     fn make_room(&mut self, id: Id, cutoff: Cutoff) {
         let index = self.segment_of(id);
         let Some(segment) = self.segments.get(index).filter(|s| s.is_full()) else {
@@ -181,7 +182,7 @@ impl<M: LogEntry> Table<M> {
         };
         let (len, capacity) = (segment.len(), segment.capacity());
         let live = segment.iter().filter(|(_, log)| !log.is_expired(cutoff)).count();
-        // Unless an eighth is freed the next few identities would pay for a rebuild again.
+        // Unless an eighth is freed, the next few identities would pay for another rebuild.
         if live < len.saturating_sub(capacity / 8) {
             self.rebuild(index, segment::capacity_for(live), cutoff);
         } else if capacity < MAX_CAPACITY || !self.can_split(index) {
@@ -192,7 +193,7 @@ impl<M: LogEntry> Table<M> {
         }
     }
 
-    /// Whether the directory is, or may become, deep enough to tell the segment's halves apart.
+    /// Whether the directory is, or may become, deep enough to distinguish the segment's halves.
     pub(super) fn can_split(&self, index: usize) -> bool {
         let entries = self.directory.len();
         self.segments.get(index).is_some_and(|segment| {
@@ -200,7 +201,7 @@ impl<M: LogEntry> Table<M> {
         })
     }
 
-    /// Gives the segment `capacity` slots, more than it has, and notes it if that is a lie's size.
+    /// Gives the segment `capacity` slots, more than it has, and notes if that is more than hashing makes.
     pub(super) fn enlarge(&mut self, index: usize, capacity: usize, cutoff: Cutoff) {
         self.skewed |= capacity > SKEWED_CAPACITY;
         self.rebuild(index, capacity, cutoff);
@@ -222,8 +223,8 @@ impl<M: LogEntry> Table<M> {
         self.count_slots(index);
     }
 
-    /// Splits a segment by the first bit that its identities may differ in; `capacity` is how many
-    /// slots a half gets that is left with so many.
+    /// Splits a segment by the first bit in which its identities may differ. `capacity` gives the number of slots for a
+    /// half with so many identities.
     pub(super) fn split(&mut self, index: usize, cutoff: Cutoff, capacity: impl Fn(usize) -> usize) {
         let Some(segment) = self.segments.get(index) else {
             return;
@@ -263,7 +264,7 @@ impl<M: LogEntry> Table<M> {
         self.count_slots(sibling);
     }
 
-    /// Lets the directory's entries for `prefix` point at segment number `index`.
+    /// Sets the directory's entries for `prefix` to segment number `index`.
     pub(super) fn set_directory(&mut self, prefix: Prefix, index: usize) {
         let entry = u32::try_from(index).unwrap_or(u32::MAX);
         let span = 1_usize << self.depth.saturating_sub(prefix.depth);
@@ -272,9 +273,8 @@ impl<M: LogEntry> Table<M> {
         entries.for_each(|at| *at = entry);
     }
 
-    /// Puts an entry into a segment that is being rebuilt, growing it if the halves of a split came
-    /// out very uneven.
-    pub(super) fn reinsert(&mut self, index: usize, id: Id, log: Log<M>) {
+    /// Inserts an entry into a segment that is being rebuilt, and grows it if the halves of a split are very uneven.
+    pub(super) fn reinsert(&mut self, index: usize, id: Id, log: Log<E>) {
         let Some(segment) = self.segments.get_mut(index) else {
             return;
         };
@@ -289,28 +289,28 @@ impl<M: LogEntry> Table<M> {
         segment.insert(id, log);
     }
 
-    /// Takes a segment that is about to be rebuilt out of the sums.
-    pub(super) fn subtract_totals(&mut self, segment: &Segment<M>) {
+    /// Subtracts a segment that is about to be rebuilt from the totals.
+    pub(super) fn subtract_totals(&mut self, segment: &Segment<E>) {
         let log_bytes: usize = segment.iter().map(|(_, log)| log.heap_bytes()).sum();
         self.len = self.len.saturating_sub(segment.len());
         self.log_bytes = self.log_bytes.saturating_sub(log_bytes);
         self.slot_bytes = self.slot_bytes.saturating_sub(segment.slot_bytes());
     }
 
-    /// Adds a rebuilt segment's slots to the sum.
+    /// Adds a rebuilt segment's slots to the total.
     pub(super) fn count_slots(&mut self, index: usize) {
         let bytes = self.segments.get(index).map_or(0, Segment::slot_bytes);
         self.slot_bytes = self.slot_bytes.saturating_add(bytes);
     }
 
-    /// Which segment `id` belongs to.
+    /// The index of the segment that `id` belongs to.
     pub(super) fn segment_of(&self, id: Id) -> usize {
         self.directory.get(leading_bits(id, self.depth)).map_or(0, |index| *index as usize)
     }
 }
 
-/// How many slots a segment gets that a split leaves with `len` identities: an eighth more than it
-/// must have, so that the next few do not pay for a rebuild.
+/// How many slots a half of a split with `len` identities gets: an eighth more than it needs, so that the next few
+/// identities do not pay for a rebuild.
 fn capacity_of_half(len: usize) -> usize {
     segment::capacity_of(len.saturating_add(len / 8)).min(MAX_CAPACITY)
 }

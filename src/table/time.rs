@@ -1,9 +1,9 @@
-//! Points in time, as the ledger keeps them.
+//! Points in time.
 
 use crate::policy::Millis;
 
-/// A point in time: whole milliseconds since the Unix epoch, from 1 to 2^42 - 1 (May 2109), so
-/// that it and a [`Tag`](crate::identity::Tag) together fit 8 bytes.
+/// A point in time: whole milliseconds since the Unix epoch, from 1 to 2^42 - 1 (May 2109), so that it fits 8 bytes
+/// together with a [`Tag`](crate::identity::Tag).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Timestamp(u64);
 
@@ -15,8 +15,8 @@ impl Timestamp {
     /// The latest representable time, in May 2109.
     pub const MAX: Self = Self((1 << Self::BITS) - 1);
 
-    /// The time `millis` milliseconds after the Unix epoch, or `None` outside 1..=2^42 - 1: a
-    /// clock that far off must be an error, since a entry cut short would let attempts out early.
+    /// The time `millis` milliseconds after the Unix epoch, or `None` outside 1..=2^42 - 1. A clock that far off must be
+    /// an error: a truncated time would let attempts leave their window early.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Option<Self> {
         if millis >= Self::MIN.0 && millis <= Self::MAX.0 { Some(Self(millis)) } else { None }
@@ -28,7 +28,7 @@ impl Timestamp {
         self.0
     }
 
-    /// This time moved `span` into the future, held at [`Timestamp::MAX`].
+    /// This time moved `span` into the future, at most to [`Timestamp::MAX`].
     #[must_use]
     pub fn plus(self, span: Millis) -> Self {
         Self(self.0.saturating_add(span.get()).min(Self::MAX.0))
@@ -41,8 +41,7 @@ impl Timestamp {
     }
 }
 
-/// The newest moment that has left a window: a entry at or before it no longer counts, one after
-/// it does.
+/// The newest moment that has left a window: an entry at or before it no longer counts, one after it does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Cutoff(u64);
 
@@ -50,13 +49,12 @@ impl Cutoff {
     /// Nothing has ever left: every entry counts.
     pub(crate) const NEVER: Self = Self(0);
 
-    /// What has left a window of length `window` at `now`: an attempt at t leaves at exactly
-    /// t + window.
+    /// What has left a window of length `window` at `now`: an attempt at t leaves at exactly t + window.
     pub(crate) fn of(now: Timestamp, window: Millis) -> Self {
         Self(now.0.saturating_sub(window.get()))
     }
 
-    /// The cutoff that lets `millis` and everything before it go (as stored in a file).
+    /// The cutoff at `millis`, as stored in a file: everything at or before it has left.
     pub(crate) const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
@@ -66,7 +64,7 @@ impl Cutoff {
         self.0
     }
 
-    /// Whether a entry made at `at` has left.
+    /// Whether an entry made at `at` has left.
     pub(crate) fn has_passed(self, at: Timestamp) -> bool {
         at.0 <= self.0
     }

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::identity::Secret;
-use crate::limiter::{AttemptRequest, Cost, Effect, Limiter, List, ListKey, ListTarget};
-use crate::policy::{Capacity, Policy};
+use crate::limiter::{AttemptRequest, Effect, Limiter, List, ListKey, ListTarget};
+use crate::policy::{Capacity, Cost, Policy};
 use RefusalEventKind::{Lock, Refusal, Spray};
 
 const MINUTE: u64 = 60_000;

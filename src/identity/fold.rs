@@ -1,9 +1,12 @@
-//! Text brought to one form that ignores case, compatibility variants, invisible characters and white space.
+//! Folding: an email's text in one form that ignores case, compatibility variants, invisible characters and white
+//! space; and its domain in the one form that its international and its ASCII spelling share.
 
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed};
 use icu_properties::props::{DefaultIgnorableCodePoint, WhiteSpace};
 use icu_properties::{CodePointSetData, CodePointSetDataBorrowed};
+use idna::AsciiDenyList;
+use std::borrow::Cow;
 
 /// After this many rounds the text is taken as it is. No code point, and none of millions of mixtures of the difficult
 /// ones, needed more than three, the last of which only confirms that nothing changes.
@@ -13,6 +16,9 @@ const CASE: CaseMapperBorrowed<'static> = CaseMapper::new();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizer::new_nfkc();
 const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
 const WHITE_SPACE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<WhiteSpace>();
+
+/// The beginning of a label that encodes an international name in ASCII (RFC 5890, section 2.3.2.1).
+const ENCODED_LABEL: &[u8] = b"xn--";
 
 /// The NFKC_Casefold form of a text (The Unicode Standard, section 3.13, "Default Case Algorithms"), without what
 /// [`is_removed`].
@@ -50,6 +56,36 @@ fn fold_once(text: &str) -> String {
 ///   find the same account without them.
 pub(super) fn is_removed(c: char) -> bool {
     c.is_control() || IGNORABLE.contains(c) || WHITE_SPACE.contains(c)
+}
+
+/// The ASCII form of a folded domain by UTS 46, or the domain itself if it has none; without trailing dots.
+///
+/// The rules are lenient, without restrictions on hyphens, lengths or ASCII characters, because no domain is refused
+/// here. An encoded label is first decoded and folded: IDNA can encode what folding merges (`xn--strae-oqa` is
+/// `straße` and not `strasse`), and both spellings reach one mailbox.
+pub(super) fn fold_domain(folded: &str) -> String {
+    // UTS 46 maps this dot too, but only in a domain without errors.
+    let dotted = folded.replace('\u{3002}', ".");
+    let decoded = decode(dotted);
+    let ascii = idna::domain_to_ascii_cow(decoded.as_bytes(), AsciiDenyList::EMPTY);
+    let canonical = ascii.unwrap_or(Cow::Borrowed(&decoded));
+    canonical.trim_end_matches('.').to_owned()
+}
+
+/// Decodes and folds the encoded labels of a domain, and leaves a domain without any, or with a broken one.
+fn decode(domain: String) -> String {
+    if !has_encoded_label(domain.as_bytes()) {
+        return domain;
+    }
+    match idna::domain_to_unicode(&domain) {
+        (decoded, Ok(())) => fold(&decoded),
+        (_, Err(_)) => domain,
+    }
+}
+
+/// Whether a lower-case domain has a label that encodes an international name.
+pub(super) fn has_encoded_label(domain: &[u8]) -> bool {
+    domain.split(|&byte| byte == b'.').any(|label| label.starts_with(ENCODED_LABEL))
 }
 
 #[cfg(test)]
@@ -139,6 +175,59 @@ mod tests {
         #[test]
         fn growth_is_bounded(text in any_text()) {
             prop_assert!(fold(&text).len() <= text.len() * 11);
+        }
+    }
+
+    #[test]
+    fn domains_have_these_canonical_forms() {
+        let cases = [
+            ("x.org", "x.org"),
+            ("x.org.", "x.org"),
+            ("x.org..", "x.org"),
+            ("x.org\u{3002}", "x.org"),
+            ("x\u{3002}org", "x.org"),
+            ("bücher.de", "xn--bcher-kva.de"),
+            ("bücher.de.", "xn--bcher-kva.de"),
+            ("xn--bcher-kva.de", "xn--bcher-kva.de"),
+            ("strasse.de", "strasse.de"),
+            ("xn--strae-oqa.de", "strasse.de"),
+            // Greek ends a word in another sigma, which IDNA 2008 encodes and folding does not keep.
+            ("σασ.gr", "xn--mxa9ab.gr"),
+            ("xn--mxa8ab.gr", "xn--mxa9ab.gr"),
+            // A Persian name with a zero-width non-joiner, which folding removes.
+            ("نامهای.com", "xn--mgba3gch31f.com"),
+            ("xn--mgba3gch31f060k.com", "xn--mgba3gch31f.com"),
+            // No ASCII form: broken encodings, and a leading combining mark.
+            ("xn--a", "xn--a"),
+            ("xn--", "xn--"),
+            ("xn--a\u{3002}org", "xn--a.org"),
+            ("\u{301}x.org.", "\u{301}x.org"),
+            ("_dmarc.-x-.a--b.org", "_dmarc.-x-.a--b.org"),
+            ("[127.0.0.1]", "[127.0.0.1]"),
+            ("", ""),
+            (".", ""),
+        ];
+        for (domain, expected) in cases {
+            assert_eq!(fold_domain(domain), expected, "{domain:?}");
+        }
+    }
+
+    /// Folded domains, many with labels that are encoded, broken or written right to left.
+    fn any_domain() -> impl Strategy<Value = String> {
+        let letter =
+            proptest::sample::select("aäbßς-xn1\u{3b1}\u{5d0}\u{200d}\u{94d}\u{301}。.".chars().collect::<Vec<_>>());
+        let label = prop_oneof![
+            proptest::collection::vec(prop_oneof![letter, any::<char>()], 0..8).prop_map(String::from_iter),
+            "xn--[a-z0-9]{0,4}-?[a-z0-9]{1,8}",
+        ];
+        proptest::collection::vec(label, 0..4).prop_map(|labels| fold(&labels.join(".")))
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_twice_is_canonical_once(domain in any_domain()) {
+            let once = fold_domain(&domain);
+            prop_assert_eq!(fold_domain(&fold(&once)), once);
         }
     }
 }
