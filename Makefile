@@ -1,10 +1,10 @@
-# All commands of this repository; `make` lists them. cargo does the work, the programs in scripts/ do what cargo cannot.
+# All commands of this repository; `make` lists them. cargo does the work; scripts/ has what cargo cannot do.
 
 .DEFAULT_GOAL := help
 # One after the other: cargo runs in parallel by itself, and what `deps` installs must be there before `build` starts.
 .NOTPARALLEL:
-.PHONY: help run demo test test-examples storm build deps licences deb test-deb audit sbom bench bench-large bench-smoke \
-	bench-engine bench-lint callgrind profile
+.PHONY: help run demo test test-examples storm build deps licences deb test-deb audit sbom bench bench-large \
+	bench-smoke bench-engine bench-lint callgrind profile
 
 # As rustup's own env file does, for a shell that has not read it. Goes before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)

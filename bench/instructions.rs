@@ -1,5 +1,5 @@
-//! Runs a number of checks in the engine and nothing else, for callgrind to count the instructions. `make callgrind` runs
-//! it with two numbers of checks: the difference is what the checks alone took.
+//! Runs a number of checks in the engine and nothing else, for callgrind to count the instructions. `make callgrind`
+//! runs it with two numbers of checks: the difference is what the checks alone took.
 #![allow(clippy::arithmetic_side_effects, clippy::expect_used, reason = "a benchmark stops at the first surprise")]
 
 use std::env;

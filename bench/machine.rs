@@ -150,8 +150,8 @@ fn cpu_model() -> String {
 /// How long [`Quiet`] holds the lock before others may have it.
 const HOLD: Duration = Duration::from_secs(100);
 
-/// Keeps other work off the machine: holds an exclusive lock on the file that `AUTHLIMIT_BENCH_LOCK` names, for machines
-/// on which builds take the same lock. Does nothing without that variable.
+/// Keeps other work off the machine: holds an exclusive lock on the file that `AUTHLIMIT_BENCH_LOCK` names, if builds on
+/// this machine take the same lock. Does nothing without that variable.
 #[derive(Debug)]
 pub(crate) struct Quiet {
     file: Option<File>,

@@ -38,8 +38,8 @@ impl Page {
     pub(crate) fn new(folder: &Path, name: &'static str, title: &str, versions: &Versions) -> Self {
         let Versions { server, server_version, module, allocator, cpu, cores } = versions;
         let text = format!(
-            "# {title}\n\n{server} {server_version} ({allocator}), authlimit {module}, {cpu}, {cores} cores: one for the \
-             server, one for the client.\n"
+            "# {title}\n\n{server} {server_version} ({allocator}), authlimit {module}, {cpu}, {cores} cores: one for \
+             the server, one for the client.\n"
         );
         Self { folder: folder.to_owned(), name, text, targets: Vec::new() }
     }

@@ -1,5 +1,5 @@
 -- One subject per call, as RateLimiterRedis of rate-limiter-flexible 11.4.0 does it (ISC licence; incrTtlLuaScript in
--- lib/RateLimiterRedis.js): the same calls of the server in the same order, rewritten. A window begins with its first
+-- lib/RateLimiterRedis.js): the same commands in the same order, rewritten. A window begins with its first
 -- attempt; the client compares the count with the limit.
 -- KEYS: the counter. ARGV: points, window in s.
 redis.call('SET', KEYS[1], 0, 'EX', ARGV[2], 'NX')

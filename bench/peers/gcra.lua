@@ -1,5 +1,5 @@
 -- The generic cell rate algorithm per subject, by the server's clock: the key holds when the bucket will be empty, in
--- microseconds. A burst may be the whole limit. Both are counted or none.
+-- microseconds. A burst may be the whole limit. Counts both or neither.
 -- KEYS: address, email. ARGV: limit and window in ms of the address, then of the email.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

@@ -1,6 +1,6 @@
--- A sliding counter per subject on two plain counters each, this window's and the one before's, weighted. The client
--- names the keys and tells the weight, by its own clock: the least that a script can do. Both are counted or none.
--- KEYS: of the address this window's counter and the one before's, then the same of the email.
+-- A sliding counter per subject on two plain counters each, of this window and the one before, weighted. The client
+-- computes keys and weight by its own clock, so that the script does as little as possible. Counts both or neither.
+-- KEYS: the counters of this window and the one before of the address, then those of the email.
 -- ARGV: limit, window in ms and weight of the window before, for the address and then for the email.
 local counts = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 local address = ARGV[1] - (counts[1] or 0) - math.floor((counts[2] or 0) * ARGV[3])

@@ -1,6 +1,6 @@
--- An exact sliding log per subject, in a sorted set, by the server's clock. Both are counted or none.
--- KEYS: address, email. ARGV: limit and window in ms of the address, then of the email, then a name for the attempt
--- that no other has.
+-- An exact sliding log per subject, in a sorted set, by the server's clock. Counts both or neither.
+-- KEYS: address, email. ARGV: limit and window in ms of the address, then of the email, then a unique name for
+-- the attempt.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local least = math.huge

@@ -13,8 +13,8 @@ pub(crate) use self::peer::{Kind, Login, Peer, Quota, ReplyIntegers};
 pub(crate) use self::scripts::packed;
 use crate::machine::Machine;
 
-/// The quota of the comparison, the same for every peer. Its limit is so high that no random login is refused, because a
-/// refusal does other work than an admission.
+/// The quota of the comparison, the same for every peer. Its limit is so high that no random login is refused, because
+/// a refusal does other work than an admission.
 pub(crate) const QUOTA: Quota = Quota { limit: 100, window: 3600 };
 
 /// Returns all limiters that this server can run.

@@ -1,5 +1,5 @@
--- A sliding counter per subject, packed into one string each: the window's number, the count of the window before and
--- the count of this one. By the server's clock. Admits if both subjects admit, and counts both or none.
+-- A sliding counter per subject, packed into one string each: the window's number, the counts of the window before
+-- and of this one. By the server's clock. Admits if both subjects admit, and counts both or neither.
 -- KEYS: address, email. ARGV: limit and window in ms of the address, limit and window of the email.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,6 +1,6 @@
--- One subject per call, as the sliding window of @upstash/ratelimit 2.2.0 does it (MIT licence; slidingWindowLimitScript
--- in src/lua-scripts/single.ts): the same calls of the server in the same order, rewritten. By the client's clock.
--- KEYS: this window's counter, the one before's, and the key of a dynamic limit, which is empty as it is by default.
+-- One subject per call, as the sliding window of @upstash/ratelimit 2.2.0 does it (MIT licence;
+-- slidingWindowLimitScript in src/lua-scripts/single.ts): the same commands in the same order, rewritten. By the client's clock.
+-- KEYS: this window's counter, the one before's, and the key of a dynamic limit, empty by default.
 -- ARGV: limit, now in ms, window in ms, increment.
 local limit = tonumber(ARGV[1])
 if KEYS[3] and KEYS[3] ~= '' then

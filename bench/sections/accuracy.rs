@@ -1,8 +1,8 @@
 //! The greatest number of attempts that an attacker who times bursts gets into one window, as a multiple of the limit.
 //!
 //! This runs against real servers in real time: attackers for each algorithm and each plan, all at the same time, each
-//! with its own address and email. They start at different phases of the clock's windows, because two-bucket counters have
-//! a weak phase: a burst at the end of one bucket, another one at the end of the next.
+//! with its own address and email. They start at different phases of the clock's windows, because two-bucket counters
+//! have a weak phase: a burst at the end of one bucket, another one at the end of the next.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -29,8 +29,8 @@ const WINDOW: u32 = 1;
 /// The window in milliseconds.
 const MILLIS: u64 = 1000;
 
-/// A window is measured this many milliseconds short: the server's times are whole milliseconds, and an attempt must not
-/// be counted into a window that it had left.
+/// A window is measured this many milliseconds short: the server's times are whole milliseconds, and an attempt must
+/// not be counted into a window that it had left.
 const TOLERANCE: u64 = 3;
 
 /// The time between two tries of an attacker that was refused.
@@ -228,9 +228,9 @@ fn millis(received: &[u8]) -> u64 {
 fn write(arenas: &[Arena], machine: &Machine, folder: &Path) {
     let mut page = Page::new(folder, "accuracy", "The most admitted in a window", &machine.versions);
     page.paragraph(&format!(
-        "A limit of {LIMIT} per {WINDOW} s, {} attackers of each algorithm who time their bursts; the most attempts that one \
-         of them got into a true window, as a multiple of the limit. A window is measured {TOLERANCE} ms short, because the \
-         times are known to the millisecond.",
+        "A limit of {LIMIT} per {WINDOW} s, {} attackers of each algorithm who time their bursts; the most attempts that \
+         one of them got into a true window, as a multiple of the limit. A window is measured {TOLERANCE} ms short, because \
+         the times are known to the millisecond.",
         arenas[0].attackers.len()
     ));
     let multiple = |arena: &Arena| arena.most_in_a_window() as f64 / f64::from(LIMIT);

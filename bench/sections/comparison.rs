@@ -1,4 +1,4 @@
-//! All peers on a million addresses and a million emails: throughput, server time, latency, memory, and the growth of the
+//! All peers on a million addresses and a million emails: throughput, server time, latency, memory, and growth of the
 //! append-only file. The peers take turns in rounds, so that a slow minute affects all of them alike.
 
 use std::path::Path;
@@ -159,9 +159,9 @@ impl<'a> Results<'a> {
     /// Writes the table of all results.
     fn write_table(&self, scale: &Scale, page: &mut Page) {
         page.paragraph(&format!(
-            "Medians of {} rounds; ratios are medians of the rounds' ratios. A login is one attempt by an address on an \
-             email, both drawn at random, all admitted; a peer that takes two calls is charged for both. Server time by \
-             `INFO commandstats` at pipeline 16; p50 and p99 in µs, unpipelined, of 50 connections.",
+            "Medians of {} rounds; ratios are medians of the rounds' ratios. A login is one attempt by an address on \
+             an email, both drawn at random, all admitted; a peer that takes two calls is charged for both. Server time \
+             by `INFO commandstats` at pipeline 16; p50 and p99 in µs, unpipelined, of 50 connections.",
             scale.rounds
         ));
         let columns = [

@@ -125,9 +125,9 @@ impl Growth {
     fn write(&self, page: &mut Page) {
         page.paragraph(&format!(
             "## From nothing to {0} addresses and {0} emails, and back\n\nThe server's own times of `AUTHLIMIT.CHECK` \
-             (`LATENCY HISTOGRAM`; its bucket around a millisecond ends at {MILLISECOND} µs). The second row is the same \
-             number of commands on {1} known identities: what the machine does to a command. Then everything expires, with \
-             {2} identities still coming meanwhile, and after that none.",
+             (`LATENCY HISTOGRAM`; its bucket around a millisecond ends at {MILLISECOND} µs). The second row is the \
+             same number of commands on {1} known identities: what the machine does to a command. Then everything \
+             expires, with {2} identities still coming meanwhile, and after that none.",
             count(self.identities),
             count(self.known),
             count(FEW)
@@ -142,8 +142,8 @@ impl Growth {
             }
         };
         page.paragraph(&format!(
-            "Memory: {} MB before, {} MB full, {} MB after; {back}. The longest that a `PING` waited: {} µs on the idle \
-             server, {} µs while reclaiming.",
+            "Memory: {} MB before, {} MB full, {} MB after; {back}. The longest that a `PING` waited: {} µs on the \
+             idle server, {} µs while reclaiming.",
             rounded(before / 1e6),
             rounded(full / 1e6),
             rounded(after / 1e6),
@@ -166,9 +166,10 @@ fn measure_engine(identities: u32, page: &mut Page) {
     let slowest = measure_steps(identities);
     let [check, step] = [slowest.check, slowest.reclaiming].map(|time| time.as_secs_f64() * 1e6);
     page.paragraph(&format!(
-        "The table's part of that: the engine without a server, the same limiter grown and emptied three times. The machine \
-         delays another command each time, and the table the same one, so the shortest of a command's three times is what \
-         the table costs. The slowest check of a new address on a new email took {} µs, the slowest step of reclaiming {} µs.",
+        "The table's part of that: the engine without a server, the same limiter grown and emptied three times. The \
+         machine delays another command each time, and the table the same one, so the shortest of a command's three times \
+         is what the table costs. The slowest check of a new address on a new email took {} µs, the slowest step of \
+         reclaiming {} µs.",
         rounded(check),
         rounded(step)
     ));

@@ -102,8 +102,8 @@ fn sign_in(machine: &Machine, scale: &Scale, page: &mut Page) {
         }
     }
     page.paragraph(
-        "## The sign-in preset\n\n`IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m` against a rule for the address and one for \
-         the email, at pipeline 16, each address on its own email.",
+        "## The sign-in preset\n\n`IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m` against a rule for the address and one \
+         for the email, at pipeline 16, each address on its own email.",
     );
     let rows: Vec<_> = (0..2)
         .map(|index| {

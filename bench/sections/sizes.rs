@@ -134,8 +134,8 @@ fn write(sizes: &[Size], machine: &Machine, name: &'static str, folder: &Path) {
     let title = format!("Up to {0} addresses and {0} emails", count(largest.identities));
     let mut page = Page::new(folder, name, &title, &machine.versions);
     page.paragraph(
-        "A rule for the address and one for the email. An identity is an address or an email: a size has as many of each. \
-         Medians of the rounds, at pipeline 16.",
+        "A rule for the address and one for the email. An identity is an address or an email: a size has as many of \
+         each. Medians of the rounds, at pipeline 16.",
     );
     let columns = [
         "addresses + emails",

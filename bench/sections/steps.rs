@@ -1,8 +1,8 @@
 //! The time of a check in the engine while a limiter grows, and of a step of reclaiming while it shrinks.
 //!
 //! On a server, some commands are slow because the machine did other work, and look like those that are slow because of
-//! the table. But the machine delays another step in each run, and the table the same one. So the same limiter is filled
-//! and emptied several times, and the shortest time of each step counts.
+//! the table. But the machine delays another step in each run, and the table the same one. So the same limiter is
+//! filled and emptied several times, and the shortest time of each step counts.
 
 use std::time::{Duration, Instant};
 
