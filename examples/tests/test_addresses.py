@@ -48,7 +48,7 @@ HOPS = {
 }
 
 
-def test_behind_a_trusted_proxy_the_right_hop_is_taken(server: Server, start: Start) -> None:
+def test_the_client_is_found_behind_trusted_proxies(server: Server, start: Start) -> None:
     """The client is the first address from the right that is not a trusted proxy."""
     example = start(server.url, TRUSTED)
     wait_for_limiter(example)
@@ -70,7 +70,7 @@ def test_a_header_in_several_lines_is_one_list(server: Server, start: Start) -> 
     assert (spent(server, "203.0.113.9"), spent(server, "198.51.100.1")) == (1, 0)
 
 
-def test_what_is_no_address_is_refused(server: Server, start: Start) -> None:
+def test_an_invalid_address_is_refused(server: Server, start: Start) -> None:
     """A proxy that sends garbage is misconfigured: it is an error, and the attempt is refused."""
     example = start(server.url, TRUSTED)
     wait_for_limiter(example)
@@ -83,7 +83,7 @@ def test_what_is_no_address_is_refused(server: Server, start: Start) -> None:
 @pytest.mark.parametrize(
     "setting", ["10.0.0.0/", "10.0.0.0/8/9", "10.0.0.0/0x8", "10.0.0.0/1e1", "10.0.0.0/33", "::/", "/8", "proxy"]
 )
-def test_a_setting_that_is_no_network_trusts_nobody(kind: Kind, server: Server, tmp_path: Path, setting: str) -> None:
+def test_an_invalid_proxy_setting_stops_the_example(kind: Kind, server: Server, tmp_path: Path, setting: str) -> None:
     """A typo in the list of proxies must not make everybody a trusted proxy: the example does not start."""
     program = Program.launch(kind, server.url, tmp_path / "log", f"127.0.0.1, {setting}", Patience.LONG)
     try:

@@ -84,7 +84,7 @@ def sign_in(browser: Chrome, status: str) -> None:
     """Submits the form, waits for a new attempt in the history, and checks its status."""
     before = len(browser.find_elements(By.CSS_SELECTOR, "#history li"))
     click(browser, "#submit")
-    wait_until("it is answered", lambda: len(browser.find_elements(By.CSS_SELECTOR, "#history li")) > before)
+    wait_until("the response is shown", lambda: len(browser.find_elements(By.CSS_SELECTOR, "#history li")) > before)
     assert text(browser, "code") == status
 
 
@@ -110,7 +110,7 @@ def look(browser: Chrome, name: str) -> None:
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_a_person_guesses_waits_and_is_forgiven(demo: str, browser: Chrome) -> None:
+def test_guesses_refusals_unlock_and_success(demo: str, browser: Chrome) -> None:
     """Five guesses; the sixth and seventh are refused; then unlock and a successful sign-in clear them."""
     browser.get(demo)
     wait_until("the rules are shown", lambda: "5 of 5 left" in text(browser, "rules"))
@@ -139,17 +139,17 @@ def test_a_person_guesses_waits_and_is_forgiven(demo: str, browser: Chrome) -> N
     wait_until("one is left", lambda: "1 of 5 left" in text(browser, "rules"))
     type_into(browser, "password", PASSWORD)
     sign_in(browser, "200")
-    wait_until("all are forgiven", lambda: "5 of 5 left" in text(browser, "rules"))
+    wait_until("the attempts are cleared", lambda: "5 of 5 left" in text(browser, "rules"))
     look(browser, "forgiven")
 
 
-def test_a_wait_ends_by_itself_and_a_policy_is_changed_live(demo: str, browser: Chrome) -> None:
+def test_a_wait_ends_and_a_policy_is_changed(demo: str, browser: Chrome) -> None:
     """A short window ends; an invalid policy shows an error; and the page causes no errors of its own."""
     browser.get(demo)
     wait_until("the rules are shown", lambda: "5 of 5 left" in text(browser, "rules"))
     type_into(browser, "words", "PAIR 1/3s")
     click(browser, "#policy button[type=submit]")
-    wait_until("the policy is another", lambda: "1 of 1 left" in text(browser, "rules"))
+    wait_until("the policy has changed", lambda: "1 of 1 left" in text(browser, "rules"))
     sign_in(browser, "401")
     wait_until("the wait begins", lambda: waiting(browser))
     wait_until("the wait is over", lambda: not waiting(browser) and "1 of 1 left" in text(browser, "rules"))
@@ -157,7 +157,7 @@ def test_a_wait_ends_by_itself_and_a_policy_is_changed_live(demo: str, browser: 
 
     type_into(browser, "words", "PAIR 0/3s")
     click(browser, "#policy button[type=submit]")
-    wait_until("the mistake is told", lambda: text(browser, "policy-error") != "")
+    wait_until("the error is shown", lambda: text(browser, "policy-error") != "")
 
     # Refused attempts and the invalid policy are logged as failed requests; anything else is a bug of the page.
     log = cast(Any, browser).get_log("browser")
@@ -165,7 +165,7 @@ def test_a_wait_ends_by_itself_and_a_policy_is_changed_live(demo: str, browser: 
     assert foreign == []
 
 
-def test_a_page_from_elsewhere_does_not_pass_for_this_machines(demo: str, server: Server) -> None:
+def test_dns_rebinding_is_rejected(demo: str, server: Server) -> None:
     """DNS rebinding: a foreign host name that points at this machine can read and change nothing."""
     port = demo.rstrip("/").rpartition(":")[2]
     policy = server.policy("signin")

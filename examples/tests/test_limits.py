@@ -29,23 +29,23 @@ def whole(response: httpx.Response, name: str) -> int:
     return int(response.headers[name])
 
 
-def test_of_twenty_guesses_five_are_looked_at(example: Program) -> None:
+def test_five_of_twenty_guesses_are_verified(example: Program) -> None:
     """Twenty identical requests: five wrong passwords, then 429, even with the correct password."""
     assert [example.sign_in().status_code for _ in range(20)] == [401] * 5 + [429] * 15
     assert example.sign_in(password=PASSWORD).status_code == 429
 
 
-def test_guesses_at_once_do_not_overtake_the_limiter(example: Program) -> None:
+def test_parallel_guesses_do_not_exceed_the_limit(example: Program) -> None:
     """Of forty parallel requests, exactly five get through."""
     assert example.at_once(40) == [401] * 5 + [429] * 35
 
 
-def test_twenty_right_passwords_are_all_let_in(example: Program) -> None:
+def test_twenty_correct_passwords_are_all_allowed(example: Program) -> None:
     """A success is cleared, so a user who signs in often is never refused."""
     assert [example.sign_in(password=PASSWORD).status_code for _ in range(20)] == [200] * 20
 
 
-def test_a_success_forgives_the_failures_before_it(example: Program) -> None:
+def test_a_success_clears_earlier_failures(example: Program) -> None:
     """After four failures and a success, five more guesses are allowed."""
     assert [example.sign_in().status_code for _ in range(4)] == [401] * 4
     assert example.sign_in(password=PASSWORD).status_code == 200
@@ -85,13 +85,13 @@ def test_the_endpoints_own_failure_is_refunded(server: Server, example: Program)
         assert server.command("AUTHLIMIT.PEEK", limiter, "127.0.0.1", OUTAGE)[:3] == [1, limit, limit]
 
 
-def test_sign_up_is_limited_and_not_forgiven(example: Program) -> None:
+def test_sign_up_is_limited_and_not_cleared(example: Program) -> None:
     """Three accounts per mailbox, whatever its plus tags."""
     emails = ["new@example.com", "new+1@example.com", "NEW+2@example.com", "new+3@example.com"]
     assert [example.sign_up(email).status_code for email in emails] == [200, 200, 200, 429]
 
 
-def test_a_reset_says_nothing_about_the_account(example: Program) -> None:
+def test_a_reset_does_not_disclose_the_account(example: Program) -> None:
     """Status, body and header names are the same whether the email exists or not, allowed or refused."""
 
     def told(email: str) -> list[tuple[int, str, set[str]]]:
@@ -133,7 +133,7 @@ def test_every_unit_of_a_window(server: Server, example: Program) -> None:
         assert answer.headers["RateLimit-Policy"] == f'"signin";q=1;w={seconds}'
 
 
-def test_a_refusal_does_not_tell_which_rule_it_was(server: Server, example: Program) -> None:
+def test_a_refusal_does_not_disclose_the_rule(server: Server, example: Program) -> None:
     """The body is the same for the pair, the IP address, the email, the deny list and a server error."""
     bodies = []
     for rule in ("PAIR", "IP", "EMAIL", "ALL"):
@@ -186,7 +186,7 @@ HOSTILE_BODIES = [
 ]
 
 
-def test_a_hostile_body_is_a_clients_error(server: Server, example: Program) -> None:
+def test_an_invalid_body_is_a_client_error(server: Server, example: Program) -> None:
     """An invalid body is rejected before anything is counted."""
     example.sign_in("somebody@example.com")
     before = server.totals("signin")["PAIR 5/15m"]
@@ -209,7 +209,7 @@ def test_a_hostile_body_is_a_clients_error(server: Server, example: Program) -> 
     assert example.sign_in().status_code == 401
 
 
-def test_a_body_is_bounded_however_it_is_sent(server: Server, example: Program) -> None:
+def test_the_length_of_a_body_is_limited(server: Server, example: Program) -> None:
     """A body that is too long is not read to its end, with a Content-Length or in chunks."""
     example.sign_in("somebody@example.com")
     before = server.totals("signin")["PAIR 5/15m"]

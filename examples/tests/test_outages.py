@@ -81,7 +81,7 @@ def test_a_server_that_comes_and_goes(server: Server, start: Start) -> None:
     wait_for_limiter(example)
 
 
-def test_a_lost_reply_is_not_asked_for_again(server: Server, start: Start) -> None:
+def test_a_command_whose_reply_was_lost_is_not_sent_again(server: Server, start: Start) -> None:
     """The server has counted or refunded the attempt, and only the reply is lost: no command is sent twice."""
 
     def left(email: str) -> int:
