@@ -108,7 +108,7 @@ fn the_documentation_has_every_field_and_no_other() {
     let scraped = scrape(&mut server.connect());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.md");
     let page = fs::read_to_string(path).expect("the page");
-    let (_, figures) = page.split_once("## Figures").expect("the section");
+    let (_, figures) = page.split_once("## Metrics").expect("the section");
     let rows = figures
         .lines()
         .filter(|line| line.starts_with("| `authlimit_"));

@@ -9,7 +9,7 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/consistent-type-imports": "error",
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
-      // What stands in for a database is asynchronous so that a real one can take its place.
+      // The placeholder database is asynchronous, so that a real one can replace it.
       "@typescript-eslint/require-await": "off",
     },
   },

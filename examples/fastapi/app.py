@@ -1,4 +1,4 @@
-"""Sign-in, sign-up and password reset with FastAPI, guarded by authlimit."""
+"""Sign-in, sign-up and password reset with FastAPI, rate-limited by authlimit."""
 
 import os
 from collections.abc import AsyncIterator
@@ -17,14 +17,14 @@ from limiter import BODY, Attempt, Limiter, connect
 timeout = int(os.environ.get("LIMITER_TIMEOUT_MS", "100")) / 1000
 redis = connect(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"), timeout)
 proxies = TrustedProxies(os.environ.get("TRUSTED_PROXIES", ""))
-# While Redis is away nobody guesses passwords or floods an inbox, but a new customer is not turned away.
+# While Redis is unreachable, sign-in and reset fail closed (no brute force, no mail floods); sign-up fails open.
 sign_in_limiter = Limiter(redis, timeout, "signin", fail_mode="closed")
 sign_up_limiter = Limiter(redis, timeout, "signup", fail_mode="open")
 reset_limiter = Limiter(redis, timeout, "reset", fail_mode="closed")
 
 
 def at_most(longest: int) -> AfterValidator:
-    """Bounds a text in bytes, not in letters, since the module stops at 320 bytes of an email."""
+    """Limits a text in bytes, not characters, since the module normalises only 320 bytes of an email."""
 
     def check(text: str) -> str:
         if len(text.encode()) > longest:
@@ -41,7 +41,7 @@ class Email(BaseModel):
 
 
 class Credentials(Email):
-    """The body of a sign-in or a sign-up."""
+    """The body of a sign-in or sign-up."""
 
     password: Annotated[str, Field(min_length=1), at_most(1024)]
 
@@ -58,30 +58,30 @@ app = FastAPI(lifespan=lifespan, max_body_size=10 * 1024)
 
 @app.exception_handler(RequestValidationError)
 async def bad_request(_: Request, __: RequestValidationError) -> JSONResponse:
-    """Answers a body that is not what the endpoint takes. FastAPI by itself repeats it, password and all."""
+    """Answers an invalid body. By default, FastAPI repeats it, including the password."""
     return JSONResponse({"error": "bad_request"}, 400)
 
 
 def address(request: Request) -> str:
-    """Returns the client's address, never blindly from X-Forwarded-For."""
+    """Returns the client's IP address. X-Forwarded-For is used only from trusted proxies."""
     peer = request.client.host if request.client else ""
     return proxies.client(peer, request.headers.getlist("X-Forwarded-For"))
 
 
 def refused(attempt: Attempt) -> JSONResponse:
-    """Answers an attempt that may not go ahead."""
+    """Answers a refused attempt."""
     return JSONResponse(BODY, attempt.status, attempt.headers)
 
 
 async def own_failure(attempt: Attempt) -> JSONResponse:
-    """Answers an attempt that failed through no fault of the client, and does not count it."""
+    """Answers an attempt that failed on our side, and does not count it."""
     await attempt.refund()
     return JSONResponse({"error": "internal"}, 500)
 
 
 @app.post("/signin")
 async def sign_in(request: Request, credentials: Credentials) -> JSONResponse:
-    """Signs in: counted before the password is looked at, forgiven if it was right."""
+    """Signs in: counts the attempt before verifying the password, and clears it on success."""
     attempt = await sign_in_limiter.check(address(request), credentials.email)
     if not attempt.allowed:
         return refused(attempt)
@@ -97,7 +97,7 @@ async def sign_in(request: Request, credentials: Credentials) -> JSONResponse:
 
 @app.post("/signup")
 async def sign_up(request: Request, credentials: Credentials) -> JSONResponse:
-    """Signs up. A success is not forgiven: accounts made in bulk are what the limiter is for."""
+    """Signs up. A success is not cleared: the limiter is there to stop bulk accounts."""
     attempt = await sign_up_limiter.check(address(request), credentials.email)
     if not attempt.allowed:
         return refused(attempt)
@@ -105,14 +105,14 @@ async def sign_up(request: Request, credentials: Credentials) -> JSONResponse:
         await accounts.register(credentials.email)
     except accounts.DatabaseDownError:
         return await own_failure(attempt)
-    return JSONResponse({"message": "Look into your inbox."}, 200, attempt.headers)
+    return JSONResponse({"message": "Check your inbox."}, 200, attempt.headers)
 
 
 @app.post("/reset")
 async def reset(request: Request, body: Email) -> JSONResponse:
-    """Mails a reset link: the same answer whether there is such an account or not.
+    """Mails a reset link. The answer is the same whether the account exists or not.
 
-    Call `attempt.success()` in the endpoint that changes the password, not here, where a mail was only asked for.
+    Call `attempt.success()` in the endpoint that changes the password, not here, where a mail is only requested.
     """
     attempt = await reset_limiter.check(address(request), body.email)
     if not attempt.allowed:
@@ -121,4 +121,4 @@ async def reset(request: Request, body: Email) -> JSONResponse:
         await accounts.mail_reset_link(body.email)
     except accounts.DatabaseDownError:
         return await own_failure(attempt)
-    return JSONResponse({"message": "If there is such an account, a mail is on its way."}, 200, attempt.headers)
+    return JSONResponse({"message": "If the account exists, you will get an email."}, 200, attempt.headers)

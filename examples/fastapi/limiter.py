@@ -1,4 +1,4 @@
-"""Asks authlimit whether an attempt may go ahead. This is the file to copy: it needs redis-py and nothing else."""
+"""A client for authlimit. Copy this file; it needs only redis-py."""
 
 import asyncio
 import logging
@@ -11,17 +11,17 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, BusyLoadingError, RedisError, ResponseError
 
-# redis-py counts three of these as connection errors, but a server that is alive has sent them.
+# redis-py treats three of these as connection errors, but they are replies of a working server.
 REPLIES = (ResponseError, AuthenticationError, AuthorizationError, BusyLoadingError)
 NO_ANSWER = (RedisError, OSError, TimeoutError)
 WINDOW = re.compile(r"/(\d+)(ms|s|m|h|d)\b")
 UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-BODY = {"error": "try_again_later"}  # one body for every refusal: it must not tell which rule it was
+BODY = {"error": "try_again_later"}  # of every refusal; it must not disclose the rule
 log = logging.getLogger("authlimit")
 
 
 def connect(url: str, timeout: float = 0.1) -> Redis:
-    """Makes a client that fails fast: no retries, and a crowd waits for a connection instead of failing at once."""
+    """Creates a client that fails fast: no retries. If all connections are in use, a command waits for one."""
     pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
         url,
         max_connections=20,
@@ -35,13 +35,13 @@ def connect(url: str, timeout: float = 0.1) -> Redis:
 
 
 def whole_seconds(ms: int) -> int:
-    """Rounds up, so that nobody who waits as told comes too early."""
+    """Rounds up, so that a client that waits is not too early."""
     return -(-ms // 1000)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt and what was decided: go on if `allowed`, else answer `status`, `headers` and `BODY`."""
+    """The result of a CHECK. If not `allowed`, respond with `status`, `headers` and `BODY`."""
 
     limiter: "Limiter"
     ip: str
@@ -52,30 +52,30 @@ class Attempt:
     headers: dict[str, str]
 
     async def success(self) -> None:
-        """Forgives what this address spent on this email. Call it when the sign-in succeeded."""
+        """Clears the attempts of this IP address on this email. Call it after a successful sign-in."""
         await self.limiter.tell("AUTHLIMIT.RESET", self.ip, self.email)
 
     async def refund(self) -> None:
-        """Takes the attempt back. Call it when the endpoint failed for a reason that no client can cause."""
+        """Takes the attempt back. Call it after a failure that no client can cause."""
         if self.counted:
             await self.limiter.tell("AUTHLIMIT.REFUND", self.ip, self.email)
 
 
 @dataclass(frozen=True)
 class Limiter:
-    """The limiter of one endpoint. `fail_mode` says what happens to attempts while Redis cannot be reached."""
+    """The limiter of one endpoint. `fail_mode` decides about attempts while Redis is unreachable."""
 
     redis: Redis
-    timeout: float  # in seconds, for a whole command: waiting for a connection, connecting and the reply
+    timeout: float  # seconds for a whole command: waiting for a connection, connecting and the reply
     key: str
     fail_mode: Literal["open", "closed"]
 
     async def check(self, ip: str, email: str) -> Attempt:
-        """Asks and counts, before the password is verified. Never raises."""
+        """Runs CHECK. Call it before you verify the password. Never raises."""
         try:
             reply = await self._send("AUTHLIMIT.CHECK", ip, email)
         except REPLIES as error:
-            self._log_reply(error)  # a server that answers with an error has not allowed anything
+            self._log_reply(error)  # a server that returns an error has not allowed anything
             return Attempt(self, ip, email, False, False, 429, {})
         except NO_ANSWER as error:
             self._log_unavailable(error)
@@ -85,7 +85,7 @@ class Limiter:
         allowed, limit, remaining, retry_after_ms, reset_ms, rule = reply
         headers: dict[str, str] = {}
         window = WINDOW.search(rule)
-        if window:  # the verdicts of the lists, ALLOW and DENY, have no quota
+        if window:  # ALLOW and DENY verdicts have no quota
             seconds = whole_seconds(int(window[1]) * UNIT_MS[window[2]])
             reset = whole_seconds(reset_ms)
             headers["RateLimit-Policy"] = f'"{self.key}";q={limit};w={seconds}'
@@ -98,7 +98,7 @@ class Limiter:
         return Attempt(self, ip, email, allowed == 1, counted, 200 if allowed else 429, headers)
 
     async def tell(self, command: str, ip: str, email: str) -> None:
-        """Sends RESET or REFUND. A limiter that does not hear it is stricter than need be: no reason to fail."""
+        """Sends RESET or REFUND. If that fails, the limiter is only stricter than necessary, so it does not raise."""
         try:
             await self._send(command, ip, email)
         except REPLIES as error:
@@ -111,7 +111,7 @@ class Limiter:
             return await cast(Any, self.redis).execute_command(command, self.key, ip, email)
 
     def _log_reply(self, error: Exception) -> None:
-        # Up to the first quote: after it Redis repeats the arguments of a command that it does not know.
+        # Cut at the first quote: after it, Redis repeats the arguments of an unknown command.
         log.error("rate_limit_error limiter=%s reply=%s", self.key, str(error).partition("'")[0])
 
     def _log_unavailable(self, error: Exception) -> None:

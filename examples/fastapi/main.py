@@ -1,11 +1,11 @@
-"""Serves the application: python main.py"""
+"""Starts the server: python main.py"""
 
 import os
 
 import uvicorn
 
 if __name__ == "__main__":
-    # Left to itself, uvicorn believes the X-Forwarded-For of whoever connects from this machine; app.py reads it.
+    # By default, uvicorn trusts X-Forwarded-For from any client on this machine. app.py evaluates it instead.
     uvicorn.run(
         "app:app",
         host=os.environ.get("HOST", "127.0.0.1"),

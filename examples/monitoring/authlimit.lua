@@ -1,5 +1,5 @@
--- For redis_exporter's --script: the section authlimit of INFO, as names and values in turn, all strings.
--- Each becomes redis_script_values{key="authlimit_..."}.
+-- For redis_exporter --script: returns the section authlimit of INFO as alternating names and values, all strings.
+-- Each pair becomes redis_script_values{key="authlimit_..."}.
 local found = {}
 for name, number in redis.call('INFO', 'authlimit'):gmatch('(authlimit_[%w_]+):(%d+)\r\n') do
   found[#found + 1] = name

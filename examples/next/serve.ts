@@ -1,5 +1,5 @@
-// Stands in for Next.js and the proxy in front of it, so that the handlers can be run and attacked without installing
-// either. Not to be copied: in a Next.js application, app/ and lib/ are all there is.
+// Replaces Next.js and the proxy in front of it, to run and attack the handlers without installing either. Do not copy
+// it: a Next.js application needs only app/ and lib/.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import * as reset from "./app/api/reset/route";
 import * as signin from "./app/api/signin/route";
@@ -11,7 +11,7 @@ const ROUTES = new Map([
   ["/api/reset", reset.POST],
 ]);
 
-/** Makes of a request on the wire what a route handler is given. */
+/** Converts an HTTP message to the Request that a route handler gets. */
 async function received(message: IncomingMessage): Promise<Request> {
   const chunks: Buffer[] = [];
   for await (const chunk of message) chunks.push(chunk as Buffer);
@@ -19,7 +19,7 @@ async function received(message: IncomingMessage): Promise<Request> {
   for (const [name, values] of Object.entries(message.headersDistinct)) {
     for (const value of values ?? []) headers.append(name, value);
   }
-  // As nginx does with $proxy_add_x_forwarded_for: whatever the client wrote, then where it called from.
+  // Like nginx with $proxy_add_x_forwarded_for: what the client sent, then the client's own address.
   headers.append("x-forwarded-for", message.socket.remoteAddress ?? "");
   return new Request(`http://localhost${message.url}`, { method: "POST", headers, body: Buffer.concat(chunks) });
 }

@@ -1,4 +1,4 @@
-"""What every attack is given: a real server with the module, and an example in front of it."""
+"""Fixtures: a real server with the module, and an example in front of it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Start = Callable[..., Program]
 
 @pytest.fixture(scope="session")
 def module() -> Path:
-    """Returns the module under test: AUTHLIMIT_MODULE, or what make build has built."""
+    """Returns the path of the module: AUTHLIMIT_MODULE, or the result of make build."""
     default = EXAMPLES.parent / "target" / "release" / "libauthlimit.so"
     path = Path(os.environ.get("AUTHLIMIT_MODULE", default))
     assert path.exists(), f"no module at {path}: run make build"
@@ -24,7 +24,7 @@ def module() -> Path:
 
 @pytest.fixture
 def server(module: Path, tmp_path: Path) -> Iterator[Server]:
-    """A server with the module and the examples' policies, that a test may do anything to."""
+    """A server for one test, with the module and the examples' policies."""
     server = Server(tmp_path, module)
     yield server
     server.kill()
@@ -39,7 +39,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture
 def start(kind: Kind, tmp_path: Path) -> Iterator[Start]:
-    """Starts the example on a given URL, with trusted proxies if need be; it is ended after the test."""
+    """Starts the example on a given URL, optionally with trusted proxies, and stops it after the test."""
     programs: list[Program] = []
 
     def begin(redis_url: str, trusted_proxies: str = "", patience: Patience = Patience.LONG) -> Program:
@@ -54,7 +54,7 @@ def start(kind: Kind, tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def example(server: Server, start: Start) -> Program:
-    """The example with no other setting than a long time-out, in front of a server of its own."""
+    """The example with its own server, and no setting other than a long timeout."""
     program = start(server.url)
     wait_for_limiter(program)
     return program
@@ -62,7 +62,7 @@ def example(server: Server, start: Start) -> Program:
 
 @pytest.fixture(scope="session")
 def running(module: Path, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Program]]:
-    """A server and an example that several tests share, since to start an interpreter takes long."""
+    """A server and an example that several tests share, since starting an interpreter is slow."""
     folder = tmp_path_factory.mktemp(kind.name)
     server = Server(folder, module)
     program = Program.start(kind, server.url, folder / f"{kind.name}.log", "", Patience.LONG)
@@ -74,7 +74,7 @@ def running(module: Path, kind: Kind, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def shared(running: tuple[Server, Program]) -> tuple[Server, Program]:
-    """The shared pair with nothing counted; for tests that change nothing but the limiters."""
+    """The shared pair with nothing counted, for tests that change only the limiters."""
     server, _ = running
     server.command("FLUSHALL")
     server.set_policies()
@@ -82,6 +82,6 @@ def shared(running: tuple[Server, Program]) -> tuple[Server, Program]:
 
 
 def wait_for_limiter(program: Program) -> None:
-    """Waits until the example has found its Redis, with attempts on emails of their own."""
+    """Waits until the example has reached its Redis, with attempts on unused emails."""
     emails = (f"warm-up-{number}@example.org" for number in count())
     wait_until("the limiter is reached", lambda: program.sign_in(next(emails)).status_code == 401)

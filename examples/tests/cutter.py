@@ -1,14 +1,14 @@
-"""A network that fails at the worst moment: the server has done what it was told, and its reply is lost."""
+"""A network that fails at the worst moment: the server has executed the command, but its reply is lost."""
 
 import socket
 import threading
 
 
 class Cutter:
-    """Stands between an example and its Redis, and passes everything on until it is told to cut."""
+    """A proxy between an example and its Redis, which can cut the connection."""
 
     def __init__(self, port: int) -> None:
-        """Listens on a port of its own, and passes on to the server on this one."""
+        """Listens on a new port, and forwards to the server on this one."""
         self._server = ("127.0.0.1", port)
         self._word: bytes | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -17,15 +17,15 @@ class Cutter:
 
     @property
     def url(self) -> str:
-        """Where the example is to find its Redis."""
+        """The Redis URL for the example."""
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
     def cut_after(self, word: str) -> None:
-        """Loses the reply to the next command with this name, and the connection with it."""
+        """Drops the reply to the next command with this name, and the connection."""
         self._word = word.encode()
 
     def close(self) -> None:
-        """Takes no more connections."""
+        """Accepts no more connections."""
         self._listener.close()
 
     def _accept(self) -> None:

@@ -1,4 +1,4 @@
-"""The examples as programs: how each is started, and what it answers and logs."""
+"""The examples as programs: how to start each, and its answers and log."""
 
 import os
 import socket
@@ -16,16 +16,16 @@ from server import EXAMPLES, PATIENCE, free_port, wait_until
 
 ALICE = "alice@example.com"
 PASSWORD = "correct horse battery staple"
-# The examples' database is down for this one.
+# For this email, the examples' database is down.
 OUTAGE = "outage@example.com"
 
 
 class Patience(Enum):
     """How long the example waits for its Redis."""
 
-    # As it comes. On a busy machine a server that is well may be too slow for it now and then.
+    # The default. On a busy machine, a healthy server may sometimes be too slow for it.
     SHORT = "100 ms"
-    # For what has nothing to do with the time-out.
+    # For tests that do not test the timeout.
     LONG = "20 s"
 
 
@@ -62,7 +62,7 @@ class Program:
 
     @classmethod
     def start(cls, kind: Kind, redis_url: str, log: Path, trusted_proxies: str, patience: Patience) -> "Program":
-        """Starts it, and waits until it listens; it need not have found its Redis."""
+        """Starts it and waits until it listens. It may not have reached its Redis yet."""
         program = cls.launch(kind, redis_url, log, trusted_proxies, patience)
         process, port = program.process, program.port
 
@@ -76,7 +76,7 @@ class Program:
 
     @classmethod
     def launch(cls, kind: Kind, redis_url: str, log: Path, trusted_proxies: str, patience: Patience) -> "Program":
-        """Starts it, and waits for nothing."""
+        """Starts it without waiting."""
         port = free_port()
         environment = os.environ | {"PORT": str(port), "REDIS_URL": redis_url, "TRUSTED_PROXIES": trusted_proxies}
         environment.pop("LIMITER_TIMEOUT_MS", None)
@@ -89,38 +89,38 @@ class Program:
         return cls(kind, log, port, process)
 
     def stop(self) -> None:
-        """Ends it, and fails if it had ended before."""
+        """Stops it, and fails if it had ended before."""
         ended = self.process.poll()
         self.process.kill()
         self.process.wait()
         assert ended is None, f"{self.kind.name} ended by itself ({ended}):\n{self.log.read_text()}"
 
     def logged(self) -> str:
-        """Returns all that it has written."""
+        """Returns everything that it has logged."""
         return self.log.read_text(errors="replace")
 
     def post(self, path: str, body: object, headers: list[tuple[str, str]] | None = None) -> httpx.Response:
-        """Sends one request on a connection of its own."""
+        """Sends one request on a new connection."""
         url = f"http://127.0.0.1:{self.port}{self.kind.prefix}{path}"
         return httpx.post(url, json=body, headers=headers, timeout=PATIENCE, trust_env=False)
 
     def post_raw(self, path: str, body: bytes | Iterator[bytes]) -> httpx.Response:
-        """Sends one request with any bytes in it; those of an iterator in chunks, without telling how many."""
+        """Sends one request with any bytes; an iterator is sent in chunks, without a Content-Length."""
         url = f"http://127.0.0.1:{self.port}{self.kind.prefix}{path}"
         headers = {"Content-Type": "application/json"}
         return httpx.post(url, content=body, headers=headers, timeout=PATIENCE, trust_env=False)
 
     def sign_in(self, email: str = ALICE, password: str = "guess", forwarded: str | None = None) -> httpx.Response:
-        """Tries a password, wrong unless said otherwise, with an X-Forwarded-For if one is given."""
+        """Tries a password, by default a wrong one, optionally with an X-Forwarded-For header."""
         headers = None if forwarded is None else [("X-Forwarded-For", forwarded)]
         return self.post("/signin", {"email": email, "password": password}, headers)
 
     def sign_up(self, email: str = "new@example.com") -> httpx.Response:
-        """Makes an account."""
+        """Creates an account."""
         return self.post("/signup", {"email": email, "password": "long enough"})
 
     def reset(self, email: str = ALICE) -> httpx.Response:
-        """Asks for a reset link."""
+        """Requests a reset link."""
         return self.post("/reset", {"email": email})
 
     def at_once(self, count: int, email: str = ALICE) -> list[int]:

@@ -1,4 +1,4 @@
-"""A real Redis or Valkey with the module, which the attacks can end, freeze and bring back on the same port."""
+"""A real Redis or Valkey with the module, which tests can stop, freeze and restart on the same port."""
 
 import os
 import signal
@@ -13,20 +13,20 @@ import redis
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 POLICIES = EXAMPLES / "policies.txt"
-PATIENCE = 30.0  # seconds until a condition that never comes true is a failure
+PATIENCE = 30.0  # seconds to wait for a condition before failing
 Reply = Any
 
 
 def wait_until(what: str, condition: Callable[[], bool]) -> None:
-    """Waits for a condition, and fails saying which if it does not come true."""
+    """Waits for a condition, and fails with its description if it does not come true."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        assert time.monotonic() < deadline, f"timed out waiting until {what}"
         time.sleep(0.02)
 
 
 def free_port() -> int:
-    """Returns a port that nobody listens on just now."""
+    """Returns a port that is currently free."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -34,12 +34,12 @@ def free_port() -> int:
 
 
 def as_map(reply: Reply) -> dict[str, Reply]:
-    """Reads a map, which RESP2 gives as names and values in turn, RESP3 as what it is."""
+    """Converts a map reply, which RESP2 sends as alternating names and values."""
     return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 class Server:
-    """A server in a folder of its own. It has the policies that the examples come with."""
+    """A server with its own folder and the examples' policies."""
 
     def __init__(self, folder: Path, module: Path | None) -> None:
         """Starts it, without the module if `module` is None."""
@@ -53,16 +53,16 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where clients find it."""
+        """The URL for clients."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def set_policies(self) -> None:
-        """Does what a person does once: redis-cli < policies.txt."""
+        """Does the same as redis-cli < policies.txt."""
         for line in POLICIES.read_text().splitlines():
             assert self.command(*line.split()) == "OK"
 
     def command(self, *words: str) -> Reply:
-        """Sends one command on a connection of its own."""
+        """Sends one command on a new connection."""
         with redis.Redis(
             port=self.port, password=self.password, decode_responses=True, socket_timeout=PATIENCE
         ) as client:
@@ -74,30 +74,30 @@ class Server:
         return {rule["rule"]: rule["allowed"] for rule in rules}
 
     def policy(self, limiter: str) -> str:
-        """Returns the limiter's policy in its own words."""
+        """Returns the limiter's policy."""
         return str(as_map(self.command("AUTHLIMIT.INFO", limiter))["policy"])
 
     def set_password(self, password: str) -> None:
-        """Asks every new client for a password from now on."""
+        """Requires a password from every new client."""
         self.command("CONFIG", "SET", "requirepass", password)
         self.password = password
 
     def kill(self) -> None:
-        """Ends it as a power cut would."""
+        """Kills it, as a power cut would."""
         self.process.kill()
         self.process.wait()
 
     def start_again(self) -> None:
-        """Brings it back, empty, on the same port."""
+        """Restarts it, empty, on the same port."""
         self.process = self._launch()
         self.set_policies()
 
     def freeze(self) -> None:
-        """Makes it hang: connections stay, and nothing answers."""
+        """Makes it hang: connections stay open, but get no answer."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Lets it go on, and carry out what it was sent in the meantime."""
+        """Lets it continue, and execute what it was sent in the meantime."""
         self.process.send_signal(signal.SIGCONT)
 
     def _launch(self) -> subprocess.Popen[bytes]:

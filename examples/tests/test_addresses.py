@@ -1,4 +1,4 @@
-"""Attacks by lying about where one comes from."""
+"""Attacks with a forged client IP address."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ TRUSTED = "127.0.0.1,10.0.0.0/8,2001:db8:77::/48"
 
 
 def spent(server: Server, address: str) -> int:
-    """Returns how many attempts an address has spent, of the 50 that the sign-in preset gives it."""
+    """Returns how many of its 50 attempts in the sign-in preset an IP address has used."""
     rows = server.command("AUTHLIMIT.PEEK", "signin", address, "nobody@example.com", "RULES")
     [row] = [row for row in rows if row[0].startswith("IP ")]
     return int(row[1]) - int(row[2])
 
 
 def test_a_forged_header_does_not_help(server: Server, start: Start) -> None:
-    """Without a trusted proxy nothing that the client writes changes its address."""
+    """Without a trusted proxy, no header changes the client's IP address."""
     example = start(server.url)
     wait_for_limiter(example)
     forged = [f"198.51.100.{number}" for number in range(10)]
@@ -34,11 +34,11 @@ def test_a_forged_header_does_not_help(server: Server, start: Start) -> None:
 
 HOPS = {
     "203.0.113.1": "203.0.113.1",
-    # Left of what the proxy has written stands what the client has.
+    # Left of the proxy's entry is what the client sent.
     "198.51.100.1, 203.0.113.2": "203.0.113.2",
     "127.0.0.1, 203.0.113.3": "203.0.113.3",
     "unknown, , 203.0.113.4": "203.0.113.4",
-    # A chain of trusted proxies, among them one that is told in another form.
+    # A chain of trusted proxies, one of them in another notation.
     "198.51.100.1, 203.0.113.5, 10.1.2.3, 10.200.0.1": "203.0.113.5",
     "198.51.100.1, 203.0.113.6,2001:db8:77::1": "203.0.113.6",
     "198.51.100.1, ::ffff:203.0.113.7, ::ffff:10.1.2.3": "203.0.113.7",
@@ -48,20 +48,20 @@ HOPS = {
 }
 
 
-def test_behind_a_trusted_proxy_the_right_hop_is_taken(server: Server, start: Start) -> None:
-    """From the right, the first address that is not a trusted proxy: there the client's own words begin."""
+def test_the_client_is_found_behind_trusted_proxies(server: Server, start: Start) -> None:
+    """The client is the first address from the right that is not a trusted proxy."""
     example = start(server.url, TRUSTED)
     wait_for_limiter(example)
     for forwarded, client in HOPS.items():
         statuses = [example.sign_in(forwarded=forwarded).status_code for _ in range(6)]
-        # Their emails' own limit comes after four clients: let it go.
+        # Clear the email, whose own limit would be reached after four clients.
         server.command("AUTHLIMIT.UNLOCK", "signin", "EMAIL", "alice@example.com")
         assert (statuses, spent(server, client)) == ([401] * 5 + [429], 5), forwarded
     assert spent(server, "198.51.100.1") == 0
 
 
 def test_a_header_in_several_lines_is_one_list(server: Server, start: Start) -> None:
-    """Some proxies add a line of their own after the client's."""
+    """Some proxies add a second header line after the client's."""
     example = start(server.url, TRUSTED)
     wait_for_limiter(example)
     lines = [("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "203.0.113.9")]
@@ -70,8 +70,8 @@ def test_a_header_in_several_lines_is_one_list(server: Server, start: Start) -> 
     assert (spent(server, "203.0.113.9"), spent(server, "198.51.100.1")) == (1, 0)
 
 
-def test_what_is_no_address_is_refused(server: Server, start: Start) -> None:
-    """A proxy that sends rubbish is a mistake to mend: the server says so, and nobody gets in by it."""
+def test_an_invalid_address_is_refused(server: Server, start: Start) -> None:
+    """A proxy that sends garbage is misconfigured: it is an error, and the attempt is refused."""
     example = start(server.url, TRUSTED)
     wait_for_limiter(example)
     for forwarded in ("not an address", "203.0.113.9, unknown", "010.0.0.1", "203.0.113.9.7"):
@@ -83,8 +83,8 @@ def test_what_is_no_address_is_refused(server: Server, start: Start) -> None:
 @pytest.mark.parametrize(
     "setting", ["10.0.0.0/", "10.0.0.0/8/9", "10.0.0.0/0x8", "10.0.0.0/1e1", "10.0.0.0/33", "::/", "/8", "proxy"]
 )
-def test_a_setting_that_is_no_network_trusts_nobody(kind: Kind, server: Server, tmp_path: Path, setting: str) -> None:
-    """A slip in the list of proxies must not make a proxy of everybody: the example does not start."""
+def test_an_invalid_proxy_setting_stops_the_example(kind: Kind, server: Server, tmp_path: Path, setting: str) -> None:
+    """A typo in the list of proxies must not make everybody a trusted proxy: the example does not start."""
     program = Program.launch(kind, server.url, tmp_path / "log", f"127.0.0.1, {setting}", Patience.LONG)
     try:
         assert program.process.wait(PATIENCE) != 0

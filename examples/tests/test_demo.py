@@ -1,4 +1,4 @@
-"""The demo, as a person sees it: in a real browser, on a screen and on a phone."""
+"""The demo in a real browser, at desktop and phone size."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from example import ALICE, PASSWORD, cargo_target
 from server import Server, free_port, wait_until
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-# Where a person wants to look at it, screenshots are left in this folder.
+# If set, screenshots are saved in this folder.
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -26,7 +26,7 @@ FLAGS = (
 
 @pytest.fixture
 def demo(server: Server, tmp_path: Path) -> Iterator[str]:
-    """The running demo's URL."""
+    """The URL of the running demo."""
     port = free_port()
     environment = os.environ | {"REDIS_URL": server.url, "PORT": str(port)}
     url = f"http://127.0.0.1:{port}/"
@@ -49,7 +49,7 @@ def demo(server: Server, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """A browser with a profile of its own."""
+    """A browser with a new profile."""
     if not (CHROMIUM and DRIVER):
         pytest.skip("no chromium and chromedriver here")
     options = ChromeOptions()
@@ -57,14 +57,14 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
         options.add_argument(flag)
     options.binary_location = CHROMIUM or ""
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # With its path given, Selenium does not look for a driver in the internet.
+    # With an explicit path, Selenium does not download a driver.
     browser = Chrome(options, ChromeService(DRIVER))
     yield browser
     browser.quit()
 
 
 def text(browser: Chrome, element: str) -> str:
-    """Returns what is to be read in an element."""
+    """Returns the text of an element."""
     return browser.find_element(By.ID, element).text
 
 
@@ -74,27 +74,27 @@ def click(browser: Chrome, selector: str) -> None:
 
 
 def type_into(browser: Chrome, element: str, words: str) -> None:
-    """Replaces what a field holds."""
+    """Replaces the content of a field."""
     field = browser.find_element(By.ID, element)
     field.clear()
     field.send_keys(words)
 
 
 def sign_in(browser: Chrome, status: str) -> None:
-    """Presses the button, and waits for another attempt in the history, which must be answered so."""
+    """Submits the form, waits for a new attempt in the history, and checks its status."""
     before = len(browser.find_elements(By.CSS_SELECTOR, "#history li"))
     click(browser, "#submit")
-    wait_until("it is answered", lambda: len(browser.find_elements(By.CSS_SELECTOR, "#history li")) > before)
+    wait_until("the response is shown", lambda: len(browser.find_elements(By.CSS_SELECTOR, "#history li")) > before)
     assert text(browser, "code") == status
 
 
 def waiting(browser: Chrome) -> bool:
-    """Says whether the countdown is shown."""
+    """Returns whether the countdown is shown."""
     return browser.find_element(By.ID, "wait").is_displayed()
 
 
 def look(browser: Chrome, name: str) -> None:
-    """Checks that nothing sticks out of the page, and leaves screenshots in both colours if somebody wants them."""
+    """Checks that the page does not overflow, and saves screenshots in both colour schemes if requested."""
     script = cast(Any, browser).execute_script
     for width in (1280, 390):
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -110,8 +110,8 @@ def look(browser: Chrome, name: str) -> None:
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_a_person_guesses_waits_and_is_forgiven(demo: str, browser: Chrome) -> None:
-    """Five guesses, the sixth and seventh refused, unlocked, forgiven; and a wait that ends."""
+def test_guesses_refusals_unlock_and_success(demo: str, browser: Chrome) -> None:
+    """Five guesses; the sixth and seventh are refused; then unlock and a successful sign-in clear them."""
     browser.get(demo)
     wait_until("the rules are shown", lambda: "5 of 5 left" in text(browser, "rules"))
     look(browser, "start")
@@ -124,7 +124,7 @@ def test_a_person_guesses_waits_and_is_forgiven(demo: str, browser: Chrome) -> N
     wait_until("the countdown is shown", lambda: waiting(browser) and "14:" in text(browser, "countdown"))
     wait_until("the rule says so", lambda: "opens in 14:" in text(browser, "rules"))
     look(browser, "refused")
-    # Refused with the right password, too; but the owner, from her own address, is let in meanwhile.
+    # The correct password is refused too; but the owner can sign in from her own IP address.
     click(browser, "#right")
     sign_in(browser, "429")
     click(browser, "#address option:nth-child(2)")
@@ -139,17 +139,17 @@ def test_a_person_guesses_waits_and_is_forgiven(demo: str, browser: Chrome) -> N
     wait_until("one is left", lambda: "1 of 5 left" in text(browser, "rules"))
     type_into(browser, "password", PASSWORD)
     sign_in(browser, "200")
-    wait_until("all are forgiven", lambda: "5 of 5 left" in text(browser, "rules"))
+    wait_until("the attempts are cleared", lambda: "5 of 5 left" in text(browser, "rules"))
     look(browser, "forgiven")
 
 
-def test_a_wait_ends_by_itself_and_a_policy_is_changed_live(demo: str, browser: Chrome) -> None:
-    """A short window is waited for; a policy that is none is told; and the page makes no mistakes of its own."""
+def test_a_wait_ends_and_a_policy_is_changed(demo: str, browser: Chrome) -> None:
+    """A short window ends; an invalid policy shows an error; and the page causes no errors of its own."""
     browser.get(demo)
     wait_until("the rules are shown", lambda: "5 of 5 left" in text(browser, "rules"))
     type_into(browser, "words", "PAIR 1/3s")
     click(browser, "#policy button[type=submit]")
-    wait_until("the policy is another", lambda: "1 of 1 left" in text(browser, "rules"))
+    wait_until("the policy has changed", lambda: "1 of 1 left" in text(browser, "rules"))
     sign_in(browser, "401")
     wait_until("the wait begins", lambda: waiting(browser))
     wait_until("the wait is over", lambda: not waiting(browser) and "1 of 1 left" in text(browser, "rules"))
@@ -157,16 +157,16 @@ def test_a_wait_ends_by_itself_and_a_policy_is_changed_live(demo: str, browser: 
 
     type_into(browser, "words", "PAIR 0/3s")
     click(browser, "#policy button[type=submit]")
-    wait_until("the mistake is told", lambda: text(browser, "policy-error") != "")
+    wait_until("the error is shown", lambda: text(browser, "policy-error") != "")
 
-    # Attempts and the policy that is none are logged as failed requests; anything else is a mistake of the page.
+    # Refused attempts and the invalid policy are logged as failed requests; anything else is a bug of the page.
     log = cast(Any, browser).get_log("browser")
     foreign = [entry["message"] for entry in log if "the server responded with a status of 40" not in entry["message"]]
     assert foreign == []
 
 
-def test_a_page_from_elsewhere_does_not_pass_for_this_machines(demo: str, server: Server) -> None:
-    """A name in the internet that is given the address of this machine gets nothing and changes nothing."""
+def test_dns_rebinding_is_rejected(demo: str, server: Server) -> None:
+    """DNS rebinding: a foreign host name that points at this machine can read and change nothing."""
     port = demo.rstrip("/").rpartition(":")[2]
     policy = server.policy("signin")
     foreign = ["attacker.example", "localhost.attacker.example", "127.0.0.1.attacker.example", "0.0.0.0", "192.0.2.1"]

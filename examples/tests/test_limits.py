@@ -1,4 +1,4 @@
-"""Attacks on the limit itself, and what an attacker and an owner are told."""
+"""Attacks on the limit itself, and what responses disclose."""
 
 import re
 
@@ -29,38 +29,38 @@ def whole(response: httpx.Response, name: str) -> int:
     return int(response.headers[name])
 
 
-def test_of_twenty_guesses_five_are_looked_at(example: Program) -> None:
-    """Twenty identical POSTs: five wrong passwords, and then 429 whatever the password is."""
+def test_five_of_twenty_guesses_are_verified(example: Program) -> None:
+    """Twenty identical requests: five wrong passwords, then 429, even with the correct password."""
     assert [example.sign_in().status_code for _ in range(20)] == [401] * 5 + [429] * 15
     assert example.sign_in(password=PASSWORD).status_code == 429
 
 
-def test_guesses_at_once_do_not_overtake_the_limiter(example: Program) -> None:
-    """Forty requests at the same time: not one more than five gets through."""
+def test_parallel_guesses_do_not_exceed_the_limit(example: Program) -> None:
+    """Of forty parallel requests, exactly five get through."""
     assert example.at_once(40) == [401] * 5 + [429] * 35
 
 
-def test_twenty_right_passwords_are_all_let_in(example: Program) -> None:
-    """A success is forgiven, so that somebody who signs in often is never refused."""
+def test_twenty_correct_passwords_are_all_allowed(example: Program) -> None:
+    """A success is cleared, so a user who signs in often is never refused."""
     assert [example.sign_in(password=PASSWORD).status_code for _ in range(20)] == [200] * 20
 
 
-def test_a_success_forgives_the_failures_before_it(example: Program) -> None:
-    """Four failures and a success: five more guesses, counted anew."""
+def test_a_success_clears_earlier_failures(example: Program) -> None:
+    """After four failures and a success, five more guesses are allowed."""
     assert [example.sign_in().status_code for _ in range(4)] == [401] * 4
     assert example.sign_in(password=PASSWORD).status_code == 200
     assert [example.sign_in().status_code for _ in range(6)] == [401] * 5 + [429]
 
 
 def test_another_spelling_is_the_same_mailbox(example: Program) -> None:
-    """What the module knows about emails reaches it through the example."""
+    """The example passes the email as typed, so the module can normalise it."""
     spellings = [ALICE, "Alice@Example.com", " alice@example.com", "ALICE@EXAMPLE.COM", "alice@example.com."]
     assert [example.sign_in(spelling).status_code for spelling in spellings] == [401] * 5
     assert example.sign_in().status_code == 429
 
 
 def test_an_email_too_long_to_canonicalise_is_refused(server: Server, example: Program) -> None:
-    """Above 320 bytes the module tells spellings apart: each would be a mailbox with a limit of its own."""
+    """The module does not normalise above 320 bytes: each spelling would have its own limit."""
     before = server.totals("signin")["PAIR 5/15m"]
     spellings = ["ali" + "\u200b" * (110 + number) + "ce@example.com" for number in range(12)]
     assert all(len(email) <= 320 < len(email.encode()) for email in spellings)
@@ -68,31 +68,31 @@ def test_an_email_too_long_to_canonicalise_is_refused(server: Server, example: P
         answers = [example.sign_in(email), example.sign_up(email), example.reset(email)]
         assert {answer.status_code for answer in answers} == {400}
     assert server.totals("signin")["PAIR 5/15m"] == before
-    # Of the longest that are taken, all are one.
+    # The longest allowed ones count as one mailbox.
     longest = ["ali" + "\u200b" * (95 + number) + "ce@example.com" for number in range(6)]
     assert [example.sign_in(email).status_code for email in longest] == [401] * 5 + [429]
 
 
 def test_the_endpoints_own_failure_is_refunded(server: Server, example: Program) -> None:
-    """While the database is down nobody uses up their attempts, at any endpoint."""
+    """While the database is down, no attempt is counted, at any endpoint."""
     before = server.totals("signin")["PAIR 5/15m"]
     assert [example.sign_in(OUTAGE).status_code for _ in range(10)] == [500] * 10
     assert [example.sign_up(OUTAGE).status_code for _ in range(10)] == [500] * 10
     assert [example.reset(OUTAGE).status_code for _ in range(10)] == [500] * 10
-    # They did reach the limiter, and it has nothing left of them.
+    # The attempts reached the limiter, and were refunded.
     assert server.totals("signin")["PAIR 5/15m"] - before == 10
     for limiter, limit in (("signin", 5), ("signup", 3), ("reset", 3)):
         assert server.command("AUTHLIMIT.PEEK", limiter, "127.0.0.1", OUTAGE)[:3] == [1, limit, limit]
 
 
-def test_sign_up_is_limited_and_not_forgiven(example: Program) -> None:
-    """Three accounts for one mailbox, however it is tagged, are enough."""
+def test_sign_up_is_limited_and_not_cleared(example: Program) -> None:
+    """Three accounts per mailbox, whatever its plus tags."""
     emails = ["new@example.com", "new+1@example.com", "NEW+2@example.com", "new+3@example.com"]
     assert [example.sign_up(email).status_code for email in emails] == [200, 200, 200, 429]
 
 
-def test_a_reset_says_nothing_about_the_account(example: Program) -> None:
-    """Status, body and header names are the same whether the email exists or not, let in and refused."""
+def test_a_reset_does_not_disclose_the_account(example: Program) -> None:
+    """Status, body and header names are the same whether the email exists or not, allowed or refused."""
 
     def told(email: str) -> list[tuple[int, str, set[str]]]:
         answers = [example.reset(email) for _ in range(4)]
@@ -103,7 +103,7 @@ def test_a_reset_says_nothing_about_the_account(example: Program) -> None:
 
 
 def test_the_headers_of_an_attempt(example: Program) -> None:
-    """The quota is told in the draft's fields and in the older ones, in whole seconds."""
+    """The quota is in the draft's header fields and in the older ones, in whole seconds."""
     first = example.sign_in()
     assert first.headers["RateLimit-Policy"] == '"signin";q=5;w=900'
     assert first.headers["RateLimit"] == '"signin";r=4;t=900'
@@ -113,7 +113,7 @@ def test_the_headers_of_an_attempt(example: Program) -> None:
 
 
 def test_the_headers_of_a_refusal(server: Server, example: Program) -> None:
-    """A refusal says how long to wait, rounded up: after that long an attempt is let in."""
+    """A refusal says how long to wait, rounded up, so that the next attempt is allowed."""
     server.command("AUTHLIMIT.POLICY", "signin", "PAIR", "1/1500ms")
     assert example.sign_in().headers["RateLimit-Policy"] == '"signin";q=1;w=2'
     refused = example.sign_in()
@@ -125,7 +125,7 @@ def test_the_headers_of_a_refusal(server: Server, example: Program) -> None:
 
 
 def test_every_unit_of_a_window(server: Server, example: Program) -> None:
-    """The window of the binding rule is told in whole seconds, whatever unit the policy is written in."""
+    """The window of the binding rule is in whole seconds, whatever unit the policy uses."""
     windows = {"1ms": 1, "90s": 90, "15m": 900, "3h": 10800, "30d": 2592000}
     for window, seconds in windows.items():
         server.command("AUTHLIMIT.POLICY", "signin", "EMAIL", "7/1m", "PAIR", f"1/{window}", "LOCK", "15m..24h")
@@ -133,8 +133,8 @@ def test_every_unit_of_a_window(server: Server, example: Program) -> None:
         assert answer.headers["RateLimit-Policy"] == f'"signin";q=1;w={seconds}'
 
 
-def test_a_refusal_does_not_tell_which_rule_it_was(server: Server, example: Program) -> None:
-    """The same body for the pair, the address, the email, the deny list, and an error of the server."""
+def test_a_refusal_does_not_disclose_the_rule(server: Server, example: Program) -> None:
+    """The body is the same for the pair, the IP address, the email, the deny list and a server error."""
     bodies = []
     for rule in ("PAIR", "IP", "EMAIL", "ALL"):
         server.command("AUTHLIMIT.POLICY", "signin", rule, "1/1h")
@@ -151,7 +151,7 @@ def test_a_refusal_does_not_tell_which_rule_it_was(server: Server, example: Prog
 
 
 def test_the_lists_have_no_quota(server: Server, example: Program) -> None:
-    """Who is on the allow list is never refused; who is on the other always; neither is told a quota."""
+    """The allow list is never refused, the deny list always; neither gets quota headers."""
     server.command("AUTHLIMIT.ALLOW", "signin", "ADD", ALICE)
     allowed = [example.sign_in() for _ in range(8)]
     assert [answer.status_code for answer in allowed] == [401] * 8
@@ -186,8 +186,8 @@ HOSTILE_BODIES = [
 ]
 
 
-def test_a_hostile_body_is_a_clients_error(server: Server, example: Program) -> None:
-    """What is not an email and a password is refused before it costs anybody anything."""
+def test_an_invalid_body_is_a_client_error(server: Server, example: Program) -> None:
+    """An invalid body is rejected before anything is counted."""
     example.sign_in("somebody@example.com")
     before = server.totals("signin")["PAIR 5/15m"]
     for body in HOSTILE_BODIES:
@@ -195,22 +195,22 @@ def test_a_hostile_body_is_a_clients_error(server: Server, example: Program) -> 
         assert answer.status_code in (400, 413, 422), body[:60]
         assert "hunter2" not in answer.text
     assert server.totals("signin")["PAIR 5/15m"] == before
-    # So is half a character, for whoever can read it at all; the rest take it for another, and count.
+    # A lone surrogate is either rejected, or replaced by another character and counted.
     half = [example.post_raw("/signin", b'{"email":"h\\ud800@example.org","password":"hunter2"}') for _ in range(6)]
     statuses = [answer.status_code for answer in half]
     assert statuses == [401] * 5 + [429] or set(statuses) <= {400, 422}
     for told in [example.logged(), *(answer.text for answer in half)]:
         assert "hunter2" not in told
         assert "Traceback" not in told
-    # What is no UTF-8 is an error, or another email: counted as one, and no way past the limit.
+    # Invalid UTF-8 is either an error, or another email with its own limit.
     mangled = [example.post_raw("/signin", b'{"email":"alice\xff@example.com","password":"x"}') for _ in range(6)]
     statuses = [answer.status_code for answer in mangled]
     assert statuses == [401] * 5 + [429] or set(statuses) <= {400, 422}
     assert example.sign_in().status_code == 401
 
 
-def test_a_body_is_bounded_however_it_is_sent(server: Server, example: Program) -> None:
-    """What goes on for longer than an email and a password is not read to its end, told in advance or not."""
+def test_the_length_of_a_body_is_limited(server: Server, example: Program) -> None:
+    """A body that is too long is not read to its end, with a Content-Length or in chunks."""
     example.sign_in("somebody@example.com")
     before = server.totals("signin")["PAIR 5/15m"]
     fields = b'{"email":"alice@example.com","password":"x"'

@@ -1,4 +1,4 @@
-"""What happens when Redis is down, hangs, or answers with an error: the moment an attacker waits for."""
+"""What happens when Redis is down, hangs, or returns errors."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ UNAVAILABLE = "rate_limit_unavailable"
 
 
 def assert_fail_modes(example: Program) -> None:
-    """Sign-in and reset are closed, sign-up is open, and the log says so without naming anybody."""
+    """Sign-in and reset fail closed, sign-up fails open, and the log says so without personal data."""
     for _ in range(8):
         closed = [example.sign_in(password=PASSWORD), example.reset()]
         assert [(answer.status_code, answer.json()) for answer in closed] == [(503, {"error": "try_again_later"})] * 2
@@ -27,7 +27,7 @@ def assert_fail_modes(example: Program) -> None:
 
 
 def test_a_server_that_is_down(server: Server, example: Program) -> None:
-    """Each endpoint does as its fail mode says, and the limiter is back as soon as the server is."""
+    """Each endpoint follows its fail mode, and the limiter works again as soon as the server does."""
     server.kill()
     assert_fail_modes(example)
     server.start_again()
@@ -36,7 +36,7 @@ def test_a_server_that_is_down(server: Server, example: Program) -> None:
 
 
 def test_a_server_that_was_never_there(server: Server, start: Start) -> None:
-    """The application starts without its Redis, and finds it later."""
+    """The application starts without its Redis, and connects later."""
     server.kill()
     example = start(server.url)
     assert_fail_modes(example)
@@ -46,19 +46,19 @@ def test_a_server_that_was_never_there(server: Server, start: Start) -> None:
 
 
 def test_a_server_that_hangs(server: Server, start: Start) -> None:
-    """Answers come while the server hangs; when it goes on, no reply is taken for another's."""
+    """Requests are answered while the server hangs; afterwards, no reply is mixed up with another."""
     example = start(server.url, patience=Patience.SHORT)
     wait_for_limiter(example)
     wait_until("Alice is refused", lambda: example.sign_in().status_code == 429)
     server.freeze()
     try:
         assert_fail_modes(example)
-        # Also when many come at once, none waits for the one before it.
+        # Parallel requests do not wait for each other.
         assert example.at_once(30, "crowd@example.com") == [503] * 30
     finally:
         server.thaw()
     wait_for_limiter(example)
-    # A busy machine may still be late now and then; but whoever is answered is answered their own question.
+    # On a busy machine an answer may still time out, but every answer belongs to its own request.
     for number in range(10):
         fresh = example.sign_in(f"fresh-{number}@example.com")
         assert (fresh.status_code, fresh.headers.get("RateLimit-Remaining")) in ((401, "4"), (503, None))
@@ -67,7 +67,7 @@ def test_a_server_that_hangs(server: Server, start: Start) -> None:
 
 
 def test_a_server_that_comes_and_goes(server: Server, start: Start) -> None:
-    """A connection that was cut is made again, every time, also if the server was cut off while it hung."""
+    """A lost connection is opened again every time, also after the server hung."""
     example = start(server.url, patience=Patience.SHORT)
     wait_for_limiter(example)
     for _ in range(3):
@@ -81,8 +81,8 @@ def test_a_server_that_comes_and_goes(server: Server, start: Start) -> None:
     wait_for_limiter(example)
 
 
-def test_a_lost_reply_is_not_asked_for_again(server: Server, start: Start) -> None:
-    """The server has counted the attempt, or taken it back, and only the answer is lost: nothing is done twice."""
+def test_a_command_whose_reply_was_lost_is_not_sent_again(server: Server, start: Start) -> None:
+    """The server has counted or refunded the attempt, and only the reply is lost: no command is sent twice."""
 
     def left(email: str) -> int:
         return int(server.command("AUTHLIMIT.PEEK", "signin", "127.0.0.1", email)[2])
@@ -118,14 +118,14 @@ def test_a_lost_reply_is_not_asked_for_again(server: Server, start: Start) -> No
     ids=["WRONGTYPE", "NOPERM", "OOM", "no limiter", "READONLY"],
 )
 def test_an_error_reply_is_a_refusal(server: Server, example: Program, commands: list[list[str]]) -> None:
-    """A server that is alive and has not allowed an attempt has refused it, also where the fail mode is open."""
+    """An error reply of a working server is a refusal, also if the endpoint fails open."""
     for command in commands:
         server.command(*command)
     assert_refused(example, [example.sign_up(), example.sign_in(), example.sign_in(password=PASSWORD)])
 
 
 def test_a_server_that_wants_a_password_refuses(server: Server, start: Start) -> None:
-    """A missing or wrong password is our mistake, and opens nothing."""
+    """A missing or wrong Redis password is our mistake, and does not fail open."""
     server.set_password("secret")
     without = start(server.url)
     wait_until("the server has answered", lambda: without.sign_up().status_code == 429)
@@ -133,14 +133,14 @@ def test_a_server_that_wants_a_password_refuses(server: Server, start: Start) ->
     other = start(server.url.replace("redis://", "redis://:other@"))
     wait_until("the server has answered", lambda: other.sign_up().status_code == 429)
     assert_refused(other, [other.sign_up(), other.sign_in()])
-    # As soon as the mistake is mended, attempts are let in, without a restart.
+    # Once this is fixed, attempts are allowed without a restart.
     server.set_password("other")
     wait_for_limiter(other)
     assert other.sign_up().status_code == 200
 
 
 def test_a_server_without_the_module_refuses(start: Start, tmp_path: Path) -> None:
-    """Redis repeats the arguments of a command that it does not know; the log does not."""
+    """Redis repeats the arguments of an unknown command; the log does not."""
     bare = Server(tmp_path, None)
     try:
         example = start(bare.url)
@@ -151,7 +151,7 @@ def test_a_server_without_the_module_refuses(start: Start, tmp_path: Path) -> No
 
 
 def assert_refused(example: Program, answers: list[httpx.Response]) -> None:
-    """Says that each was refused as any other attempt is, and that the log tells why."""
+    """Checks that each attempt was refused like any other, and that the log says why."""
     for answer in answers:
         assert (answer.status_code, answer.json()) == (429, {"error": "try_again_later"})
     assert "rate_limit_error limiter=signup" in example.logged()

@@ -1,18 +1,18 @@
-//! Stands in for your user database, mailer and password hashing. Nothing here is to be copied.
+//! A placeholder for your user database, mailer and password hashing. Do not copy it.
 
 const ACCOUNTS: &[(&str, &str)] = &[("alice@example.com", "correct horse battery staple")];
 const OUTAGE: &str = "outage@example.com";
 
-/// The database cannot be reached: a failure of ours, which no client can cause.
+/// The database cannot be reached: a failure on our side, which no client can cause.
 #[derive(Debug)]
 pub struct DatabaseDown;
 
-/// Fails for one email as if the database were down, so that the refund can be seen.
+/// Fails for one email as if the database were down, to show the refund.
 fn reach(email: &str) -> Result<(), DatabaseDown> {
     if email == OUTAGE { Err(DatabaseDown) } else { Ok(()) }
 }
 
-/// Says whether the password is the account's.
+/// Returns whether the password is correct.
 ///
 /// # Errors
 /// The database is down.
@@ -21,7 +21,7 @@ pub fn verify(email: &str, password: &str) -> Result<bool, DatabaseDown> {
     Ok(ACCOUNTS.contains(&(email, password)))
 }
 
-/// Makes an account that waits for its confirmation, or mails the owner of one that is there already.
+/// Creates an unconfirmed account, or mails the owner of an existing one.
 ///
 /// # Errors
 /// The database is down.
@@ -29,7 +29,7 @@ pub fn register(email: &str) -> Result<(), DatabaseDown> {
     reach(email)
 }
 
-/// Puts a job into a queue. A worker looks the email up later, so that not even the time tells whether it exists.
+/// Queues a job. A worker looks the email up later, so the response time does not disclose whether it exists.
 ///
 /// # Errors
 /// The database is down.

@@ -1,4 +1,4 @@
-//! Sign-in, sign-up and password reset with axum, guarded by authlimit.
+//! Sign-in, sign-up and password reset with axum, rate-limited by authlimit.
 
 pub mod accounts;
 pub mod client_address;

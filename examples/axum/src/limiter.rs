@@ -1,4 +1,4 @@
-//! Asks authlimit whether an attempt may go ahead: the file to copy. It needs only `redis` (`tokio-comp`) and tokio.
+//! A client for authlimit. Copy this file; it needs only `redis` (`tokio-comp`) and tokio.
 use redis::ErrorKind::{AuthenticationFailed, Extension, Io, Server, UnexpectedReturnType};
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisResult};
 use redis::{PushInfo, aio::MultiplexedConnection, io::tcp::TcpSettings};
@@ -8,24 +8,24 @@ use tokio::{sync::Mutex, time};
 pub const REFUSAL: &str = r#"{"error":"try_again_later"}"#;
 const UNITS_MS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// What happens to attempts while Redis cannot be reached.
+/// What happens to attempts while Redis is unreachable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailMode {
     Open,
     Closed,
 }
 
-/// The limiter of one endpoint, and its connection: made on first use, and again whenever it was lost.
+/// The limiter of one endpoint, with its connection, which is opened on first use and reopened when lost.
 pub struct Limiter {
     client: Client,
     key: &'static str,
     fail_mode: FailMode,
     patience: time::Duration,
-    /// The receiver is closed as soon as the connection is lost.
+    /// The receiver closes when the connection is lost.
     connection: Mutex<Option<(MultiplexedConnection, UnboundedReceiver<PushInfo>)>>,
 }
 
-/// What was decided: go on if `allowed`, else answer `status`, `headers` and [`REFUSAL`], the same for every rule.
+/// The result of a CHECK. If not `allowed`, respond with `status`, `headers` and [`REFUSAL`], the same for every rule.
 pub struct Attempt<'a> {
     pub allowed: bool,
     pub status: u16,
@@ -35,12 +35,12 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Forgives what this address spent on this email. Call it when the sign-in succeeded.
+    /// Clears the attempts of this IP address on this email. Call it after a successful sign-in.
     pub async fn success(&self) {
         let _ = self.limiter.send::<u64>("AUTHLIMIT.RESET", self.who).await;
     }
 
-    /// Takes a counted attempt back. Call it when the endpoint failed for a reason that no client can cause.
+    /// Takes a counted attempt back. Call it after a failure that no client can cause.
     pub async fn refund(&self) {
         if self.allowed && !self.headers.is_empty() {
             let _ = self.limiter.send::<u64>("AUTHLIMIT.REFUND", self.who).await;
@@ -49,18 +49,18 @@ impl Attempt<'_> {
 }
 
 impl Limiter {
-    /// `patience` bounds a whole command, with connecting if need be; 100 ms suit a Redis that is near.
+    /// `patience` is the timeout of a whole command, including connecting. 100 ms is enough for a Redis nearby.
     pub fn new(url: &str, key: &'static str, fail_mode: FailMode, patience: time::Duration) -> RedisResult<Self> {
         let tcp = TcpSettings::default().set_nodelay(true);
-        #[cfg(target_os = "linux")] // notices soon that the other end is gone without a word
+        #[cfg(target_os = "linux")] // detects a dead connection soon
         let tcp = tcp.set_user_timeout(time::Duration::from_secs(2));
         let info = url.into_connection_info()?.set_tcp_settings(tcp);
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3); // tells of a lost connection
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3); // reports a lost connection
         let client = Client::open(info.set_redis_settings(settings))?;
         Ok(Self { client, key, fail_mode, patience, connection: Mutex::default() })
     }
 
-    /// Asks and counts, before the password is verified.
+    /// Runs CHECK. Call it before you verify the password.
     pub async fn check<'a>(&'a self, ip: &'a str, email: &'a str) -> Attempt<'a> {
         let (key, open, who) = (self.key, self.fail_mode == FailMode::Open, [ip, email]);
         let mut attempt = Attempt { allowed: false, status: 429, headers: vec![], limiter: self, who };
@@ -68,7 +68,7 @@ impl Limiter {
             Err(status) => (attempt.status, attempt.allowed) = (status, open && status == 503),
             Ok((allowed, limit, left, wait_ms, reset_ms, rule)) => {
                 attempt.allowed = allowed;
-                let reset = reset_ms.div_ceil(1000); // rounded up: nobody who waits as told comes too early
+                let reset = reset_ms.div_ceil(1000); // rounded up, so that a client that waits is not too early
                 if let Some(window) = window_ms(&rule).map(|ms| ms.div_ceil(1000)) {
                     attempt.headers.push(("RateLimit-Policy", format!(r#""{key}";q={limit};w={window}"#)));
                     attempt.headers.push(("RateLimit", format!(r#""{key}";r={left};t={reset}"#)));
@@ -82,22 +82,22 @@ impl Limiter {
         attempt
     }
 
-    /// Sends a command; else logs why not and returns a status. A server that answers an error has allowed nothing.
+    /// Sends a command; on failure logs the cause and returns a status. An error reply counts as a refusal.
     async fn send<T: FromRedisValue>(&self, command: &str, who: [&str; 2]) -> Result<T, u16> {
         let (key, command) = (self.key, redis::cmd(command).arg(self.key).arg(&who).take());
         let outcome = time::timeout(self.patience, self.query(&command)).await;
         outcome.unwrap_or_else(|_late| Err((Io, "timeout").into())).map_err(|error| {
             let replied = matches!(error.kind(), Server(_) | Extension | AuthenticationFailed | UnexpectedReturnType);
             let (status, event) = if replied { (429, "rate_limit_error") } else { (503, "rate_limit_unavailable") };
-            // Up to the first quote: after it Redis repeats the arguments of a command that it does not know.
+            // Cut at the first quote: after it, Redis repeats the arguments of an unknown command.
             let cause = error.to_string().split('\'').next().map(str::to_owned).unwrap_or_default();
             eprintln!("{event} limiter={key} fail_mode={:?} cause={cause}", self.fail_mode);
             status
         })
     }
 
-    /// Never sends a command twice, since one whose reply was lost may have been counted: a connection that was lost
-    /// while nobody used it is found out before.
+    /// Never sends a command twice, since one whose reply was lost may have been counted. A connection that was lost
+    /// while idle is detected before sending.
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         let mut kept = self.connection.lock().await;
         if kept.as_ref().is_none_or(|(_, life)| life.is_closed()) {
@@ -111,7 +111,7 @@ impl Limiter {
     }
 }
 
-/// Reads the window of a rule such as `PAIR 5/15m LOCK 1h`; `ALLOW` and `DENY`, the lists, have none and no quota.
+/// Parses the window of a rule such as `PAIR 5/15m LOCK 1h`; `ALLOW` and `DENY` have no window and no quota.
 fn window_ms(rule: &str) -> Option<u64> {
     let window = rule.split_once('/')?.1.split(' ').next()?;
     let unit = window.trim_start_matches(|letter: char| letter.is_ascii_digit());

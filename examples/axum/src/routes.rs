@@ -26,10 +26,10 @@ pub struct Guards {
 }
 
 impl Guards {
-    /// While Redis is away nobody guesses passwords or floods an inbox, but a new customer is not turned away.
+    /// While Redis is unreachable, sign-in and reset fail closed (no brute force, no mail floods); sign-up fails open.
     ///
     /// # Errors
-    /// The URL is none of Redis.
+    /// Not a valid Redis URL.
     pub fn new(redis_url: &str, patience: Duration, proxies: TrustedProxies) -> RedisResult<Self> {
         Ok(Self {
             proxies,
@@ -50,7 +50,7 @@ pub fn routes(guards: Arc<Guards>) -> Router {
         .with_state(guards)
 }
 
-/// The client's address, never blindly from `X-Forwarded-For`.
+/// The client's IP address. `X-Forwarded-For` is used only from trusted proxies.
 struct ClientAddress(String);
 
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddress
@@ -64,13 +64,13 @@ where
             .await
             .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
         let lines: Vec<_> = parts.headers.get_all("x-forwarded-for").iter().collect();
-        // What is not even text is no address: the limiter refuses it.
+        // An entry that is not text is not an IP address; authlimit rejects it.
         let lines = lines.iter().map(|line| line.to_str().unwrap_or("?"));
         Ok(Self(Arc::<Guards>::from_ref(state).proxies.client(peer.ip(), lines)))
     }
 }
 
-/// The body of a sign-in or a sign-up.
+/// The body of a sign-in or sign-up.
 #[derive(Deserialize)]
 struct Credentials {
     email: String,
@@ -83,12 +83,12 @@ struct Email {
     email: String,
 }
 
-/// Says whether a text is there and of a sensible length.
+/// Returns whether a text is not empty and not too long.
 fn sensible(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len())
 }
 
-/// Answers with a status, JSON, and what the limiter said about the attempt.
+/// Answers with a status, JSON, and the headers of the attempt.
 fn answer(attempt: &Attempt<'_>, status: StatusCode, body: impl Into<Body>) -> Response {
     let mut headers = HeaderMap::new();
     for (name, value) in &attempt.headers {
@@ -99,18 +99,18 @@ fn answer(attempt: &Attempt<'_>, status: StatusCode, body: impl Into<Body>) -> R
     (status, headers, [(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
 }
 
-/// Answers an attempt that may not go ahead.
+/// Answers a refused attempt.
 fn refused(attempt: &Attempt<'_>) -> Response {
     answer(attempt, StatusCode::from_u16(attempt.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS), REFUSAL)
 }
 
-/// Answers an attempt that failed through no fault of the client, and does not count it.
+/// Answers an attempt that failed on our side, and does not count it.
 async fn own_failure(attempt: &Attempt<'_>) -> Response {
     attempt.refund().await;
     (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "internal"}))).into_response()
 }
 
-/// Signs in: counted before the password is looked at, forgiven if it was right.
+/// Signs in: counts the attempt before verifying the password, and clears it on success.
 async fn sign_in(
     State(guards): State<Arc<Guards>>,
     ClientAddress(ip): ClientAddress,
@@ -133,7 +133,7 @@ async fn sign_in(
     }
 }
 
-/// Signs up. A success is not forgiven: accounts made in bulk are what the limiter is for.
+/// Signs up. A success is not cleared: the limiter is there to stop bulk accounts.
 async fn sign_up(
     State(guards): State<Arc<Guards>>,
     ClientAddress(ip): ClientAddress,
@@ -147,14 +147,14 @@ async fn sign_up(
         return refused(&attempt);
     }
     match accounts::register(&body.email) {
-        Ok(()) => answer(&attempt, StatusCode::OK, r#"{"message":"Look into your inbox."}"#),
+        Ok(()) => answer(&attempt, StatusCode::OK, r#"{"message":"Check your inbox."}"#),
         Err(DatabaseDown) => own_failure(&attempt).await,
     }
 }
 
-/// Mails a reset link: the same answer whether there is such an account or not.
+/// Mails a reset link. The answer is the same whether the account exists or not.
 ///
-/// Call `attempt.success()` in the endpoint that changes the password, not here, where a mail was only asked for.
+/// Call `attempt.success()` in the endpoint that changes the password, not here, where a mail is only requested.
 async fn reset(
     State(guards): State<Arc<Guards>>,
     ClientAddress(ip): ClientAddress,
@@ -167,7 +167,7 @@ async fn reset(
     if !attempt.allowed {
         return refused(&attempt);
     }
-    let message = r#"{"message":"If there is such an account, a mail is on its way."}"#;
+    let message = r#"{"message":"If the account exists, you will get an email."}"#;
     match accounts::mail_reset_link(&body.email) {
         Ok(()) => answer(&attempt, StatusCode::OK, message),
         Err(DatabaseDown) => own_failure(&attempt).await,

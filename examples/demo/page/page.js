@@ -1,16 +1,16 @@
-// The page of the demo. It asks the sign-in as any client would, and twice a second how the limiter stands.
+// The page of the demo. It calls the sign-in like any client, and reads the limiter's state twice a second.
 
 const at = (id) => document.getElementById(id);
 const MEANINGS = {
-  200: ["good", "Welcome. Your earlier failures are forgiven."],
-  401: ["warn", "Wrong password. It was looked at, and counted."],
-  429: ["bad", "Refused. The password was not even looked at."],
-  503: ["bad", "Redis cannot be reached, and this endpoint fails closed."],
+  200: ["good", "Welcome. Your failed attempts are cleared."],
+  401: ["warn", "Wrong password. The attempt was counted."],
+  429: ["bad", "Refused. The password was not verified."],
+  503: ["bad", "Redis is unreachable, and this endpoint fails closed."],
 };
 const SHOWN = ["Retry-After", "RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
 let opensAt = 0;
 
-/** Makes an element with a class and a text; what comes from the server is only ever text. */
+/** Creates an element with a class and a text. Server data is only ever inserted as text. */
 function made(tag, className, text = "") {
   const element = document.createElement(tag);
   element.className = className;
@@ -18,7 +18,7 @@ function made(tag, className, text = "") {
   return element;
 }
 
-/** Writes a time as a person reads it. */
+/** Formats a duration for people. */
 function duration(ms) {
   const seconds = Math.ceil(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
@@ -26,7 +26,7 @@ function duration(ms) {
   return hours > 0 ? `${hours} h ${minutes} min` : `${minutes}:${String(seconds % 60).padStart(2, "0")} min`;
 }
 
-/** Shows how an attempt was answered. */
+/** Shows the response to an attempt. */
 function showAnswer(response) {
   const [kind, meaning] = MEANINGS[response.status] ?? ["bad", "Something else went wrong."];
   at("code").className = `badge ${kind}`;
@@ -41,14 +41,14 @@ function showAnswer(response) {
   while (at("history").children.length > 24) at("history").firstElementChild.remove();
 }
 
-/** Counts down to the moment when another attempt would be let in, as the limiter tells it. */
+/** Counts down to the time when the limiter would allow another attempt. */
 function tick() {
   const left = opensAt - performance.now();
   at("wait").hidden = left <= 0;
   at("countdown").textContent = duration(Math.max(left, 0));
 }
 
-/** Shows one rule: how much of it is used up. */
+/** Shows one rule, and how much of it is used. */
 function ruleRow(rule) {
   const row = made("div", rule.retry_after_ms > 0 ? "rule shut" : "rule");
   row.dataset.rule = rule.words;
@@ -59,12 +59,12 @@ function ruleRow(rule) {
   const bar = document.createElement("progress");
   bar.max = rule.limit;
   bar.value = rule.retry_after_ms > 0 ? rule.limit : rule.limit - rule.remaining;
-  bar.setAttribute("aria-label", `${rule.words}: used up`);
+  bar.setAttribute("aria-label", `${rule.words}: used`);
   row.append(top, bar);
   return row;
 }
 
-/** Shows what the limiter told. */
+/** Shows the limiter's state. */
 function showFigures(figures) {
   at("rules").replaceChildren(...figures.rules.map(ruleRow));
   at("totals").replaceChildren(...figures.rules.map((rule) => {
@@ -74,7 +74,7 @@ function showFigures(figures) {
     return row;
   }));
   const kept = figures.subjects.map((subject) => `${subject.identities} ${subject.name}`).join(", ");
-  at("memory").textContent = `Kept: ${kept}; ${(figures.bytes / 1024).toFixed(1)} KiB in all, and no email among it.`;
+  at("memory").textContent = `Stored: ${kept}; ${(figures.bytes / 1024).toFixed(1)} KiB in total, and no email.`;
   if (document.activeElement !== at("words") && !at("words").dataset.edited) at("words").value = figures.policy;
   opensAt = performance.now() + Math.max(...figures.rules.map((rule) => rule.retry_after_ms));
   tick();
@@ -85,7 +85,7 @@ function send(path, body, headers = {}) {
   return fetch(path, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
 }
 
-/** Asks how the limiter stands with who is on the page now. */
+/** Reads the limiter's state for the IP address and email on the page. */
 async function refresh() {
   const who = new URLSearchParams({ ip: at("address").value, email: at("email").value });
   const response = await fetch(`/demo/figures?${who}`).catch(() => undefined);
@@ -95,7 +95,7 @@ async function refresh() {
 at("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
   const credentials = { email: at("email").value, password: at("password").value };
-  // In this demo the page plays the proxy that the application trusts.
+  // In this demo, the page acts as the proxy that the application trusts.
   showAnswer(await send("/signin", credentials, { "X-Forwarded-For": at("address").value }));
   await refresh();
 });

@@ -1,7 +1,7 @@
-//! Which name a browser may know the demo by.
+//! Checks the host name of requests, against DNS rebinding.
 //!
-//! The demo listens on this machine only, but a page from anywhere can give its own name this machine's address
-//! (DNS rebinding), and then asks the demo as if it were its own. The name in the request tells.
+//! The demo listens only on this machine. But a foreign page can point its own host name at this machine (DNS
+//! rebinding), and the browser then treats the demo as part of that page. The `Host` header shows the foreign name.
 
 use std::net::IpAddr;
 
@@ -12,12 +12,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Lets a request through if it was sent to this machine by a name or an address of this machine alone.
+/// Accepts only requests for a name or address of this machine.
 pub(crate) async fn only_this_machine(request: Request, next: Next) -> Result<Response, StatusCode> {
     if is_loopback(request.headers()) { Ok(next.run(request).await) } else { Err(StatusCode::MISDIRECTED_REQUEST) }
 }
 
-/// Says whether the one `Host` there is, with a port or without, is `localhost` or a loopback address.
+/// Returns whether there is exactly one `Host`, and it is `localhost` or a loopback address, with or without a port.
 fn is_loopback(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {

@@ -1,4 +1,4 @@
-//! `make demo`: the axum example with a sign-in page, and beside it what the limiter sees.
+//! `make demo`: the axum example with a sign-in page and a panel that shows the limiter.
 
 mod host;
 mod panel;
@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 const POLICIES: &str = include_str!("../../policies.txt");
 
-/// Returns the page's files. Everything comes from this program; nothing is fetched from elsewhere.
+/// Returns the page's files. The page loads nothing from other servers.
 fn page() -> Router {
     let file = |mime: &'static str, text: &'static str| {
         get(move || async move { ([(CONTENT_TYPE, mime), (CONTENT_SECURITY_POLICY, "default-src 'self'")], text) })
@@ -32,7 +32,7 @@ fn page() -> Router {
         .route("/icon.svg", file("image/svg+xml", include_str!("../page/icon.svg")))
 }
 
-/// Waits for the server, which is started at the same time as this, and gives its limiters their policies.
+/// Waits for the server, which starts at the same time, and sets the policies of its limiters.
 async fn prepare(url: &str) -> Result<MultiplexedConnection, Box<dyn Error>> {
     let client = redis::Client::open(url)?;
     let mut tries = 0;
@@ -57,13 +57,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = env::var("REDIS_URL")?;
     let port: u16 = env::var("PORT")?.parse()?;
     let connection = prepare(&url).await?;
-    // The page plays the proxy, to let a visitor come from several addresses. Only this machine can reach it.
+    // The page acts as the proxy, so that a visitor can use several IP addresses. Only this machine can reach it.
     let proxies = TrustedProxies::parse("127.0.0.1")?;
     let guards = Guards::new(&url, Duration::from_secs(1), proxies)?;
     let app =
         page().merge(routes(Arc::new(guards))).merge(panel::routes(connection)).layer(from_fn(host::only_this_machine));
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    println!("The demo is at  http://127.0.0.1:{port}/  and ends with Ctrl-C.");
+    println!("The demo runs at  http://127.0.0.1:{port}/  until Ctrl-C.");
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the panel beside the sign-in asks for: the limiter's figures, another policy, and an unlocking.
+//! The endpoints of the panel beside the sign-in: the limiter's numbers, changing the policy, and unlocking.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, RedisError, Value, cmd, from_redis_value};
 use serde::{Deserialize, Serialize};
 
-/// What is answered if a question to the limiter fails.
+/// The answer if a command to the limiter fails.
 type Failure = (StatusCode, String);
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -23,13 +23,13 @@ struct Who {
     email: String,
 }
 
-/// A policy, in the words that `AUTHLIMIT.POLICY` takes.
+/// A policy, as `AUTHLIMIT.POLICY` takes it.
 #[derive(Deserialize)]
 struct Policy {
     words: String,
 }
 
-/// All that the panel shows.
+/// Everything that the panel shows.
 #[derive(Serialize)]
 struct Figures {
     policy: String,
@@ -38,7 +38,7 @@ struct Figures {
     subjects: Vec<Subject>,
 }
 
-/// One rule: how an attempt by this address on this email stands with it, and its totals.
+/// One rule: its status for this IP address and email, and its totals.
 #[derive(Serialize)]
 struct Rule {
     words: String,
@@ -51,7 +51,7 @@ struct Rule {
     refused: u64,
 }
 
-/// What is kept for one subject.
+/// The memory of one subject.
 #[derive(Serialize)]
 struct Subject {
     name: String,
@@ -68,19 +68,19 @@ pub(crate) fn routes(connection: MultiplexedConnection) -> Router {
         .with_state(connection)
 }
 
-/// Sends a command; an error is answered in the server's own words, which never repeat what the client sent.
+/// Sends a command. An error is answered with the server's message, which never repeats what the client sent.
 async fn ask<T: FromRedisValue>(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<T> {
     let failed = |error: RedisError| (StatusCode::BAD_REQUEST, error.detail().unwrap_or("no answer").to_owned());
     command.query_async(connection).await.map_err(failed)
 }
 
-/// Takes a field out of a reply that is a map.
+/// Removes a field from a map reply.
 fn field<T: FromRedisValue>(map: &mut HashMap<String, Value>, name: &str) -> Result<T> {
     let value = map.remove(name).ok_or_else(|| (StatusCode::BAD_GATEWAY, format!("no {name}")))?;
-    from_redis_value(value).map_err(|_| (StatusCode::BAD_GATEWAY, format!("{name} is of another type")))
+    from_redis_value(value).map_err(|_| (StatusCode::BAD_GATEWAY, format!("{name} has another type")))
 }
 
-/// Tells how the limiter stands: `AUTHLIMIT.INFO`, and `AUTHLIMIT.PEEK ... RULES` for this address and email.
+/// Returns the limiter's state: `AUTHLIMIT.INFO`, and `AUTHLIMIT.PEEK ... RULES` for this IP address and email.
 async fn figures(State(mut connection): State<MultiplexedConnection>, Query(who): Query<Who>) -> Result<Json<Figures>> {
     let mut info: HashMap<String, Value> = ask(&mut connection, cmd("AUTHLIMIT.INFO").arg(LIMITER)).await?;
     let peek = cmd("AUTHLIMIT.PEEK").arg(LIMITER).arg(&who.ip).arg(&who.email).arg("RULES").take();
@@ -104,14 +104,14 @@ async fn figures(State(mut connection): State<MultiplexedConnection>, Query(who)
     Ok(Json(Figures { policy: field(&mut info, "policy")?, bytes: field(&mut info, "bytes")?, rules, subjects }))
 }
 
-/// Changes the policy; the counts are kept.
+/// Changes the policy. Counts are kept.
 async fn policy(State(mut connection): State<MultiplexedConnection>, Json(policy): Json<Policy>) -> Result<StatusCode> {
     let words: Vec<_> = policy.words.split_whitespace().collect();
     ask::<()>(&mut connection, cmd("AUTHLIMIT.POLICY").arg(LIMITER).arg(words)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lets an address and an email begin anew, as support staff would.
+/// Clears an IP address and an email, as support staff would.
 async fn unlock(State(mut connection): State<MultiplexedConnection>, Json(who): Json<Who>) -> Result<StatusCode> {
     let command = cmd("AUTHLIMIT.UNLOCK").arg(LIMITER).arg("IP").arg(who.ip).arg("EMAIL").arg(who.email).take();
     ask::<u64>(&mut connection, &command).await?;

@@ -1,18 +1,18 @@
-// Stands in for your user database, mailer and password hashing. Nothing here is to be copied.
+// A placeholder for your user database, mailer and password hashing. Do not copy it.
 import { createHash, timingSafeEqual } from "node:crypto";
 
 const PASSWORDS = new Map([["alice@example.com", "correct horse battery staple"]]);
 const OUTAGE = "outage@example.com";
 
-/** The database cannot be reached: a failure of ours, which no client can cause. */
+/** The database cannot be reached: a failure on our side, which no client can cause. */
 export class DatabaseDown extends Error {}
 
-/** Fails for one email as if the database were down, so that the refund can be seen. */
+/** Fails for one email as if the database were down, to show the refund. */
 function reach(email: string): void {
   if (email === OUTAGE) throw new DatabaseDown("the database is down");
 }
 
-/** Says whether the password is the account's. */
+/** Returns whether the password is correct. */
 export async function verify(email: string, password: string): Promise<boolean> {
   reach(email);
   const stored = PASSWORDS.get(email);
@@ -20,12 +20,12 @@ export async function verify(email: string, password: string): Promise<boolean> 
   return stored !== undefined && timingSafeEqual(digest(stored), digest(password));
 }
 
-/** Makes an account that waits for its confirmation, or mails the owner of one that is there already. */
+/** Creates an unconfirmed account, or mails the owner of an existing one. */
 export async function register(email: string): Promise<void> {
   reach(email);
 }
 
-/** Puts a job into a queue. A worker looks the email up later, so that not even the time tells whether it exists. */
+/** Queues a job. A worker looks the email up later, so the response time does not disclose whether it exists. */
 export async function mailResetLink(email: string): Promise<void> {
   reach(email);
 }

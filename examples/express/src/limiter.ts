@@ -1,29 +1,28 @@
-// Asks authlimit whether an attempt may go ahead. This is the file to copy: it needs node-redis (the package `redis`)
-// and nothing else.
+// A client for authlimit. Copy this file; it needs only node-redis (the package `redis`).
 import { createClient, ErrorReply } from "redis";
 
-/** What was decided: go on if `allowed`, else answer `status` with `headers` and REFUSAL. */
+/** The result of a CHECK. If not `allowed`, respond with `status`, `headers` and REFUSAL. */
 export interface Attempt {
   readonly allowed: boolean;
   readonly status: 429 | 503;
   readonly headers: Readonly<Record<string, string>>;
-  /** Forgives what this address spent on this email. Call it when the sign-in succeeded. */
+  /** Clears the attempts of this IP address on this email. Call it after a successful sign-in. */
   success(): Promise<void>;
-  /** Takes the attempt back. Call it when the endpoint failed for a reason that no client can cause. */
+  /** Takes the attempt back. Call it after a failure that no client can cause. */
   refund(): Promise<void>;
 }
 
 type Verdict = [allowed: number, limit: number, remaining: number, retryAfterMs: number, resetMs: number, rule: string];
 
-/** One body for every refusal: it must not tell which rule it was. */
+/** The body of every refusal, which must not disclose the rule. */
 export const REFUSAL = { error: "try_again_later" } as const;
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** The connection to Redis that all limiters of an application share. */
+/** The Redis connection that all limiters of an application share. */
 export class Connection {
   readonly #client;
-  /** Why there is no connection, if the server itself said so: a wrong password, say. */
+  /** The server's error, if it rejected the connection, for example for a wrong password. */
   #turnedAway: ErrorReply | undefined;
 
   constructor(
@@ -33,7 +32,7 @@ export class Connection {
     this.#client = createClient({
       url,
       disableOfflineQueue: true, // fail at once while there is no connection
-      pingInterval: 1_000, // with socketTimeout, notices within seconds that the other end is gone without a word
+      pingInterval: 1_000, // with socketTimeout, detects a dead connection within seconds
       socket: {
         connectTimeout: 1_000,
         socketTimeout: 5_000,
@@ -44,10 +43,10 @@ export class Connection {
     this.#client.on("error", (error: unknown) => {
       this.#turnedAway = error instanceof ErrorReply ? error : undefined;
     });
-    this.#client.connect().catch(() => undefined); // tried again for ever, as reconnectStrategy says
+    this.#client.connect().catch(() => undefined); // retried forever by reconnectStrategy
   }
 
-  /** Sends a command. The client's own time-out ends when the command is written; this one when the answer is there. */
+  /** Sends a command. The client's own timeout ends when the command is written; this one covers the answer too. */
   async send(command: string[]): Promise<unknown> {
     if (this.#turnedAway && !this.#client.isReady) throw this.#turnedAway;
     let timer: NodeJS.Timeout | undefined;
@@ -58,7 +57,7 @@ export class Connection {
   }
 }
 
-/** The limiter of one endpoint. `failMode` says what happens to attempts while Redis cannot be reached. */
+/** The limiter of one endpoint. `failMode` decides about attempts while Redis is unreachable. */
 export class Limiter {
   constructor(
     private readonly connection: Connection,
@@ -66,7 +65,7 @@ export class Limiter {
     private readonly options: { readonly failMode: "open" | "closed" },
   ) {}
 
-  /** Asks and counts, before the password is verified. Never throws. */
+  /** Runs CHECK. Call it before you verify the password. Never throws. */
   async check(ip: string, email: string): Promise<Attempt> {
     const reply = await this.#send("AUTHLIMIT.CHECK", ip, email);
     const away = reply === "unavailable";
@@ -84,10 +83,10 @@ export class Limiter {
   }
 
   #read([allowed, limit, remaining, retryAfterMs, resetMs, rule]: Verdict): [boolean, Record<string, string>] {
-    const seconds = (ms: number): number => Math.ceil(ms / 1000); // nobody who waits as told comes too early
+    const seconds = (ms: number): number => Math.ceil(ms / 1000); // rounded up, so that waiting is enough
     const headers: Record<string, string> = {};
     const window = /\/(\d+)(ms|s|m|h|d)\b/.exec(rule);
-    // The verdicts of the lists, ALLOW and DENY, have no quota.
+    // ALLOW and DENY verdicts have no quota.
     if (window) {
       const length = Number(window[1]) * (UNIT_MS[window[2] ?? ""] ?? 0);
       headers["RateLimit-Policy"] = `"${this.key}";q=${limit};w=${seconds(length)}`;
@@ -104,9 +103,9 @@ export class Limiter {
       return await this.connection.send([command, this.key, ip, email]);
     } catch (error) {
       const message = error instanceof Error ? error.message : "unknown";
-      // A server that answers with an error has not allowed anything.
+      // A server that returns an error has not allowed anything.
       if (error instanceof ErrorReply) {
-        // Up to the first quote: after it Redis repeats the arguments of a command that it does not know.
+        // Cut at the first quote: after it, Redis repeats the arguments of an unknown command.
         console.error(`rate_limit_error limiter=${this.key} reply=${message.split("'")[0]}`);
         return "error";
       }

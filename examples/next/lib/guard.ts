@@ -1,16 +1,16 @@
-// What the three route handlers share: the limiters, the client's address, and how an attempt is answered.
+// Shared by the three route handlers: the limiters, the client's IP address, and the responses.
 import { DatabaseDown } from "./accounts";
 import { TrustedProxies } from "./client-address";
 import { type Attempt, Connection, Limiter, REFUSAL } from "./limiter";
 
-/** Makes the limiters on first use, since `next build` loads this module too. */
+/** Creates the limiters. Called on first use, since `next build` loads this module too. */
 function makeLimiters() {
   const redis = new Connection(
     process.env.REDIS_URL ?? "redis://127.0.0.1:6379",
     Number(process.env.LIMITER_TIMEOUT_MS ?? 100),
   );
   return {
-    // While Redis is away nobody guesses passwords or floods an inbox, but a new customer is not turned away.
+    // While Redis is unreachable, sign-in and reset fail closed (no brute force, no mail floods); sign-up fails open.
     signin: new Limiter(redis, "signin", { failMode: "closed" }),
     signup: new Limiter(redis, "signup", { failMode: "open" }),
     reset: new Limiter(redis, "reset", { failMode: "closed" }),
@@ -19,13 +19,13 @@ function makeLimiters() {
 
 type Limiters = ReturnType<typeof makeLimiters>;
 
-// `next dev` loads modules anew at every change, and would leave a connection behind each time.
+// `next dev` reloads modules at every change, and would leak a connection each time.
 const kept = globalThis as { limiters?: Limiters };
 const proxies = new TrustedProxies(process.env.TRUSTED_PROXIES ?? "");
 
 const LONGEST_BODY = 10 * 1024;
 
-/** Reads the body, and no more of it than an email and a password take: Next.js itself would take any length. */
+/** Reads at most LONGEST_BODY bytes of the body: Next.js itself accepts any length. */
 async function read(request: Request): Promise<unknown> {
   if (Number(request.headers.get("content-length") ?? 0) > LONGEST_BODY) return undefined;
   const reader = request.body?.getReader();
@@ -40,8 +40,8 @@ async function read(request: Request): Promise<unknown> {
 }
 
 /**
- * Returns the fields of the body that it was asked for, if each is a text of a sensible length: in bytes, since the
- * module stops at 320 of them.
+ * Returns the requested fields of the body if each is text and not too long. In bytes, since the module normalises only
+ * 320 bytes of an email.
  */
 export async function fields(request: Request, longest: Record<string, number>): Promise<string[] | undefined> {
   const body = await read(request).catch(() => undefined);
@@ -54,12 +54,12 @@ export async function fields(request: Request, longest: Record<string, number>):
     : undefined;
 }
 
-/** Answers a body that is not what the endpoint takes. */
+/** Answers an invalid body. */
 export function badRequest(): Response {
   return Response.json({ error: "bad_request" }, { status: 400 });
 }
 
-/** Does the work of an endpoint if the limiter lets the attempt in; a failure of our own is not counted. */
+/** Runs the work of an endpoint if the limiter allows the attempt. A failure on our side is not counted. */
 export async function guarded(
   name: keyof Limiters,
   request: Request,

@@ -1,31 +1,30 @@
-// Asks authlimit whether an attempt may go ahead. This is the file to copy: it needs ioredis and
-// nothing else.
+// A client for authlimit. Copy this file; it needs only ioredis.
 import { Redis, ReplyError } from "ioredis";
 
-/** What was decided: go on if `allowed`, else answer `status` with `headers` and REFUSAL. */
+/** The result of a CHECK. If not `allowed`, respond with `status`, `headers` and REFUSAL. */
 export interface Attempt {
   readonly allowed: boolean;
   readonly status: 429 | 503;
   readonly headers: Readonly<Record<string, string>>;
-  /** Forgives what this address spent on this email. Call it when the sign-in succeeded. */
+  /** Clears the attempts of this IP address on this email. Call it after a successful sign-in. */
   success(): Promise<void>;
-  /** Takes the attempt back. Call it when the endpoint failed for a reason that no client can cause. */
+  /** Takes the attempt back. Call it after a failure that no client can cause. */
   refund(): Promise<void>;
 }
 
 type Verdict = [allowed: number, limit: number, remaining: number, retryAfterMs: number, resetMs: number, rule: string];
 
-/** One body for every refusal: it must not tell which rule it was. */
+/** The body of every refusal, which must not disclose the rule. */
 export const REFUSAL = { error: "try_again_later" } as const;
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** The connection to Redis that all limiters of an application share. */
+/** The Redis connection that all limiters of an application share. */
 export class Connection {
   readonly #client: Redis;
-  /** Settled when the first attempt to connect has ended, well or not. */
+  /** Settles when the first attempt to connect has succeeded or failed. */
   readonly #opened: Promise<unknown>;
-  /** Why there is no connection, if the server itself said so: a wrong password, say. */
+  /** The server's error, if it rejected the connection, for example for a wrong password. */
   #turnedAway: Error | undefined;
 
   constructor(url: string, timeoutMs = 100) {
@@ -33,11 +32,11 @@ export class Connection {
       lazyConnect: true,
       commandTimeout: timeoutMs,
       connectTimeout: 1_000,
-      socketTimeout: 2_000, // notices that the other end is gone without a word
+      socketTimeout: 2_000, // detects a dead connection
       enableOfflineQueue: false, // fail at once while there is no connection
-      enableReadyCheck: true, // without it ioredis never comes back after a wrong password; wants the right to INFO
+      enableReadyCheck: true, // without it, ioredis never recovers from a wrong password; needs INFO
       maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false, // an attempt that was given up is not counted later, and never twice
+      autoResendUnfulfilledCommands: false, // never count an attempt twice, or after its timeout
       retryStrategy: (retries) => Math.min(50 * 2 ** retries, 1_000),
     });
     // Without a listener, ioredis writes every lost connection to the console.
@@ -48,7 +47,7 @@ export class Connection {
     this.#opened = Promise.race([this.#client.connect().catch(() => undefined), late]);
   }
 
-  /** Sends a command. The first one after a cold start may wait for the connection, up to the time-out. */
+  /** Sends a command. The first one after a cold start may wait for the connection, up to the timeout. */
   async send(command: string, ...words: string[]): Promise<unknown> {
     await this.#opened;
     if (this.#turnedAway && this.#client.status !== "ready") throw this.#turnedAway;
@@ -56,7 +55,7 @@ export class Connection {
   }
 }
 
-/** The limiter of one endpoint. `failMode` says what happens to attempts while Redis cannot be reached. */
+/** The limiter of one endpoint. `failMode` decides about attempts while Redis is unreachable. */
 export class Limiter {
   constructor(
     private readonly connection: Connection,
@@ -64,7 +63,7 @@ export class Limiter {
     private readonly options: { readonly failMode: "open" | "closed" },
   ) {}
 
-  /** Asks and counts, before the password is verified. Never throws. */
+  /** Runs CHECK. Call it before you verify the password. Never throws. */
   async check(ip: string, email: string): Promise<Attempt> {
     const reply = await this.#send("AUTHLIMIT.CHECK", ip, email);
     const away = reply === "unavailable";
@@ -82,10 +81,10 @@ export class Limiter {
   }
 
   #read([allowed, limit, remaining, retryAfterMs, resetMs, rule]: Verdict): [boolean, Record<string, string>] {
-    const seconds = (ms: number): number => Math.ceil(ms / 1000); // nobody who waits as told comes too early
+    const seconds = (ms: number): number => Math.ceil(ms / 1000); // rounded up, so that waiting is enough
     const headers: Record<string, string> = {};
     const window = /\/(\d+)(ms|s|m|h|d)\b/.exec(rule);
-    // The verdicts of the lists, ALLOW and DENY, have no quota.
+    // ALLOW and DENY verdicts have no quota.
     if (window) {
       const length = Number(window[1]) * (UNIT_MS[window[2] ?? ""] ?? 0);
       headers["RateLimit-Policy"] = `"${this.key}";q=${limit};w=${seconds(length)}`;
@@ -102,9 +101,9 @@ export class Limiter {
       return await this.connection.send(command, this.key, ip, email);
     } catch (error) {
       const message = error instanceof Error ? error.message : "unknown";
-      // A server that answers with an error has not allowed anything.
+      // A server that returns an error has not allowed anything.
       if (error instanceof ReplyError) {
-        // Up to the first quote: after it Redis repeats the arguments of a command that it does not know.
+        // Cut at the first quote: after it, Redis repeats the arguments of an unknown command.
         console.error(`rate_limit_error limiter=${this.key} reply=${message.split("'")[0]}`);
         return "error";
       }

@@ -4,15 +4,15 @@ import { badRequest, fields, guarded } from "../../../lib/guard";
 export const runtime = "nodejs";
 
 /**
- * Mails a reset link: the same answer whether there is such an account or not. Call attempt.success() in the endpoint
- * that changes the password, not here, where a mail was only asked for.
+ * Mails a reset link. The answer is the same whether the account exists or not. Call attempt.success() in the endpoint
+ * that changes the password, not here, where a mail is only requested.
  */
 export async function POST(request: Request): Promise<Response> {
   const [email] = (await fields(request, { email: 320 })) ?? [];
   if (email === undefined) return badRequest();
   return guarded("reset", request, email, async (attempt) => {
     await mailResetLink(email);
-    const message = "If there is such an account, a mail is on its way.";
+    const message = "If the account exists, you will get an email.";
     return Response.json({ message }, { headers: attempt.headers });
   });
 }

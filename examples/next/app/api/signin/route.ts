@@ -3,7 +3,7 @@ import { badRequest, fields, guarded } from "../../../lib/guard";
 
 export const runtime = "nodejs"; // ioredis needs sockets, which the edge runtime does not have
 
-/** Signs in: counted before the password is looked at, forgiven if it was right. */
+/** Signs in: counts the attempt before verifying the password, and clears it on success. */
 export async function POST(request: Request): Promise<Response> {
   const [email, password] = (await fields(request, { email: 320, password: 1024 })) ?? [];
   if (email === undefined || password === undefined) return badRequest();
