@@ -71,7 +71,7 @@ pub(crate) enum Message<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum MessageError {
     /// This version writes no such message.
-    #[error("the effect is of a kind or form that this authlimit does not know: is the other one newer?")]
+    #[error("this authlimit does not know the effect: was it written by a newer version?")]
     Unknown,
     /// The header of a create message is invalid.
     #[error(transparent)]

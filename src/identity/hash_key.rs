@@ -17,7 +17,7 @@ const PURPOSE: &[u8] = b"authlimit 1: ids of a limiter, check value";
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HashKeyError {
     /// Too short to resist guessing.
-    #[error("a hash key has at least 16 bytes, best 32 random ones written as 64 hex digits")]
+    #[error("a hash key must have at least 16 bytes; use 32 random bytes, written as 64 hex digits")]
     TooShort,
 }
 

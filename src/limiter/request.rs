@@ -31,10 +31,10 @@ pub enum AttemptError {
     #[error("COST is above a limit of the policy, so no such attempt could ever be admitted")]
     UnreachableCost,
     /// A device without a rule for devices.
-    #[error("the limiter's policy has no DEVICE rule, so an attempt cannot be by a device")]
+    #[error("the limiter's policy has no DEVICE rule, so DEVICE cannot be given")]
     NoDeviceRule,
     /// A device without a name.
-    #[error("the device's id is empty; leave DEVICE out for an attempt without one")]
+    #[error("the device's id is empty; omit DEVICE for an attempt without a device")]
     EmptyDevice,
 }
 

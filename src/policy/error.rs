@@ -68,7 +68,7 @@ pub enum PolicyError {
 
     /// A modifier does not follow a rule: it begins the policy, or follows an option or a preset.
     #[error(
-        "policy word {position}: {word} belongs behind the limit/window of the rule that it is for, \
+        "policy word {position}: {word} belongs after the limit/window of the rule that it is for, \
          for example {example}",
         word = modifier.word(),
         example = modifier.example()

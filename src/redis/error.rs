@@ -37,7 +37,7 @@ pub(crate) enum CommandError {
         position: usize,
     },
     /// UNLOCK without an address or an email where one must be given.
-    #[error("ERR argument {position} must be IP or EMAIL, each at most once and followed by one")]
+    #[error("ERR argument {position} must be IP or EMAIL, each at most once and followed by its value")]
     UnlockTarget {
         /// Which argument, counting from 1 after the command's name.
         position: usize,
@@ -83,7 +83,7 @@ pub(crate) enum CommandError {
     Policy(#[from] PolicyError),
     /// POLICY without a policy.
     #[error(
-        "ERR no rule is given: name at least one, for example PAIR 5/15m, or a PRESET; AUTHLIMIT.INFO tells the present policy"
+        "ERR no rule is given: name at least one, for example PAIR 5/15m, or a PRESET; AUTHLIMIT.INFO returns the current policy"
     )]
     NoPolicyGiven,
     /// There is no limiter, and none may be created.
@@ -96,7 +96,7 @@ pub(crate) enum CommandError {
     #[error("ERR the server's clock is not between the years 1970 and 2109: set it right")]
     Clock,
     /// The system has no random numbers for a new limiter's secret.
-    #[error("ERR the system gives no random numbers for the new limiter's secret")]
+    #[error("ERR the system has no random numbers for the new limiter's secret")]
     Random,
     /// The internal command from an ordinary client.
     #[error("ERR AUTHLIMIT.EFFECT is for replication and the append-only file only")]

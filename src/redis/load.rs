@@ -19,7 +19,7 @@ use std::ffi::c_int;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 enum ArgumentError {
     /// Not the name of a config.
-    #[error("module argument {0} is no config: there are default-policy, autocreate, capacity and events")]
+    #[error("module argument {0} is not a config: use default-policy, autocreate, capacity or events")]
     Unknown(usize),
     /// A name without a value.
     #[error("module argument {0} has no value after it")]

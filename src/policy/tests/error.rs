@@ -71,17 +71,17 @@ fn each_error_has_this_message() {
         ),
         (
             "shadow IP 5/1h",
-            "policy word 1: SHADOW belongs behind the limit/window of the rule that it is for, \
+            "policy word 1: SHADOW belongs after the limit/window of the rule that it is for, \
              for example EMAIL 20/1h SHADOW",
         ),
         (
             "PRESET otp LOCK 30m",
-            "policy word 3: LOCK belongs behind the limit/window of the rule that it is for, \
+            "policy word 3: LOCK belongs after the limit/window of the rule that it is for, \
              for example PAIR 5/15m LOCK 15m..24h",
         ),
         (
             "IP 5/1h PLUS-TAGS strip COUNT-DENIED",
-            "policy word 5: COUNT-DENIED belongs behind the limit/window of the rule that it is for, \
+            "policy word 5: COUNT-DENIED belongs after the limit/window of the rule that it is for, \
              for example IP 50/15m COUNT-DENIED",
         ),
         ("IP 5/1h LOCK 30m SHADOW LOCK 30m", "policy word 6: the rule has LOCK already; give it once"),
