@@ -9,8 +9,8 @@ use crate::redis::error::CommandError;
 
 /// `AUTHLIMIT.EFFECT key message`: applies what another server, or this one before a restart, has decided.
 ///
-/// Internal: it comes from the primary's replication stream and from the append-only file, and is refused from a client.
-/// The message is described in `format::message`.
+/// Internal: it comes from the primary's replication stream and from the append-only file, and is refused from a
+/// client. The message is described in `format::message`.
 pub(crate) struct ApplyEffect<'a>(Message<'a>);
 
 impl Command for ApplyEffect<'_> {

@@ -7,8 +7,8 @@ use crate::redis::command::{Argument, ArgumentKind, Command, Docs};
 use crate::redis::config;
 use crate::redis::error::CommandError;
 
-/// `AUTHLIMIT.POLICY key [rule ...] [PRESET name] [CAPACITY n] [IPV6-PREFIX n] [PLUS-TAGS keep|strip]`: gives the limiter
-/// a policy, or creates it with one. See `docs/commands.md`.
+/// `AUTHLIMIT.POLICY key [rule ...] [PRESET name] [CAPACITY n] [IPV6-PREFIX n] [PLUS-TAGS keep|strip]`: gives the
+/// limiter a policy, or creates it with one. See `docs/commands.md`.
 pub(crate) struct SetPolicy(Policy);
 
 impl Command for SetPolicy {

@@ -129,8 +129,8 @@ fn what_a_golden_limiter_answers() {
         let (_, count) = limiter_of(&messages);
         let (limiter, _) = limiter_of(&messages[..count]);
         let latest = limiter.metadata().latest;
-        // The rules: IP 50, EMAIL 20, EMAIL 50, PAIR 5, EMAILS-PER-IP 15, IPS-PER-EMAIL 20, ALL 1000, DEVICE 10,
-        // IP 200 COUNT-DENIED. Counted were 5 + 2 + 3 + 2 attempts, and one that was refused.
+        // The rules: IP 50, EMAIL 20, EMAIL 50, PAIR 5, EMAILS-PER-IP 15, IPS-PER-EMAIL 20, ALL 1000, DEVICE 10, IP 200
+        // COUNT-DENIED. Counted were 5 + 2 + 3 + 2 attempts, and one that was refused.
         let alice = remaining(&limiter, "203.0.113.7", "ALICE@example.com", latest);
         assert_eq!(alice, [45, 15, 45, 0, 14, 19, 988, 10, 194]);
         let bob = remaining(&limiter, "2001:db8::99", "bob+x@example.com", latest);

@@ -1,8 +1,8 @@
 //! The header that every stored limiter begins with: its metadata.
 //!
 //! A header is a version (2 bytes, little-endian) and the fields of that version, written by bincode with fixed-width
-//! little-endian numbers. The fields of a version never change; a new version is added beside it, and the old ones
-//! stay readable.
+//! little-endian numbers. The fields of a version never change; a new version is added beside it, and the old ones stay
+//! readable.
 //!
 //! bincode is unmaintained (RUSTSEC-2025-0141). Of its releases 1.3.3 is the sound one. It is used in this file only,
 //! with a limit on what it may read.

@@ -61,8 +61,8 @@ pub(super) fn is_removed(c: char) -> bool {
 /// The ASCII form of a folded domain by UTS 46, or the domain itself if it has none; without trailing dots.
 ///
 /// The rules are lenient, without restrictions on hyphens, lengths or ASCII characters, because no domain is refused
-/// here. An encoded label is first decoded and folded: IDNA can encode what folding merges (`xn--strae-oqa` is
-/// `straße` and not `strasse`), and both spellings reach one mailbox.
+/// here. An encoded label is first decoded and folded: IDNA can encode what folding merges (`xn--strae-oqa` is `straße`
+/// and not `strasse`), and both spellings reach one mailbox.
 pub(super) fn fold_domain(folded: &str) -> String {
     // UTS 46 maps this dot too, but only in a domain without errors.
     let dotted = folded.replace('\u{3002}', ".");

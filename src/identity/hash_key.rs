@@ -113,8 +113,8 @@ mod tests {
         }
     }
 
-    /// Stored in RDB and AOF files: if this test fails, the code is wrong and not the test. The values
-    /// come from another implementation of HKDF.
+    /// Stored in RDB and AOF files: if this test fails, the code is wrong and not the test. The values come from
+    /// another implementation of HKDF.
     #[test]
     fn the_derivation_is_pinned() {
         let secret = key(1).secret([9; 16]);

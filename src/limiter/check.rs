@@ -144,8 +144,8 @@ impl Limiter {
         }
     }
 
-    /// Evicts one identity for one that is about to be locked, if twice the capacity are locked already. Locks are
-    /// kept long after their attempts have left the window, and must not grow without bound either.
+    /// Evicts one identity for one that is about to be locked, if twice the capacity are locked already. Locks are kept
+    /// long after their attempts have left the window, and must not grow without bound either.
     fn make_room_for_lock<E: FnMut(&Effect)>(&mut self, newcomer: Id, table: u8, run: &mut Run<'_, E>) {
         let locks = self.ledger.tables.get(usize::from(table)).map(|table| &table.locks);
         let candidate = locks
@@ -156,9 +156,9 @@ impl Limiter {
         }
     }
 
-    /// Evicts one identity from table number `index`, if the table is full, does not hold the newcomer yet, and has
-    /// one that may go. A locked identity stays, unless the table holds twice its capacity: then whoever locks so
-    /// many is the greater danger.
+    /// Evicts one identity from table number `index`, if the table is full, does not hold the newcomer yet, and has one
+    /// that may go. A locked identity stays, unless the table holds twice its capacity: then whoever locks so many is
+    /// the greater danger.
     fn make_room_for<E: FnMut(&Effect)>(&mut self, newcomer: Id, index: usize, run: &mut Run<'_, E>) {
         let capacity = room(run.capacity);
         let table = self.ledger.tables.get(index);

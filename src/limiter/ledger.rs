@@ -8,8 +8,8 @@ use crate::policy::{Counting, Enforcement, MAX_RULES, Millis, Policy, Rule, Subj
 use crate::table::Timestamp;
 
 /// A clock that is behind the latest attempt by no more than this is waited for: the clocks of a primary and of the
-/// replica that takes over may differ by so much. A clock further behind was set back, and the ledger's time
-/// continues from where it was.
+/// replica that takes over may differ by so much. A clock further behind was set back, and the ledger's time continues
+/// from where it was.
 const CLOCK_TOLERANCE: Millis = Millis::new(1_000);
 
 /// The identity that an attempt has in each table; absent in a table that it does not concern.
@@ -129,9 +129,9 @@ impl Ledger {
         identities
     }
 
-    /// Has the slots of `identities` fetched into the cache, all at once. Each is a cold line that takes as long as
-    /// the rest of a CHECK. Loads that do not depend on each other overlap; evaluating the rules one by one would wait
-    /// for each in turn.
+    /// Has the slots of `identities` fetched into the cache, all at once. Each is a cold line that takes as long as the
+    /// rest of a CHECK. Loads that do not depend on each other overlap; evaluating the rules one by one would wait for
+    /// each in turn.
     pub(crate) fn prefetch(&self, identities: &Identities) {
         let tables = self.tables.iter().zip(&identities.ids);
         let bits = tables.map(|(table, id)| table.logs.prefetch(*id));

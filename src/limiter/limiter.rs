@@ -128,8 +128,8 @@ impl Limiter {
     }
 
     /// Changes to `policy`. Subjects that both policies have keep their counts, as far as the identities stay
-    /// comparable: another `IPV6-PREFIX` makes other identities of IPv6 addresses, another `PLUS-TAGS` of emails with
-    /// a tag. A rule that gains or loses `COUNT-DENIED` reads another log. What the old policy's windows dropped stays
+    /// comparable: another `IPV6-PREFIX` makes other identities of IPv6 addresses, another `PLUS-TAGS` of emails with a
+    /// tag. A rule that gains or loses `COUNT-DENIED` reads another log. What the old policy's windows dropped stays
     /// dropped.
     pub fn change_policy(&mut self, policy: Policy, clock: Timestamp, mut emit: impl FnMut(&Effect)) {
         if policy == self.policy {
@@ -265,8 +265,8 @@ impl Limiter {
                 Subject::Pair => pair,
                 Subject::All | Subject::Device => None,
             };
-            // What no longer counts is left to be reclaimed: a copy may not have it any more, so that clearing it
-            // must not be replicated.
+            // What no longer counts is left to be reclaimed: a copy may not have it any more, so that clearing it must
+            // not be replicated.
             let Some(id) = id.filter(|id| table.remembers(*id, at)) else { continue };
             table.remove(id);
             if let Some(monitor) = &mut self.monitor {

@@ -41,8 +41,8 @@ pub struct Usage {
 }
 
 impl Limiter {
-    /// How each rule stands for `attempt`, in the policy's order. A rule that the attempt does not concern stands as
-    /// if unused.
+    /// How each rule stands for `attempt`, in the policy's order. A rule that the attempt does not concern stands as if
+    /// unused.
     pub fn rule_statuses(&self, attempt: &Attempt, clock: Timestamp) -> impl Iterator<Item = RuleStatus<'_>> {
         let at = self.ledger.now(clock).at;
         let ids = attempt.ids;
@@ -97,8 +97,8 @@ impl Limiter {
     }
 
     /// What begins with `attempt`, on which `decision` was just taken. A rule that refuses an identity is an event
-    /// once, and again only when it refuses after the reported wait: repeated refusals are no further events. A lock
-    /// is an event whenever it begins. Rules in shadow and the lists make no events.
+    /// once, and again only when it refuses after the reported wait: repeated refusals are no further events. A lock is
+    /// an event whenever it begins. Rules in shadow and the lists make no events.
     pub fn refusal_events(&mut self, attempt: &Attempt, decision: &Decision, clock: Timestamp) -> RefusalEvents {
         let mut found = RefusalEvents::default();
         let refusing = self.enforced(decision);

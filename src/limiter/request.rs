@@ -80,8 +80,8 @@ impl Limiter {
         self.secret.email_id(&CanonicalEmail::of(email, plus_tags))
     }
 
-    /// The id that an email has with its plus-tag, if this limiter's policy strips tags. An email without a tag has
-    /// the same id.
+    /// The id that an email has with its plus-tag, if this limiter's policy strips tags. An email without a tag has the
+    /// same id.
     #[must_use]
     pub fn tagged_email_id(&self, email: &[u8]) -> Option<Id> {
         if self.policy.options().plus_tags == PlusTags::Keep {

@@ -44,8 +44,8 @@ pub(crate) struct RuleSlot {
 #[derive(Clone, Debug)]
 pub(crate) struct SubjectTable {
     pub(crate) spec: TableSpec,
-    /// What an earlier policy with shorter windows dropped, and what must stay dropped under a policy with longer
-    /// ones. Otherwise what counts would depend on what is not yet reclaimed, which differs between a primary and its
+    /// What an earlier policy with shorter windows dropped, and what must stay dropped under a policy with longer ones.
+    /// Otherwise what counts would depend on what is not yet reclaimed, which differs between a primary and its
     /// replica.
     pub(crate) floor: Cutoff,
     pub(crate) logs: AnyTable,

@@ -282,8 +282,8 @@ proptest! {
     }
 }
 
-/// Whoever locks identity after identity holds no more than twice as many as the table is to hold, nor
-/// do their locks, and the replica is the same.
+/// Whoever locks identity after identity holds no more than twice as many as the table is to hold, nor do their locks,
+/// and the replica is the same.
 #[test]
 fn locked_identities_are_bounded_too() {
     let mut both = Both::new("EMAIL 1/1s LOCK 24h CAPACITY 50");

@@ -218,8 +218,8 @@ pub enum WindowError {
 
 /// The time over which a rule counts: 1 millisecond to 30 days.
 ///
-/// It keeps its spelling, so that `60m` does not become `1h` in a reply. Two windows are equal if they are
-/// *spelled* alike; compare their [lengths](Window::length) to compare times.
+/// It keeps its spelling, so that `60m` does not become `1h` in a reply. Two windows are equal if they are *spelled*
+/// alike; compare their [lengths](Window::length) to compare times.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Window {
     count: u32,

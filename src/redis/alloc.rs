@@ -22,8 +22,8 @@ pub(crate) struct ServerAllocator;
 // nothing is allocated (see the module's documentation).
 unsafe impl GlobalAlloc for ServerAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the table of API functions is filled in by the main thread before any other uses
-        // it; this reads one pointer of it.
+        // SAFETY: the table of API functions is filled in by the main thread before any other uses it; this reads one
+        // pointer of it.
         let Some(malloc) = (unsafe { raw::RedisModule_Alloc }) else {
             // SAFETY: the caller's promises are passed on.
             return unsafe { System.alloc(layout) };
@@ -101,14 +101,14 @@ unsafe impl GlobalAlloc for ServerAllocator {
     }
 }
 
-/// The size of a block in which any address can be aligned as `layout` wants, with room before it
-/// for the block's start; `None` if there is no such size.
+/// The size of a block in which any address can be aligned as `layout` wants, with room before it for the block's
+/// start; `None` if there is no such size.
 fn padded_size(layout: Layout) -> Option<usize> {
     layout.size().checked_add(layout.align())?.checked_add(size_of::<*mut c_void>())
 }
 
-/// The first address in `block` that is aligned as `layout` wants and has the block's start written
-/// before it; null if the block is.
+/// The first address in `block` that is aligned as `layout` wants and has the block's start written before it; null if
+/// the block is.
 ///
 /// # Safety
 /// `block` must be null or have [`padded_size`] bytes.

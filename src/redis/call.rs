@@ -53,8 +53,8 @@ impl<'a> CommandCall<'a> {
         server::clock()
     }
 
-    /// Whether the call comes from the primary's replication stream or from a file that is being loaded, and not from
-    /// a client.
+    /// Whether the call comes from the primary's replication stream or from a file that is being loaded, and not from a
+    /// client.
     pub(crate) fn is_replayed(&self) -> bool {
         let replayed = raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING;
         context_flags(self.ctx) & replayed != 0

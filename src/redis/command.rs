@@ -125,8 +125,8 @@ type Handler = unsafe extern "C" fn(*mut raw::RedisModuleCtx, *mut *mut raw::Red
 pub(crate) struct RegisterError(&'static CStr);
 
 impl Registration {
-    /// Command `C` under a name. The arity is the number of words, including the name; negative for a minimum. The flags
-    /// are those of `RedisModule_CreateCommand`.
+    /// Command `C` under a name. The arity is the number of words, including the name; negative for a minimum. The
+    /// flags are those of `RedisModule_CreateCommand`.
     pub(crate) const fn of<C: Command>(name: &'static CStr, arity: c_int, flags: &'static CStr) -> Self {
         Self { name, arity, flags, docs: C::DOCS, handler: handle::<C> }
     }

@@ -5,8 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// Runs a callback; `None` if it panicked, which the hook has logged by then.
 ///
-/// What the callback was changing may be left half-changed. That is bad for one limiter, but a dead server is worse
-/// for all.
+/// What the callback was changing may be left half-changed. That is bad for one limiter, but a dead server is worse for
+/// all.
 pub(crate) fn guarded<R>(callback: impl FnOnce() -> R) -> Option<R> {
     panic::catch_unwind(AssertUnwindSafe(callback)).ok()
 }

@@ -92,13 +92,13 @@ impl LimiterKey<'_> {
 
     /// The limiter, if there is one.
     pub(crate) fn limiter(&self) -> Option<&Limiter> {
-        // SAFETY: the value is a limiter (`value` says why), which lives in the keyspace as long as the key is open, and
-        // is changed only through `&mut` of this key.
+        // SAFETY: the value is a limiter (`value` says why), which lives in the keyspace as long as the key is open,
+        // and is changed only through `&mut` of this key.
         self.value().map(|value| unsafe { value.as_ref() })
     }
 
-    /// The pointer in the keyspace. It comes from [`WritableLimiterKey::put`] or from a callback of the type, so it is a
-    /// boxed `Limiter`: `check_type` has made sure that it is of our type.
+    /// The pointer in the keyspace. It comes from [`WritableLimiterKey::put`] or from a callback of the type, so it is
+    /// a boxed `Limiter`: `check_type` has made sure that it is of our type.
     fn value(&self) -> Option<NonNull<Limiter>> {
         if self.handle.is_null() {
             return None;

@@ -122,8 +122,8 @@ fn register_configs(ctx: &Context, arguments: &ModuleArguments) -> Result<(), St
     if loaded == Some(0) { Ok(()) } else { Err(StartError::Configs) }
 }
 
-/// Valkey's option by which a module allows `CLUSTER MIGRATESLOTS` (Valkey 9) to move its keys; without it the command is
-/// refused on the whole server. The keys arrive in the form of the append-only file, followed by the effects of what
+/// Valkey's option by which a module allows `CLUSTER MIGRATESLOTS` (Valkey 9) to move its keys; without it the command
+/// is refused on the whole server. The keys arrive in the form of the append-only file, followed by the effects of what
 /// happens meanwhile, both from a client that counts as a primary.
 const VALKEY_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION: u32 = 1 << 5;
 
@@ -142,8 +142,8 @@ fn set_module_options(ctx: &Context) {
 
 /// The words after the library's path: config names, each followed by its value.
 ///
-/// The redis-module crate's macro could apply them, but it ignores unknown names, and a limiter with another policy than
-/// the requested one is no protection.
+/// The redis-module crate's macro could apply them, but it ignores unknown names, and a limiter with another policy
+/// than the requested one is no protection.
 #[derive(Default, Debug)]
 struct ModuleArguments {
     default_policy: Option<String>,

@@ -50,8 +50,7 @@ unsafe extern "C" fn tick(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
 
 /// Reclaims for as long as the budget lasts; returns how long until the next tick.
 fn reclaim_some(ctx: *mut raw::RedisModuleCtx) -> c_longlong {
-    // While a client has paused writes or another server takes over, nothing may be replicated.
-    // SAFETY: takes nothing.
+    // While a client has paused writes or another server takes over, nothing may be replicated. SAFETY: takes nothing.
     let is_paused = unsafe { api!(RedisModule_AvoidReplicaTraffic()) }.unwrap_or(0) != 0;
     let loading = raw::REDISMODULE_CTX_FLAGS_LOADING | raw::REDISMODULE_CTX_FLAGS_ASYNC_LOADING;
     if is_paused || context_flags(ctx) & loading != 0 {

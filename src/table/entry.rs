@@ -23,8 +23,8 @@ pub(crate) trait LogEntry: Copy + PartialEq + Debug {
     fn key(self) -> Self::Key;
 }
 
-/// One counted attempt: 42 bits of time above 22 bits of [`Tag`], so that entries in the order of their bits are in
-/// the order of time.
+/// One counted attempt: 42 bits of time above 22 bits of [`Tag`], so that entries in the order of their bits are in the
+/// order of time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AttemptEntry(u64);
 
@@ -78,8 +78,8 @@ impl LogEntry for AttemptEntry {
     }
 }
 
-/// One email that an address tried, or one address that tried an email: what a distinct count keeps. It holds the
-/// whole id: if two ids were mistaken for one, the second would be admitted beyond the limit.
+/// One email that an address tried, or one address that tried an email: what a distinct count keeps. It holds the whole
+/// id: if two ids were mistaken for one, the second would be admitted beyond the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct DistinctEntry {
     /// When it was seen last, with the tag if it was always the same one.

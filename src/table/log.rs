@@ -137,8 +137,7 @@ impl<E: LogEntry> Log<E> {
         self.shrink();
     }
 
-    /// Removes the newest `at_most` entries with `key` at or after index `first`; returns how many
-    /// there were.
+    /// Removes the newest `at_most` entries with `key` at or after index `first`; returns how many there were.
     pub(crate) fn remove(&mut self, key: E::Key, first: usize, at_most: usize) -> usize {
         let mut removed = 0_usize;
         let mut from = self.len();

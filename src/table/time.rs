@@ -15,8 +15,8 @@ impl Timestamp {
     /// The latest representable time, in May 2109.
     pub const MAX: Self = Self((1 << Self::BITS) - 1);
 
-    /// The time `millis` milliseconds after the Unix epoch, or `None` outside 1..=2^42 - 1. A clock that far off must be
-    /// an error: a truncated time would let attempts leave their window early.
+    /// The time `millis` milliseconds after the Unix epoch, or `None` outside 1..=2^42 - 1. A clock that far off must
+    /// be an error: a truncated time would let attempts leave their window early.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Option<Self> {
         if millis >= Self::MIN.0 && millis <= Self::MAX.0 { Some(Self(millis)) } else { None }

@@ -5,8 +5,8 @@ use crate::table::Timestamp;
 use std::collections::BTreeMap;
 
 /// How many identities are remembered for one rule. Further ones are not published while these wait: one message too
-/// few is better than one for each attempt of a distributed attack. Each rule has its own, so that filling one does
-/// not hide the events of another.
+/// few is better than one for each attempt of a distributed attack. Each rule has its own, so that filling one does not
+/// hide the events of another.
 pub(crate) const REMEMBERED: usize = 4_096;
 
 /// Identities already reported for one rule, and until when.
