@@ -4,6 +4,9 @@ use crate::identity::Id;
 use crate::policy::Millis;
 use crate::table::Timestamp;
 
+/// About how many bytes a chunk has; none has more.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+
 /// Appends fields to bytes.
 pub(super) trait WriteFields {
     /// Appends a number of one byte.

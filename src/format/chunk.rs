@@ -24,7 +24,7 @@
 //!
 //! A list entry is described in `list_entry`. Only what still counts at the ledger's latest time is written.
 
-use crate::format::bytes::{Reader, WriteFields};
+use crate::format::bytes::{CHUNK_BYTES, Reader, WriteFields};
 use crate::format::list_entry::{self, ListEntryError};
 use crate::identity::Id;
 use crate::limiter::Limiter;
@@ -34,9 +34,6 @@ use crate::limiter::subject_table::{AnyTable, SubjectTable};
 use crate::policy::{Millis, Window};
 use crate::table::{AttemptEntry, Cutoff, DistinctEntry, Log, LogEntry, Table, Timestamp};
 use std::marker::PhantomData;
-
-/// About how many bytes a chunk has; none has more.
-pub const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Follows the last chunk of a limiter in an RDB file, in place of the code of a part.
 pub(crate) const END_OF_CHUNKS: u64 = 0;

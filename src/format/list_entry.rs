@@ -12,8 +12,7 @@
 //!
 //! Every entry has exactly one such form, and anything else is refused.
 
-use crate::format::bytes::{Reader, WriteFields};
-use crate::format::chunk::CHUNK_BYTES;
+use crate::format::bytes::{CHUNK_BYTES, Reader, WriteFields};
 use crate::identity::{Cidr, Id};
 use crate::limiter::{List, ListEntry, ListKey, ListTarget, Lists};
 use crate::table::Timestamp;

@@ -12,8 +12,9 @@ pub(crate) mod metadata;
 #[cfg(test)]
 mod tests;
 
+pub use bytes::CHUNK_BYTES;
 pub(crate) use chunk::END_OF_CHUNKS;
-pub use chunk::{CHUNK_BYTES, ChunkError, Chunks, Part};
+pub use chunk::{ChunkError, Chunks, Part};
 pub use list_entry::ListEntryError;
 
 /// The encoding version of the data type in an RDB file: how metadata and chunks follow each other.

@@ -1,9 +1,8 @@
 //! The data type of a limiter, and the callbacks by which the server handles its values: RDB, AOF rewrite, memory,
 //! digest, copy and defragmentation.
 //!
-//! Each callback goes through the guard. Values are boxes of [`Limiter`], created by
-//! [`put`](crate::redis::key::WritableLimiterKey::put), by loading or by copying, and freed here. What they look like in
-//! a file is described in [`format`](crate::format).
+//! Each callback goes through the guard. Values are boxes of [`Limiter`], created by `key`, by loading or by copying, and
+//! freed here. [`format`](crate::format) describes what they look like in a file.
 
 use crate::format::metadata::{self, HeaderError};
 use crate::format::{CHUNK_BYTES, ChunkError, ENCODING_VERSION, END_OF_CHUNKS, Part, message};
