@@ -1,7 +1,8 @@
 //! `AUTHLIMIT.POLICY`
 
+use crate::identity::PlusTags;
 use crate::limiter::Limiter;
-use crate::policy::Policy;
+use crate::policy::{Keyword, Policy, Preset, Subject};
 use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, ArgumentKind, Command, Docs};
 use crate::redis::config;
@@ -18,10 +19,10 @@ impl Command for SetPolicy {
         arguments: &[
             Argument::KEY,
             Argument::new(c"rule", ArgumentKind::Block(RULE)).any_number(),
-            Argument::new(c"preset", ArgumentKind::OneOf(PRESETS)).after(c"PRESET").optional(),
+            Argument::new(c"preset", ArgumentKind::OneWordOf(Preset::all_words)).after(c"PRESET").optional(),
             Argument::new(c"identities", ArgumentKind::Integer).after(c"CAPACITY").optional(),
             Argument::new(c"bits", ArgumentKind::Integer).after(c"IPV6-PREFIX").optional(),
-            Argument::new(c"plus-tags", ArgumentKind::OneOf(PLUS_TAGS)).after(c"PLUS-TAGS").optional(),
+            Argument::new(c"plus-tags", ArgumentKind::OneWordOf(PlusTags::all_words)).after(c"PLUS-TAGS").optional(),
         ],
     };
 
@@ -38,35 +39,12 @@ impl Command for SetPolicy {
 
 /// The parts of a rule.
 const RULE: &[Argument] = &[
-    Argument::new(c"subject", ArgumentKind::OneOf(SUBJECTS)),
+    Argument::new(c"subject", ArgumentKind::OneWordOf(Subject::all_words)),
     Argument::new(c"limit/window", ArgumentKind::Text),
     Argument::new(c"d..max", ArgumentKind::Text).after(c"LOCK").optional(),
     Argument::word(c"shadow", c"SHADOW").optional(),
     Argument::word(c"count-denied", c"COUNT-DENIED").optional(),
 ];
-
-/// The subjects.
-const SUBJECTS: &[Argument] = &[
-    Argument::word(c"ip", c"IP"),
-    Argument::word(c"email", c"EMAIL"),
-    Argument::word(c"pair", c"PAIR"),
-    Argument::word(c"emails-per-ip", c"EMAILS-PER-IP"),
-    Argument::word(c"ips-per-email", c"IPS-PER-EMAIL"),
-    Argument::word(c"all", c"ALL"),
-    Argument::word(c"device", c"DEVICE"),
-];
-
-/// The presets.
-const PRESETS: &[Argument] = &[
-    Argument::word(c"signin", c"signin"),
-    Argument::word(c"signup", c"signup"),
-    Argument::word(c"reset", c"reset"),
-    Argument::word(c"otp", c"otp"),
-    Argument::word(c"pci", c"pci"),
-];
-
-/// The values of `PLUS-TAGS`.
-const PLUS_TAGS: &[Argument] = &[Argument::word(c"keep", c"keep"), Argument::word(c"strip", c"strip")];
 
 impl SetPolicy {
     /// Gives the limiter the policy.

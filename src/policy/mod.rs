@@ -27,8 +27,10 @@
 //! | option | `options.rs` | a variant of [`OptionWord`], its place in `ALL`, its arms; a field of [`Options`] |
 //! | preset | `options.rs` | a variant of [`Preset`], its place in `ALL`, its arms |
 //!
-//! The parser, the printed form and the error messages follow [`Keyword::ALL`]. Then show the word in the grammar
-//! above, in `COMMAND DOCS` (`src/commands/policy.rs`) and in `docs/policies.md`: tests compare the last two.
+//! The parser, the printed form, the error messages and the lists in `COMMAND DOCS` follow [`Keyword::ALL`]; only the
+//! syntax of a modifier or option is in `commands/policy.rs`. What the word means is in `limiter`: the compiler names
+//! each `match` on a subject, and `evaluate` applies the modifiers. Then show the word in the grammar above and in
+//! `docs/policies.md`: a test compares them.
 
 #![forbid(unsafe_code)]
 

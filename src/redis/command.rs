@@ -5,7 +5,7 @@ use crate::redis::error::CommandError;
 use crate::redis::guard::guarded;
 use crate::redis::stats::{self, Total};
 use redis_module::{Context, raw};
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 
 /// A command of the module. Its implementor is the struct that its arguments are parsed into.
@@ -54,6 +54,8 @@ pub(crate) enum ArgumentKind {
     Token,
     /// One of these.
     OneOf(&'static [Argument]),
+    /// One of these words.
+    OneWordOf(fn() -> Vec<&'static str>),
     /// All of these.
     Block(&'static [Argument]),
 }
@@ -159,8 +161,8 @@ impl Registration {
             sizeof_arg: size_of::<raw::RedisModuleCommandArg>(),
         };
         let mut key_specs = [self.key_spec(), NO_KEY_SPEC];
-        let mut lists = Vec::new();
-        let arguments = argument_list(self.docs.arguments, &mut lists);
+        let mut lists = ArgumentLists::default();
+        let arguments = lists.add(self.docs.arguments);
         let info = raw::RedisModuleCommandInfo {
             version: &raw const version,
             summary: self.docs.summary.as_ptr(),
@@ -219,13 +221,22 @@ const NO_ARGUMENT: raw::RedisModuleCommandArg = {
     unsafe { std::mem::zeroed() }
 };
 
-/// The arguments in the API's form, ended by an empty one. The list lives as long as `lists`.
-fn argument_list(
-    arguments: &[Argument],
-    lists: &mut Vec<Vec<raw::RedisModuleCommandArg>>,
-) -> *mut raw::RedisModuleCommandArg {
-    let mut list = Vec::with_capacity(arguments.len().saturating_add(1));
-    for argument in arguments {
+/// Arguments in the API's form, with all that they point to.
+#[derive(Default)]
+struct ArgumentLists {
+    lists: Vec<Vec<raw::RedisModuleCommandArg>>,
+    words: Vec<CString>,
+}
+
+impl ArgumentLists {
+    /// Adds a list of arguments, ended by an empty one; returns its start, which stays valid as long as `self`.
+    fn add(&mut self, arguments: &[Argument]) -> *mut raw::RedisModuleCommandArg {
+        let list = arguments.iter().map(|argument| self.entry(argument)).collect();
+        self.keep(list)
+    }
+
+    /// One argument.
+    fn entry(&mut self, argument: &Argument) -> raw::RedisModuleCommandArg {
         let mut entry = NO_ARGUMENT;
         entry.name = argument.name.as_ptr();
         entry.token = argument.token.map_or(ptr::null(), CStr::as_ptr);
@@ -240,20 +251,51 @@ fn argument_list(
             ArgumentKind::Integer => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER,
             ArgumentKind::Token => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN,
             ArgumentKind::OneOf(parts) => {
-                entry.subargs = argument_list(parts, lists);
+                entry.subargs = self.add(parts);
+                raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF
+            }
+            ArgumentKind::OneWordOf(words) => {
+                entry.subargs = self.add_words(&words());
                 raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF
             }
             ArgumentKind::Block(parts) => {
-                entry.subargs = argument_list(parts, lists);
+                entry.subargs = self.add(parts);
                 raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK
             }
         };
-        list.push(entry);
+        entry
     }
-    list.push(NO_ARGUMENT);
-    let start = list.as_mut_ptr();
-    lists.push(list);
-    start
+
+    /// Adds a list of words, each named by itself in lower case.
+    fn add_words(&mut self, words: &[&str]) -> *mut raw::RedisModuleCommandArg {
+        let entry = |word: &&str| {
+            let mut entry = NO_ARGUMENT;
+            entry.name = self.word(word.to_ascii_lowercase());
+            entry.token = self.word((*word).to_owned());
+            entry.key_spec_index = -1;
+            entry.type_ = raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN;
+            entry
+        };
+        let list = words.iter().map(entry).collect();
+        self.keep(list)
+    }
+
+    /// Keeps a word as a C string; returns its start.
+    fn word(&mut self, word: String) -> *const c_char {
+        // Keywords contain no NUL.
+        let word = CString::new(word).unwrap_or_default();
+        let start = word.as_ptr();
+        self.words.push(word);
+        start
+    }
+
+    /// Keeps a list, with an empty argument at its end; returns its start.
+    fn keep(&mut self, mut list: Vec<raw::RedisModuleCommandArg>) -> *mut raw::RedisModuleCommandArg {
+        list.push(NO_ARGUMENT);
+        let start = list.as_mut_ptr();
+        self.lists.push(list);
+        start
+    }
 }
 
 /// The API's flags for how often an argument may occur.
