@@ -10,6 +10,11 @@
 //! - `redis`: all contact with the server;
 //! - `commands`: the commands, one file each;
 //! - this file: what the module registers.
+//!
+//! The way of a CHECK: `commands::check` parses the arguments; `limiter::request` makes ids of the address and the email
+//! (`identity::ip`, `email`, `id`); `limiter::check` evaluates the rules (`evaluate`) against the logs in the `ledger`,
+//! whose `subject_table`s find them by id in a `table::table`; an admitted attempt becomes an `Effect`, which is counted
+//! there and sent to replicas (`format::message`); and `redis::call` replies the verdict.
 
 pub mod format;
 pub mod identity;

@@ -1,5 +1,5 @@
-//! The engine against the golden append-only file: what was decided under format version 1 is answered the same for
-//! good, and stored again as the same bytes. The files themselves are told of in `tests/golden.rs`.
+//! The engine against the golden append-only file: what was decided under format version 1 always gives the same
+//! answers, and is stored again as the same bytes. The files are described in `tests/server/durability/golden.rs`.
 #![allow(clippy::arithmetic_side_effects, reason = "a test that overflows has failed, as it should")]
 
 use crate::format::message::{self, Message};

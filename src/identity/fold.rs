@@ -1,5 +1,6 @@
-//! Folding: an email's text in one form that ignores case, compatibility variants, invisible characters and white
-//! space; and its domain in the one form that its international and its ASCII spelling share.
+//! Folding by the Unicode algorithms: text in one form that ignores case, compatibility variants, invisible characters
+//! and white space; and a domain in the one form that its international and its ASCII spelling share. Plain ASCII is
+//! folded in `email`, with the same result.
 
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::{ComposingNormalizer, ComposingNormalizerBorrowed};

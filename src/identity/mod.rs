@@ -20,6 +20,15 @@
 //! spellings of one mailbox kept apart double an attacker's guesses. So a canonical email is a key, never an address to
 //! send to.
 //!
+//! | file | holds |
+//! |---|---|
+//! | `ip` | [`ClientIp`] and [`Address`]: the text of an ip to bits |
+//! | `cidr` | [`Cidr`]: a listed network |
+//! | `email` | [`CanonicalEmail`]: all spellings of an email to one form; ASCII is folded here |
+//! | `fold` | folding of other text by the Unicode algorithms, and of domains by IDNA |
+//! | `id` | [`Id`], [`Tag`] and [`Secret`]: keyed hashes |
+//! | `hash_key` | [`HashKey`]: derives secrets from the operator's key |
+//!
 //! This layer does not know Redis, policies or time. Ids are stored in files: once released, the id of the same secret
 //! and input never changes. Golden values in the tests check that.
 
