@@ -5,11 +5,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `time` | [`Timestamp`] and [`Cutoff`]: points in time that fit a log entry |
-//! | `entry` | [`LogEntry`]: what a log keeps of one attempt, in 8 or 16 bytes |
-//! | `log` | [`Log`]: the entries of one identity, oldest first |
-//! | `segment` | [`Segment`](segment::Segment): a small open-addressing hash table of logs |
-//! | `table` | [`Table`]: all identities of one subject, in segments that split and merge |
+//! | `time` | [`Timestamp`] and `Cutoff`: points in time that fit a log entry |
+//! | `entry` | `LogEntry`: what a log keeps of one attempt, in 8 or 16 bytes |
+//! | `log` | `Log`: the entries of one identity, oldest first |
+//! | `segment` | `Segment`: a small open-addressing hash table of logs |
+//! | `table` | `Table`: all identities of one subject, in segments that split and merge |
 //! | `sweep` | how a table returns memory: expired identities are removed, segments merged |
 //! | `bulk_load` | how a table takes in stored logs |
 //! | `defrag` | [`Defragmenter`]: moves memory blocks for a server that defragments its own |
