@@ -6,7 +6,7 @@
 //! - [`policy`]: the rules of a limiter, and their words;
 //! - [`table`]: which attempts each identity has made, and when;
 //! - [`limiter`]: the engine, which knows nothing of Redis;
-//! - [`mod@format`]: every byte that is stored or sent;
+//! - [`mod@format`]: every byte that is stored or replicated;
 //! - `redis`: all contact with the server;
 //! - `commands`: the commands, one file each;
 //! - this file: what the module registers.

@@ -137,7 +137,7 @@ impl<'a> ListCommand<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Tells a network from an email, which has an `@`.
+    /// Parses an email, which has an `@`, or a network.
     fn parse(text: &'a [u8]) -> Result<Self, CommandError> {
         if text.contains(&b'@') {
             Ok(Self::Email(text))

@@ -28,7 +28,7 @@ impl Command for Top {
         arguments: &[
             Argument::KEY,
             Argument::new(
-                c"whom",
+                c"subject",
                 ArgumentKind::OneOf(&[Argument::word(c"ip", c"IP"), Argument::word(c"email", c"EMAIL")]),
             ),
             Argument::new(c"count", ArgumentKind::Integer).after(c"COUNT").optional(),

@@ -27,10 +27,10 @@
 use crate::format::bytes::{CHUNK_BYTES, Reader, WriteFields};
 use crate::format::list_entry::{self, ListEntryError};
 use crate::identity::Id;
-use crate::limiter::Limiter;
 use crate::limiter::ledger::Ledger;
 use crate::limiter::locks::LockState;
 use crate::limiter::subject_table::{AnyTable, SubjectTable};
+use crate::limiter::{Limiter, StoredState};
 use crate::policy::{Millis, Window};
 use crate::table::{AttemptEntry, Cutoff, DistinctEntry, Log, LogEntry, Table, Timestamp};
 use std::marker::PhantomData;
@@ -171,8 +171,9 @@ impl Limiter {
     /// What it has counted and listed, as chunks of bytes.
     #[must_use]
     pub fn chunks(&self) -> Chunks<'_> {
-        let latest = self.ledger.latest;
-        let of_tables = (0..=u8::MAX).zip(&self.ledger.tables).flat_map(move |(index, table)| {
+        let StoredState { ledger, lists, .. } = self.stored_state();
+        let latest = ledger.latest;
+        let of_tables = (0..=u8::MAX).zip(&ledger.tables).flat_map(move |(index, table)| {
             let cutoff = table.cutoff(latest);
             let logs: Box<dyn Iterator<Item = Vec<u8>>> = match &table.logs {
                 AnyTable::Attempts(logs) => Box::new(LogChunks::of(logs, cutoff)),
@@ -182,7 +183,7 @@ impl Limiter {
             let locks = lock_chunks(table, latest).map(move |chunk| (Part::Locks(index), chunk));
             logs.chain(locks)
         });
-        let entries = list_entry::live_chunks(&self.lists, latest).map(|chunk| (Part::Lists, chunk));
+        let entries = list_entry::live_chunks(lists, latest).map(|chunk| (Part::Lists, chunk));
         Chunks(Box::new(of_tables.chain(entries)))
     }
 
@@ -192,10 +193,11 @@ impl Limiter {
     /// [`ChunkError`] for bytes that [`Limiter::chunks`] does not write. The limiter may then hold a part of them and
     /// must be dropped.
     pub fn load_chunk(&mut self, part: Part, chunk: &[u8]) -> Result<(), ChunkError> {
+        let (ledger, lists) = self.load_state();
         match part {
-            Part::Logs(table) => load_logs(&mut self.ledger, table, chunk),
-            Part::Locks(table) => load_locks(&mut self.ledger, table, chunk),
-            Part::Lists => Ok(list_entry::load(&mut self.lists, chunk)?),
+            Part::Logs(table) => load_logs(ledger, table, chunk),
+            Part::Locks(table) => load_locks(ledger, table, chunk),
+            Part::Lists => Ok(list_entry::load(lists, chunk)?),
         }
     }
 }

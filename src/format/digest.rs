@@ -2,8 +2,8 @@
 
 use crate::format::chunk::StoredEntry;
 use crate::format::list_entry;
-use crate::limiter::Limiter;
 use crate::limiter::subject_table::{AnyTable, SubjectTable};
+use crate::limiter::{Limiter, StoredState};
 use crate::table::{Cutoff, Table, Timestamp};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -14,15 +14,16 @@ impl Limiter {
     /// layout in memory.
     #[must_use]
     pub fn digest(&self) -> u128 {
-        let now = self.ledger.latest;
+        let StoredState { policy, secret, ledger, lists } = self.stored_state();
+        let now = ledger.latest;
         let mut hasher = SipHasher13::new();
-        let policy = self.policy.to_string();
+        let policy = policy.to_string();
         hasher.write_usize(policy.len());
         hasher.write(policy.as_bytes());
-        hasher.write(self.secret.as_bytes());
+        hasher.write(secret.as_bytes());
         hasher.write_u64(now.as_millis());
-        hasher.write_u64(self.ledger.clock_offset.get());
-        for table in &self.ledger.tables {
+        hasher.write_u64(ledger.clock_offset.get());
+        for table in &ledger.tables {
             hasher.write_u64(table.floor.as_millis());
             hasher.write_u128(logs_digest(table, now));
             for (id, rule, state) in table.live_locks(now) {
@@ -33,7 +34,7 @@ impl Limiter {
                 hasher.write_u8(u8::from(state.armed));
             }
         }
-        let list_entries: Vec<u8> = list_entry::live_chunks(&self.lists, now).flatten().collect();
+        let list_entries: Vec<u8> = list_entry::live_chunks(lists, now).flatten().collect();
         hasher.write(&list_entries);
         hasher.finish128().as_u128()
     }

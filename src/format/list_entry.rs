@@ -87,18 +87,18 @@ pub(super) fn read(bytes: &mut Reader<'_>) -> Result<ListEntry, ListEntryError> 
     use ListEntryError::{BadExpiry, NotCanonical, Truncated, UnknownKind, UnknownList};
     let record = bytes.slice(RECORD_BYTES).ok_or(Truncated)?;
     let mut fields = Reader::new(record);
-    let list = match fields.u8().ok_or(Truncated)? {
-        ALLOW => List::Allow,
-        DENY => List::Deny,
-        _ => return Err(UnknownList),
-    };
-    let kind = fields.u8().ok_or(Truncated)?;
+    let (list, kind) = (fields.u8().ok_or(Truncated)?, fields.u8().ok_or(Truncated)?);
     let prefix_len = fields.u8().ok_or(Truncated)?;
     let expires = match fields.u64().ok_or(Truncated)? {
         NEVER => None,
         millis => Some(Timestamp::from_millis(millis).ok_or(BadExpiry)?),
     };
     let value = fields.u128().ok_or(Truncated)?;
+    let list = match list {
+        ALLOW => List::Allow,
+        DENY => List::Deny,
+        _ => return Err(UnknownList),
+    };
     let network = |first| Cidr::new(first, prefix_len).map(ListTarget::Cidr).map_err(|_| NotCanonical);
     let target = match kind {
         IPV4_NETWORK => {
@@ -110,7 +110,7 @@ pub(super) fn read(bytes: &mut Reader<'_>) -> Result<ListEntry, ListEntryError> 
         _ => return Err(UnknownKind),
     };
     let entry = ListEntry { key: ListKey { list, target }, expires };
-    // Whatever was not read, or read as something else, shows here.
+    // Rejects bytes that were ignored or misread.
     let mut rewritten = Vec::with_capacity(RECORD_BYTES);
     write(&entry, &mut rewritten);
     if rewritten == record { Ok(entry) } else { Err(NotCanonical) }
@@ -265,6 +265,10 @@ mod tests {
             (email, 19, 1, NotCanonical),
             (mapped_record, 0, 1, NotCanonical),
         ];
+        let mut two_faults = v4;
+        two_faults[0] = 0;
+        two_faults[10] = 0xff;
+        assert_eq!(read_one(&two_faults), Err(BadExpiry), "the expiry is checked first");
         for (record, at, byte, error) in cases {
             let mut bytes = record;
             bytes[at] = byte;

@@ -4,7 +4,7 @@ use crate::identity::Id;
 use crate::limiter::attempt::{Attempt, AttemptIds};
 use crate::limiter::effect::{Effect, RuleSet};
 use crate::limiter::evaluate::{Binding, Decision, Evaluation, Mode, RuleEvaluation, Verdict, evaluate};
-use crate::limiter::ledger::Identities;
+use crate::limiter::ledger::TableIds;
 use crate::limiter::limiter::Limiter;
 use crate::limiter::lists::{List, ListMatch};
 use crate::policy::{Capacity, Counting, Enforcement, Millis};
@@ -43,26 +43,26 @@ impl Limiter {
             return Decision::without_rules(verdict);
         }
         let ids = attempt.ids;
-        let identities = self.ledger.identities(&ids, &self.secret);
-        self.ledger.prefetch(&identities);
-        let evaluation = evaluate(&self.context(&ids, &identities, at), Mode::Check);
+        let table_ids = self.ledger.table_ids(&ids, &self.secret);
+        self.ledger.prefetch(&table_ids);
+        let evaluation = evaluate(&self.context(&ids, &table_ids, at), Mode::Check);
         self.add_to_totals(&evaluation);
         let capacity = self.policy.options().capacity.unwrap_or(default_capacity);
         let mut run = Run { at, capacity, emit: &mut emit };
         if !evaluation.tripping.is_empty() {
-            self.trip(evaluation.tripping, &ids, &identities, &mut run);
+            self.trip(evaluation.tripping, &ids, &table_ids, &mut run);
         }
         let counted = if evaluation.verdict.allowed {
             Some(Effect::Admit { at, ids })
         } else {
-            let rules = self.counting_denied(evaluation.refusing, &identities);
+            let rules = self.counting_denied(evaluation.refusing, &table_ids);
             (!rules.is_empty()).then_some(Effect::CountDenied { at, ids, rules })
         };
         if let Some(effect) = counted {
-            let identities = self.counted_on(&effect, identities);
-            self.make_room(&identities, &mut run);
+            let table_ids = self.counted_on(&effect, table_ids);
+            self.make_room(&table_ids, &mut run);
             emit(&effect);
-            self.count(&ids, &identities, at);
+            self.count(&ids, &table_ids, at);
         }
         let Evaluation { verdict, refusing, tripping, .. } = evaluation;
         Decision { verdict, refusing, tripping }
@@ -73,8 +73,8 @@ impl Limiter {
     pub fn peek(&self, attempt: &Attempt, clock: Timestamp) -> Verdict {
         let at = self.ledger.now(clock).at;
         self.listed(attempt, at).unwrap_or_else(|| {
-            let identities = self.ledger.identities(&attempt.ids, &self.secret);
-            evaluate(&self.context(&attempt.ids, &identities, at), Mode::Peek).verdict
+            let table_ids = self.ledger.table_ids(&attempt.ids, &self.secret);
+            evaluate(&self.context(&attempt.ids, &table_ids, at), Mode::Peek).verdict
         })
     }
 
@@ -98,15 +98,15 @@ impl Limiter {
         &mut self,
         rules: RuleSet,
         ids: &AttemptIds,
-        identities: &Identities,
+        table_ids: &TableIds,
         run: &mut Run<'_, E>,
     ) {
         for index in (0..self.policy.rules().len()).filter(|rule| rules.contains(*rule)) {
-            let evaluated = RuleEvaluation::at(&self.context(ids, identities, run.at), index);
+            let evaluated = RuleEvaluation::by_index(&self.context(ids, table_ids, run.at), index);
             let Some(state) = evaluated.and_then(|rule| rule.trip()) else { continue };
             let Some(slot) = self.ledger.slots.get(index).copied() else { continue };
             let table = u8::try_from(slot.table).ok();
-            let (Some(table), Some(rule), Some(id)) = (table, slot.lock, identities.get(slot.table)) else {
+            let (Some(table), Some(rule), Some(id)) = (table, slot.lock, table_ids.get(slot.table)) else {
                 continue;
             };
             self.make_room_for_lock(id, table, run);
@@ -116,11 +116,11 @@ impl Limiter {
     }
 
     /// The rules that count an attempt although others refused it.
-    fn counting_denied(&self, refusing: RuleSet, identities: &Identities) -> RuleSet {
+    fn counting_denied(&self, refusing: RuleSet, table_ids: &TableIds) -> RuleSet {
         let mut counting = RuleSet::default();
         let rules = self.policy.rules().iter().zip(&self.ledger.slots);
         for (index, (rule, slot)) in rules.enumerate() {
-            let concerned = identities.get(slot.table).is_some();
+            let concerned = table_ids.get(slot.table).is_some();
             let counts = rule.counting() == Counting::AlsoDenied;
             if concerned && counts && !refusing.contains(index) {
                 counting.insert(index);
@@ -129,15 +129,15 @@ impl Limiter {
         counting
     }
 
-    /// Makes room for `identities` in each table that is full: evicts one, or two where the table holds more than the
+    /// Makes room for `table_ids` in each table that is full: evicts one, or two where the table holds more than the
     /// capacity, so that it shrinks to it.
-    fn make_room<E: FnMut(&Effect)>(&mut self, identities: &Identities, run: &mut Run<'_, E>) {
+    fn make_room<E: FnMut(&Effect)>(&mut self, table_ids: &TableIds, run: &mut Run<'_, E>) {
         let capacity = room(run.capacity);
         if self.ledger.tables.iter().all(|table| table.logs.len() < capacity) {
             return;
         }
         for index in 0..self.ledger.tables.len() {
-            let Some(id) = identities.get(index) else { continue };
+            let Some(id) = table_ids.get(index) else { continue };
             for _ in 0..2 {
                 self.make_room_for(id, index, run);
             }
@@ -157,7 +157,7 @@ impl Limiter {
     }
 
     /// Evicts one identity from table number `index`, if the table is full, does not hold the newcomer yet, and has one
-    /// that may go. A locked identity stays, unless the table holds twice its capacity: then whoever locks so many is
+    /// that may go. A locked identity stays, unless the table holds twice its capacity: then the attacker who locks so many is
     /// the greater danger.
     fn make_room_for<E: FnMut(&Effect)>(&mut self, newcomer: Id, index: usize, run: &mut Run<'_, E>) {
         let capacity = room(run.capacity);

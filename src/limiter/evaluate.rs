@@ -2,7 +2,7 @@
 
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::effect::RuleSet;
-use crate::limiter::ledger::{Identities, Ledger};
+use crate::limiter::ledger::{Ledger, TableIds};
 use crate::limiter::locks::{self, LockState};
 use crate::limiter::subject_table::{AnyLog, RuleSlot, counted_id};
 use crate::policy::{Cost, Enforcement, Millis, Policy, Rule};
@@ -71,7 +71,7 @@ pub(crate) struct EvaluationContext<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) ledger: &'a Ledger,
     pub(crate) ids: &'a AttemptIds,
-    pub(crate) identities: &'a Identities,
+    pub(crate) table_ids: &'a TableIds,
     pub(crate) now: Timestamp,
 }
 
@@ -112,16 +112,16 @@ pub(crate) struct RuleEvaluation<'a> {
 
 impl<'a> RuleEvaluation<'a> {
     /// Rule number `index` applied to an attempt; `None` if the attempt does not concern it.
-    pub(crate) fn at(context: &EvaluationContext<'a>, index: usize) -> Option<Self> {
+    pub(crate) fn by_index(context: &EvaluationContext<'a>, index: usize) -> Option<Self> {
         let (rule, slot) = (context.policy.rules().get(index)?, context.ledger.slots.get(index)?);
         Self::of(context, rule, *slot)
     }
 
     /// A rule applied to an attempt; `None` if the attempt does not concern it.
     pub(crate) fn of(context: &EvaluationContext<'a>, rule: &'a Rule, slot: RuleSlot) -> Option<Self> {
-        let EvaluationContext { ledger, ids, identities, now, .. } = *context;
+        let EvaluationContext { ledger, ids, table_ids, now, .. } = *context;
         let table = ledger.tables.get(slot.table)?;
-        let id = identities.get(slot.table)?;
+        let id = table_ids.get(slot.table)?;
         let log = table.logs.get(id);
         let cutoff = table.floor.max(Cutoff::of(now, rule.window().length()));
         let (first, len) = log.map_or((0, 0), |log| (log.first_after(cutoff), log.len()));

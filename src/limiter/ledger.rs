@@ -14,7 +14,7 @@ const CLOCK_TOLERANCE: Millis = Millis::new(1_000);
 
 /// The identity that an attempt has in each table; absent in a table that it does not concern.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Identities {
+pub(crate) struct TableIds {
     ids: [Id; MAX_RULES],
     /// A bit for each table that it concerns.
     concerned: u32,
@@ -22,7 +22,7 @@ pub(crate) struct Identities {
 
 const _: () = assert!(MAX_RULES <= u32::BITS as usize);
 
-impl Identities {
+impl TableIds {
     /// In no table.
     const NONE: Self = Self { ids: [Id::from_raw(0); MAX_RULES], concerned: 0 };
 
@@ -45,7 +45,7 @@ impl Identities {
 pub(crate) enum Forgiveness {
     /// All, after a success; with the last attempt of a pair also its lock.
     All,
-    /// The newest so many, which should not have been counted. Distinct counts keep theirs: an earlier attempt may be
+    /// This many of the newest, which should not have been counted. Distinct counts keep theirs: an earlier attempt may be
     /// why they are there.
     Newest(usize),
 }
@@ -107,12 +107,12 @@ impl Ledger {
     /// The identity of an attempt in each table. An attempt by a device that the application has authenticated counts
     /// on the device, and not on what strangers can fill: the email and its addresses (OWASP, "Slow Down Online
     /// Guessing Attacks with Device Cookies"). If all rules for devices are in shadow, they change nothing.
-    pub(crate) fn identities(&self, ids: &AttemptIds, secret: &Secret) -> Identities {
+    pub(crate) fn table_ids(&self, ids: &AttemptIds, secret: &Secret) -> TableIds {
         let by_device = ids.device.is_some() && self.devices_replace_emails;
         let on_email = (!by_device).then_some(ids.email);
-        let mut identities = Identities::NONE;
+        let mut table_ids = TableIds::NONE;
         let mut bit = 1;
-        for (id, table) in identities.ids.iter_mut().zip(&self.tables) {
+        for (id, table) in table_ids.ids.iter_mut().zip(&self.tables) {
             let concerned = match table.spec.kind.subject {
                 Subject::Ip | Subject::EmailsPerIp => Some(ids.address),
                 Subject::Email | Subject::IpsPerEmail => on_email,
@@ -122,27 +122,27 @@ impl Ledger {
             };
             if let Some(concerned) = concerned {
                 *id = concerned;
-                identities.concerned |= bit;
+                table_ids.concerned |= bit;
             }
             bit <<= 1;
         }
-        identities
+        table_ids
     }
 
-    /// Has the slots of `identities` fetched into the cache, all at once. Each is a cold line that takes as long as the
+    /// Has the slots of `table_ids` fetched into the cache, all at once. Each is a cold line that takes as long as the
     /// rest of a CHECK. Loads that do not depend on each other overlap; evaluating the rules one by one would wait for
     /// each in turn.
-    pub(crate) fn prefetch(&self, identities: &Identities) {
-        let tables = self.tables.iter().zip(&identities.ids);
+    pub(crate) fn prefetch(&self, table_ids: &TableIds) {
+        let tables = self.tables.iter().zip(&table_ids.ids);
         let bits = tables.map(|(table, id)| table.logs.prefetch(*id));
         std::hint::black_box(bits.fold(0, |all, bits| all ^ bits));
     }
 
-    /// Counts an attempt on `identities` at `at`.
-    pub(crate) fn record(&mut self, ids: &AttemptIds, identities: &Identities, at: Timestamp) {
+    /// Counts an attempt on `table_ids` at `at`.
+    pub(crate) fn record(&mut self, ids: &AttemptIds, table_ids: &TableIds, at: Timestamp) {
         let at = self.advance(at);
         for (index, table) in self.tables.iter_mut().enumerate() {
-            if let Some(id) = identities.get(index) {
+            if let Some(id) = table_ids.get(index) {
                 table.record(ids, id, at);
             }
         }
@@ -153,7 +153,7 @@ impl Ledger {
     pub(crate) fn forgive(
         &mut self,
         ids: &AttemptIds,
-        identities: &Identities,
+        table_ids: &TableIds,
         forgiveness: Forgiveness,
         at: Timestamp,
     ) -> usize {
@@ -161,7 +161,7 @@ impl Ledger {
         let mut forgiven = 0;
         for (index, table) in self.tables.iter_mut().enumerate() {
             let subject = table.spec.kind.subject;
-            let Some(id) = identities.get(index) else { continue };
+            let Some(id) = table_ids.get(index) else { continue };
             let at_most = match forgiveness {
                 Forgiveness::All => usize::MAX,
                 Forgiveness::Newest(_) if subject.is_distinct_count() => continue,
@@ -224,10 +224,10 @@ impl Ledger {
     }
 
     /// The lock that rule number `rule` has for its identity, to change.
-    pub(crate) fn lock_state_mut(&mut self, rule: usize, identities: &Identities) -> Option<&mut LockState> {
+    pub(crate) fn lock_state_mut(&mut self, rule: usize, table_ids: &TableIds) -> Option<&mut LockState> {
         let slot = *self.slots.get(rule)?;
         let table = self.tables.get_mut(slot.table)?;
-        table.locks.get_mut((identities.get(slot.table)?, slot.lock?))
+        table.locks.get_mut((table_ids.get(slot.table)?, slot.lock?))
     }
 
     /// Moves the ledger's time to `at`, and returns the new time: never less than before.
@@ -270,4 +270,26 @@ fn kind_of(rule: &Rule, tables: &[TableSpec]) -> LogKind {
         }
     };
     LogKind { subject, denied }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_come_once_for_each_kind_of_log_in_the_order_of_first_use() {
+        let policy = Policy::from_text("PAIR 1/1s IP 1/1s PAIR 2/1s IP 2/1s PAIR 1/1m COUNT-DENIED").unwrap();
+        let (specs, slots) = plan(&policy);
+        let kinds: Vec<_> = specs.iter().map(|spec| (spec.kind.subject, spec.kind.denied)).collect();
+        assert_eq!(kinds, [(Subject::Pair, None), (Subject::Ip, None), (Subject::Pair, Some(0))]);
+        let tables: Vec<_> = slots.iter().map(|slot| slot.table).collect();
+        assert_eq!(tables, [0, 1, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_table_keeps_the_longest_window_in_time() {
+        let policy = Policy::from_text("IP 1/2h IP 1/119m EMAIL 1/1s IP 1/1ms").unwrap();
+        let kept: Vec<_> = plan(&policy).0.iter().map(|spec| spec.retention.get()).collect();
+        assert_eq!(kept, [7_200_000, 1_000]);
+    }
 }

@@ -4,7 +4,7 @@ use crate::identity::{Id, Secret};
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::effect::{Effect, RuleSet};
 use crate::limiter::evaluate::{Binding, EvaluationContext, RuleEvaluation, Verdict};
-use crate::limiter::ledger::{Forgiveness, Identities, Ledger};
+use crate::limiter::ledger::{Forgiveness, Ledger, TableIds};
 use crate::limiter::lists::{List, ListEntry, ListFull, ListKey, Lists};
 use crate::limiter::locks::{LockKey, LockState};
 use crate::limiter::refusals::RefusalMonitor;
@@ -21,10 +21,10 @@ pub(super) const LIST_RECLAIM_STEP: usize = 4;
 /// replicate; [`Limiter::apply`] applies effects that another server decided. `clock` is the server's current time.
 #[derive(Clone, Debug)]
 pub struct Limiter {
-    pub(crate) policy: Policy,
-    pub(crate) secret: Secret,
-    pub(crate) ledger: Ledger,
-    pub(crate) lists: Lists,
+    pub(super) policy: Policy,
+    pub(super) secret: Secret,
+    pub(super) ledger: Ledger,
+    pub(super) lists: Lists,
     pub(super) totals: Vec<RuleTotals>,
     /// Where reclaiming continues.
     pub(super) sweep: Sweep,
@@ -149,9 +149,9 @@ impl Limiter {
     pub fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Admit { at, ids } | Effect::CountDenied { at, ids, .. } => {
-                let identities = self.ledger.identities(&ids, &self.secret);
-                let identities = self.counted_on(&effect, identities);
-                self.count(&ids, &identities, at);
+                let table_ids = self.ledger.table_ids(&ids, &self.secret);
+                let table_ids = self.counted_on(&effect, table_ids);
+                self.count(&ids, &table_ids, at);
             }
             Effect::Reset { at, ids } => {
                 self.forgive(&ids, Forgiveness::All, at);
@@ -191,10 +191,10 @@ impl Limiter {
     pub(super) fn context<'a>(
         &'a self,
         ids: &'a AttemptIds,
-        identities: &'a Identities,
+        table_ids: &'a TableIds,
         now: Timestamp,
     ) -> EvaluationContext<'a> {
-        EvaluationContext { policy: &self.policy, ledger: &self.ledger, ids, identities, now }
+        EvaluationContext { policy: &self.policy, ledger: &self.ledger, ids, table_ids, now }
     }
 
     /// The ledger's time when the server's clock shows `clock`. If the clock was set back, the ledger stores by how
@@ -215,11 +215,11 @@ impl Limiter {
 
     /// The identities that `effect` counts an attempt on: all if it was admitted, else those of the rules with
     /// `COUNT-DENIED` that count it.
-    pub(super) fn counted_on(&self, effect: &Effect, mut identities: Identities) -> Identities {
+    pub(super) fn counted_on(&self, effect: &Effect, mut table_ids: TableIds) -> TableIds {
         if let Effect::CountDenied { rules, .. } = effect {
-            identities.retain(|table| self.reads_table(*rules, table));
+            table_ids.retain(|table| self.reads_table(*rules, table));
         }
-        identities
+        table_ids
     }
 
     /// Whether one of `rules` reads table number `table`.
@@ -228,20 +228,20 @@ impl Limiter {
         slots.any(|(rule, slot)| slot.table == table && rules.contains(rule))
     }
 
-    /// Counts an attempt on `identities`, and arms the locks of the rules that admit it.
-    pub(super) fn count(&mut self, ids: &AttemptIds, identities: &Identities, at: Timestamp) {
+    /// Counts an attempt on `table_ids`, and arms the locks of the rules that admit it.
+    pub(super) fn count(&mut self, ids: &AttemptIds, table_ids: &TableIds, at: Timestamp) {
         if self.ledger.tables.iter().any(|table| !table.locks.is_empty()) {
-            self.arm(ids, identities, at);
+            self.arm(ids, table_ids, at);
         }
-        self.ledger.record(ids, identities, at);
+        self.ledger.record(ids, table_ids, at);
     }
 
     /// Arms the locks of the rules that admit an attempt which is about to be counted.
-    fn arm(&mut self, ids: &AttemptIds, identities: &Identities, at: Timestamp) {
+    fn arm(&mut self, ids: &AttemptIds, table_ids: &TableIds, at: Timestamp) {
         for index in 0..self.policy.rules().len() {
-            let evaluated = RuleEvaluation::at(&self.context(ids, identities, at), index);
+            let evaluated = RuleEvaluation::by_index(&self.context(ids, table_ids, at), index);
             let admits = evaluated.is_some_and(|rule| rule.has_room() && rule.locked_for() == Millis::ZERO);
-            if let Some(state) = self.ledger.lock_state_mut(index, identities).filter(|_| admits) {
+            if let Some(state) = self.ledger.lock_state_mut(index, table_ids).filter(|_| admits) {
                 state.armed = true;
             }
         }
@@ -249,8 +249,8 @@ impl Limiter {
 
     /// Forgives attempts like these; returns how many units there were.
     pub(super) fn forgive(&mut self, ids: &AttemptIds, forgiveness: Forgiveness, at: Timestamp) -> usize {
-        let identities = self.ledger.identities(ids, &self.secret);
-        self.ledger.forgive(ids, &identities, forgiveness, at)
+        let table_ids = self.ledger.table_ids(ids, &self.secret);
+        self.ledger.forgive(ids, &table_ids, forgiveness, at)
     }
 
     /// Clears identities; returns how many there were.

@@ -31,7 +31,8 @@ impl LockState {
         self.until.since(now)
     }
 
-    /// Whether the next trip at `now` is another strike. Strikes are forgotten after a quiet as long as the lock.
+    /// Whether the next trip at `now` is another strike. Strikes are forgotten after as long a time without a
+    /// trip as the lock lasted.
     fn is_remembered(&self, now: Timestamp) -> bool {
         now < self.until.plus(self.length)
     }
@@ -196,10 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn a_shut_or_unarmed_rule_does_not_trip() {
+    fn a_locked_or_unarmed_rule_does_not_trip() {
         let lock = lock("100ms..1s");
-        let shut = tripped(lock, None, at(0));
-        assert_eq!(trip(lock, Some(&shut), at(99)), None);
+        let locked = tripped(lock, None, at(0));
+        assert_eq!(trip(lock, Some(&locked), at(99)), None);
         let unarmed = trip(lock, None, at(0)).unwrap();
         assert_eq!(trip(lock, Some(&unarmed), at(5_000)), None);
     }
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn old_locks_do_not_pile_up() {
+    fn old_locks_do_not_accumulate() {
         let mut locks = Locks::default();
         for n in 0..1_000_u64 {
             let state = trip(lock("100ms"), None, at(n * 10)).unwrap();

@@ -50,5 +50,6 @@ pub(crate) use refusals::truncated;
 pub use refusals::{ClearText, MostRefused, RefusalEvent, RefusalEventKind, RefusalEvents, TopSubject};
 pub use report::{RuleStatus, Usage};
 pub use request::{AttemptError, AttemptRequest};
+pub(crate) use snapshot::StoredState;
 pub use snapshot::{LimiterMetadata, MetadataError, TableMetadata};
 pub use subject_table::LogKind;

@@ -1,8 +1,8 @@
-//! What a limiter reports: how each rule stands, what it holds, and what it has refused.
+//! What a limiter reports to operators: how each rule stands, what it holds, and what it refuses.
 
 use crate::limiter::attempt::Attempt;
 use crate::limiter::effect::RuleSet;
-use crate::limiter::evaluate::{Decision, RuleEvaluation};
+use crate::limiter::evaluate::{Decision, EvaluationContext, RuleEvaluation};
 use crate::limiter::limiter::{Limiter, RuleTotals};
 use crate::limiter::refusals::{
     ClearText, MostRefused, RefusalEvent, RefusalEventKind, RefusalEvents, TopCounters, TopSubject,
@@ -46,10 +46,10 @@ impl Limiter {
     pub fn rule_statuses(&self, attempt: &Attempt, clock: Timestamp) -> impl Iterator<Item = RuleStatus<'_>> {
         let at = self.ledger.now(clock).at;
         let ids = attempt.ids;
-        let identities = self.ledger.identities(&ids, &self.secret);
+        let table_ids = self.ledger.table_ids(&ids, &self.secret);
         let rules = self.policy.rules().iter().enumerate();
         rules.map(move |(index, rule)| {
-            let evaluated = RuleEvaluation::at(&self.context(&ids, &identities, at), index);
+            let evaluated = RuleEvaluation::by_index(&self.context(&ids, &table_ids, at), index);
             let figures = evaluated.as_ref().map(RuleEvaluation::before);
             RuleStatus {
                 rule,
@@ -107,16 +107,16 @@ impl Limiter {
         }
         let now = self.ledger.now(clock).at;
         let ids = &attempt.ids;
-        let identities = self.ledger.identities(ids, &self.secret);
-        let mut monitor = self.monitor.take().unwrap_or_default();
+        let table_ids = self.ledger.table_ids(ids, &self.secret);
+        let monitor = self.monitor.get_or_insert_default();
+        let context = EvaluationContext { policy: &self.policy, ledger: &self.ledger, ids, table_ids: &table_ids, now };
         for (rule, slot) in self.ledger.slots.iter().enumerate() {
-            let Some(id) = identities.get(slot.table).filter(|_| refusing.contains(rule)) else { continue };
+            let Some(id) = table_ids.get(slot.table).filter(|_| refusing.contains(rule)) else { continue };
             let locks = decision.tripping.contains(rule);
             if !locks && monitor.filter.is_suppressed(rule, id, now) {
                 continue;
             }
-            let evaluated = RuleEvaluation::at(&self.context(ids, &identities, now), rule);
-            let Some(evaluated) = evaluated else { continue };
+            let Some(evaluated) = RuleEvaluation::by_index(&context, rule) else { continue };
             let wait = evaluated.before().retry_after;
             let mut publish = |kind| found.events.push(RefusalEvent { kind, rule, wait });
             let has_room = monitor.filter.remember(rule, id, now, now.plus(wait));
@@ -127,10 +127,9 @@ impl Limiter {
                 true if has_room => publish(RefusalEventKind::Spray),
                 false if locks => {}
                 false if has_room => publish(RefusalEventKind::Refusal),
-                _ => found.suppressed = found.suppressed.saturating_add(1),
+                _ => found.dropped = found.dropped.saturating_add(1),
             }
         }
-        self.monitor = Some(monitor);
         found
     }
 

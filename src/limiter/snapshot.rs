@@ -1,8 +1,9 @@
 //! A limiter's state without what it has counted: what a replica or a stored copy is created from.
 
 use crate::identity::Secret;
-use crate::limiter::ledger;
+use crate::limiter::ledger::{self, Ledger};
 use crate::limiter::limiter::Limiter;
+use crate::limiter::lists::Lists;
 use crate::limiter::subject_table::LogKind;
 use crate::policy::{Millis, Policy};
 use crate::table::{Cutoff, Timestamp};
@@ -31,6 +32,14 @@ pub struct TableMetadata {
     pub floor_millis: u64,
 }
 
+/// All that is stored of a limiter.
+pub(crate) struct StoredState<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) secret: &'a Secret,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) lists: &'a Lists,
+}
+
 /// Why a [`LimiterMetadata`] is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MetadataError {
@@ -55,6 +64,16 @@ impl Limiter {
             clock_offset: self.ledger.clock_offset,
             tables: tables.collect(),
         }
+    }
+
+    /// All that is stored of this limiter, for `format` to write.
+    pub(crate) fn stored_state(&self) -> StoredState<'_> {
+        StoredState { policy: &self.policy, secret: &self.secret, ledger: &self.ledger, lists: &self.lists }
+    }
+
+    /// Where `format` puts what was stored, when the limiter is being loaded. All other changes are effects.
+    pub(crate) fn load_state(&mut self) -> (&mut Ledger, &mut Lists) {
+        (&mut self.ledger, &mut self.lists)
     }
 
     /// The limiter that `metadata` describes, without what it has counted and listed.

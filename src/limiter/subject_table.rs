@@ -152,7 +152,9 @@ impl SubjectTable {
 pub(crate) fn counted_id(subject: Subject, ids: &AttemptIds) -> Id {
     match subject {
         Subject::EmailsPerIp => ids.email,
-        _ => ids.address,
+        Subject::IpsPerEmail => ids.address,
+        // Other subjects count attempts.
+        Subject::Ip | Subject::Email | Subject::Pair | Subject::All | Subject::Device => AttemptIds::ABSENT,
     }
 }
 

@@ -39,7 +39,7 @@ impl Both {
         Self { replica: primary.clone(), primary }
     }
 
-    /// The replica begins anew from what the primary has saved.
+    /// The replica starts again from what the primary has saved.
     fn resync(&mut self) {
         self.replica = reloaded(&self.primary);
     }
@@ -66,7 +66,7 @@ impl Both {
 }
 
 #[test]
-fn unlocking_whom_nothing_counts_any_more_changes_nothing() {
+fn unlocking_an_identity_without_live_attempts_changes_nothing() {
     let mut both = Both::new("IP 5/1s");
     both.check(1, 0);
     assert_eq!(both.unlock(2_000), 0);
@@ -74,7 +74,7 @@ fn unlocking_whom_nothing_counts_any_more_changes_nothing() {
 }
 
 #[test]
-fn a_lock_that_is_over_is_none_to_unlock() {
+fn a_lock_that_is_over_is_not_unlocked() {
     let mut both = Both::new("IP 1/100ms LOCK 100ms");
     both.check(1, 0);
     both.check(1, 1);
@@ -139,7 +139,7 @@ fn a_lock_that_begins_in_the_future_is_refused() {
 }
 
 #[test]
-fn a_lock_that_is_over_keeps_nobody_from_making_room() {
+fn a_lock_that_is_over_protects_no_identity_from_eviction() {
     let mut limiter = Both::new("IP 1/100ms LOCK 100ms CAPACITY 2").primary;
     let mut check = |ip: &[u8], millis| {
         let attempt = limiter.attempt(&AttemptRequest { ip, ..received(1) }).unwrap();
@@ -151,13 +151,13 @@ fn a_lock_that_is_over_keeps_nobody_from_making_room() {
         check(ip, 0);
         held = check(ip, 1);
     }
-    assert_eq!(held, 4, "nobody who is locked goes");
+    assert_eq!(held, 4, "a locked identity stays");
     let held = check(b"192.0.2.5", 10_000);
     assert_eq!(held, 3, "those whose lock is over do");
 }
 
 #[test]
-fn a_table_comes_back_to_a_capacity_that_was_lowered() {
+fn a_table_shrinks_to_a_lowered_capacity() {
     let mut limiter = Both::new("IP 5/1h CAPACITY 100").primary;
     let roomy = Capacity::nearest(u32::MAX);
     let check = |limiter: &mut Limiter, n: u64| {
@@ -174,7 +174,7 @@ fn a_table_comes_back_to_a_capacity_that_was_lowered() {
 }
 
 #[test]
-fn owning_one_spelling_of_an_email_buys_no_addresses_to_try_another_from() {
+fn owning_one_spelling_of_an_email_forgives_no_addresses_of_another() {
     let mut limiter = Both::new("IPS-PER-EMAIL 2/1s").primary;
     let mut guesses = 0;
     for n in 0..50 {

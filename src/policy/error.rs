@@ -12,7 +12,7 @@ use super::rule::{MAX_RULES, ModifierWord, Subject};
 /// `position` is the place of the word at fault, counted from 1, and `error` what is wrong with it. The type has no
 /// room for client bytes, and the message is ASCII: it goes into replies and logs, where other bytes can do harm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[expect(missing_docs, reason = "the fields are the same in all variants, and described above")]
+#[expect(missing_docs, reason = "their names say what the fields are")]
 pub enum PolicyError {
     /// No word begins a rule.
     #[error("the policy has no rule: give at least one, for example PAIR 5/15m, or a PRESET")]

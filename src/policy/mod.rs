@@ -29,7 +29,8 @@
 //!
 //! The parser, the printed form, the error messages and the lists in `COMMAND DOCS` follow [`Keyword::ALL`]; only the
 //! syntax of a modifier or option is in `commands/policy.rs`. What the word means is in `limiter`: the compiler names
-//! each `match` on a subject, and `evaluate` applies the modifiers. Then show the word in the grammar above and in
+//! each `match` on a subject (`==` is used for `PAIR` and `DEVICE` in `limiter::ledger`), and `evaluate` applies the
+//! modifiers. Then show the word in the grammar above and in
 //! `docs/policies.md`: a test compares them.
 
 #![forbid(unsafe_code)]
@@ -47,7 +48,7 @@ pub use error::PolicyError;
 pub use keyword::Keyword;
 pub use options::{OptionWord, Options, Preset};
 pub use quantity::{
-    Bounded, Capacity, Cost, Limit, Lock, LockError, Millis, NumberError, Unit, Window, WindowError, digits, whole,
+    Bounded, Capacity, Cost, Limit, Lock, LockError, Millis, NumberError, Unit, Window, WindowError, digits,
 };
 pub use rule::{Counting, Enforcement, MAX_RULES, ModifierWord, Rule, Subject};
 
@@ -75,24 +76,10 @@ impl Policy {
         self.options
     }
 
-    /// The subjects that have rules, each once, in the order of their first rule.
-    pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
-        let first = |subject| self.rules.iter().position(|rule| rule.subject() == subject);
-        let subjects = self.rules.iter().map(Rule::subject).enumerate();
-        subjects.filter(move |&(at, subject)| first(subject) == Some(at)).map(|(_, subject)| subject)
-    }
-
     /// Whether `subject` has a rule.
     #[must_use]
     pub fn has_subject(&self, subject: Subject) -> bool {
         self.rules.iter().any(|rule| rule.subject() == subject)
-    }
-
-    /// The longest window of the rules for `subject`: how long its attempts must be kept.
-    #[must_use]
-    pub fn longest_window(&self, subject: Subject) -> Option<Millis> {
-        let rules = self.rules.iter().filter(|rule| rule.subject() == subject);
-        rules.map(|rule| rule.window().length()).max()
     }
 
     /// Whether a rule needs the attempt's address, so that it must not be empty.

@@ -61,7 +61,7 @@ pub fn digits(text: &[u8]) -> Result<u32, NumberError> {
 /// # Errors
 ///
 /// The [`NumberError`] that says what `text` is instead.
-pub fn whole(text: &[u8]) -> Result<u32, NumberError> {
+pub(super) fn whole(text: &[u8]) -> Result<u32, NumberError> {
     match (digits(text), text) {
         (Ok(_) | Err(NumberError::TooLarge), [b'0', _, ..]) => Err(NumberError::LeadingZero),
         (Ok(0), _) => Err(NumberError::Zero),

@@ -10,27 +10,27 @@ pub const MAX_RULES: usize = 32;
 
 /// What a rule counts attempts by.
 ///
-/// The order of the variants gives their [codes](Subject::code) in stored data: add a new one at the end.
+/// The numbers are the subjects' [codes](Subject::code) in stored data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Subject {
     /// `IP`: the address that an attempt comes from.
-    Ip,
+    Ip = 1,
     /// `EMAIL`: the email that an attempt is on.
-    Email,
+    Email = 2,
     /// `PAIR`: the address and the email together.
-    Pair,
+    Pair = 3,
     /// `EMAILS-PER-IP`: how many different emails an address tries. Against password spraying from one address.
-    EmailsPerIp,
+    EmailsPerIp = 4,
     /// `IPS-PER-EMAIL`: how many different addresses try an email. Against guessing distributed over a botnet.
-    IpsPerEmail,
+    IpsPerEmail = 5,
     /// `ALL`: the whole limiter, as one identity.
-    All,
+    All = 6,
     /// `DEVICE`: the device that an attempt carries, which the application has authenticated.
     ///
     /// An attempt with a device counts by `DEVICE` instead of `EMAIL` and `IPS-PER-EMAIL`, which strangers can fill;
     /// one without a device does not count by `DEVICE`. A `DEVICE` rule with `SHADOW` replaces nothing, because a
     /// shadow rule must not change what is refused.
-    Device,
+    Device = 7,
 }
 
 impl Keyword for Subject {
@@ -57,7 +57,7 @@ impl Subject {
     /// The number that stands for the subject in files and on the replication link: a released one never changes.
     #[must_use]
     pub const fn code(self) -> u8 {
-        (self as u8).saturating_add(1)
+        self as u8
     }
 
     /// The subject with this [code](Subject::code).
@@ -257,12 +257,6 @@ impl Rule {
     #[must_use]
     pub fn counting(&self) -> Counting {
         self.modifiers.counting
-    }
-
-    /// Whether the rule has `modifier`.
-    #[must_use]
-    pub fn has(&self, modifier: ModifierWord) -> bool {
-        self.modifiers.has(modifier)
     }
 
     /// The rule in the policy's own words, such as `EMAIL 20/1h` or `PAIR 5/15m LOCK 15m..24h SHADOW`: ASCII, and

@@ -8,7 +8,6 @@ use std::marker::PhantomData;
 
 /// The arguments that are not read yet. Positions count from 1 after the command's name, as error messages do; 1 is the
 /// limiter's key, which is not among them.
-#[derive(Clone, Copy)]
 pub(crate) struct Arguments<'a> {
     rest: &'a [*mut raw::RedisModuleString],
     /// The position of the next argument.

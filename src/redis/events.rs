@@ -9,7 +9,7 @@
 //! | `level` | `WARN`, as in OWASP's vocabulary for all three |
 //! | `at` | the server's time, in ms since the Unix epoch |
 //! | `limiter` | its key; invalid UTF-8 is replaced by U+FFFD |
-//! | `rule`, `subject` | the rule in the policy's words, and what it counts |
+//! | `rule`, `subject` | the rule in the policy's words, and what it counts attempts by |
 //! | `until` | when the rule would admit such an attempt again, without further attempts, in ms since the Unix epoch |
 //! | `ip_id`, `email_id`, `device_id` | the keyed ids of the attempt in 16 hexadecimal digits |
 //! | `ip`, `email` | only if `authlimit.events` is `full`: as received, truncated to 320 bytes, with U+FFFD for invalid UTF-8 |
@@ -88,7 +88,7 @@ impl CommandCall<'_> {
             return Vec::new();
         }
         let found = limiter.refusal_events(refusal.attempt, refusal.decision, refusal.clock);
-        stats::add(Total::EventsDropped, found.suppressed);
+        stats::add(Total::EventsDropped, found.dropped);
         if found.events.is_empty() || server::is_replica(self.ctx) {
             return Vec::new();
         }
@@ -117,9 +117,11 @@ impl CommandCall<'_> {
     /// Publishes a message to this server's subscribers, or the whole cluster's.
     fn publish_bytes(&self, channel: &[u8], message: &[u8]) {
         // SAFETY: the context is that of the running callback, which the strings do not outlive.
-        let (channel, message) = unsafe { (OwnedString::new(self.ctx, channel), OwnedString::new(self.ctx, message)) };
-        // SAFETY: as above.
-        unsafe { api!(RedisModule_PublishMessage(self.ctx, channel.as_ptr(), message.as_ptr())) };
+        let strings = unsafe { (OwnedString::new(self.ctx, channel), OwnedString::new(self.ctx, message)) };
+        if let (Some(channel), Some(message)) = strings {
+            // SAFETY: as above; neither string is null.
+            unsafe { api!(RedisModule_PublishMessage(self.ctx, channel.as_ptr(), message.as_ptr())) };
+        }
     }
 
     /// Sends a keyspace notification for the limiter's key.

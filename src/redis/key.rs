@@ -69,7 +69,7 @@ impl LimiterKey<'_> {
         Ok(key)
     }
 
-    /// Opens a key whatever it holds.
+    /// Opens a key without checking the type of its value.
     ///
     /// # Safety
     /// As for `open`.

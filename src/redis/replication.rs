@@ -55,7 +55,7 @@ impl Replication<'_> {
         MESSAGE.set(bytes);
     }
 
-    /// The call itself is what others have to apply, too.
+    /// Sends the call itself, which replicas apply, too.
     pub(crate) fn replicate_verbatim(self) {
         // SAFETY: the context is that of the running callback.
         unsafe { api!(RedisModule_ReplicateVerbatim(self.ctx)) };

@@ -35,7 +35,7 @@ pub(super) fn clock() -> Result<Timestamp, CommandError> {
     millis.and_then(Timestamp::from_millis).ok_or(CommandError::Clock)
 }
 
-/// The flags of a context; 0 on a server that does not tell.
+/// The flags of a context; 0 on a server without this function.
 pub(super) fn context_flags(ctx: *mut raw::RedisModuleCtx) -> u32 {
     // SAFETY: asks for nothing that a running callback's context does not have.
     let flags = unsafe { api!(RedisModule_GetContextFlags(ctx)) }.unwrap_or(0);
@@ -71,18 +71,18 @@ pub(super) struct OwnedString {
 }
 
 impl OwnedString {
-    /// Copies bytes into a new server string.
+    /// Copies bytes into a new server string; `None` if the server has none.
     ///
     /// # Safety
     /// The context must be that of a running callback, which the string must not outlive.
-    pub(super) unsafe fn new(ctx: *mut raw::RedisModuleCtx, bytes: &[u8]) -> Self {
+    pub(super) unsafe fn new(ctx: *mut raw::RedisModuleCtx, bytes: &[u8]) -> Option<Self> {
         let start = bytes.as_ptr().cast::<c_char>();
         // SAFETY: by the caller's promise; the server copies the bytes.
         let string = unsafe { api!(RedisModule_CreateString(ctx, start, bytes.len())) };
-        Self { ctx, string: string.unwrap_or(ptr::null_mut()) }
+        string.filter(|string| !string.is_null()).map(|string| Self { ctx, string })
     }
 
-    /// The string, for as long as this lives.
+    /// The string, which is not null, for as long as this lives.
     pub(super) fn as_ptr(&self) -> *mut raw::RedisModuleString {
         self.string
     }
@@ -90,9 +90,7 @@ impl OwnedString {
 
 impl Drop for OwnedString {
     fn drop(&mut self) {
-        if !self.string.is_null() {
-            // SAFETY: the string was created in `new`, and nothing refers to it any more.
-            unsafe { api!(RedisModule_FreeString(self.ctx, self.string)) };
-        }
+        // SAFETY: the string was created in `new`, and nothing refers to it any more.
+        unsafe { api!(RedisModule_FreeString(self.ctx, self.string)) };
     }
 }

@@ -76,7 +76,7 @@ unsafe extern "C" fn config_changed(
     guarded(|| refresh_eviction(ctx));
 }
 
-/// Checks whether the server may evict limiters when its memory is full, and logs a warning when it begins to be so:
+/// Checks whether the server may evict limiters when its memory is full, and logs a warning when that changes to yes:
 /// with a limiter all its attempts are forgotten.
 pub(crate) fn refresh_eviction(ctx: *mut raw::RedisModuleCtx) {
     let may_evict = has_limit_and_evicts_any_key(ctx);

@@ -1,7 +1,7 @@
 //! Metrics: the section `authlimit` of `INFO`.
 //!
-//! Totals count what this server decided for its own clients since it started. Effects that a replica receives are not
-//! counted.
+//! Totals count what this server decided for its own clients since it started; effects that a replica receives are not
+//! counted. Only `reclaimed` is counted on replicas, too.
 
 use crate::limiter::{Binding, Effect, Limiter, Verdict};
 use crate::policy::Subject;
@@ -79,7 +79,7 @@ pub(super) fn set_evictable(evictable: bool) -> bool {
     EVICTABLE.swap(evictable, Ordering::Relaxed) != evictable
 }
 
-/// Adds to a total. Commands run one at a time, so no addition is lost without a lock.
+/// Adds to a total. Commands and the timer run in one thread, so no addition is lost without a lock.
 pub(crate) fn add(total: Total, more: u64) {
     if let Some(count) = COUNTS.get(total as usize) {
         let before = count.load(Ordering::Relaxed);

@@ -50,7 +50,9 @@ unsafe extern "C" fn tick(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
 
 /// Reclaims for as long as the budget lasts; returns how long until the next tick.
 fn reclaim_some(ctx: *mut raw::RedisModuleCtx) -> c_longlong {
-    // While a client has paused writes or another server takes over, nothing may be replicated. SAFETY: takes nothing.
+    // While a client has paused writes or another server takes over, nothing may be replicated.
+    //
+    // SAFETY: takes nothing.
     let is_paused = unsafe { api!(RedisModule_AvoidReplicaTraffic()) }.unwrap_or(0) != 0;
     let loading = raw::REDISMODULE_CTX_FLAGS_LOADING | raw::REDISMODULE_CTX_FLAGS_ASYNC_LOADING;
     if is_paused || context_flags(ctx) & loading != 0 {
@@ -100,7 +102,7 @@ fn reclaim_at(ctx: *mut raw::RedisModuleCtx, location: &Location, started: Insta
     // SAFETY: the context is that of the running callback.
     unsafe { api!(RedisModule_SelectDb(ctx, *db)) };
     // SAFETY: as above; the string does not outlive this function.
-    let name = unsafe { OwnedString::new(ctx, name) };
+    let name = unsafe { OwnedString::new(ctx, name) }.ok_or(CommandError::Internal)?;
     // SAFETY: context and name are those of the running callback, which the key does not outlive.
     let mut key = unsafe { WritableLimiterKey::open_quietly(ctx, name.as_ptr()) }?;
     // SAFETY: as above.

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_do_not_fit_a_stamp_are_refused() {
+    fn times_that_do_not_fit_an_entry_are_refused() {
         assert_eq!(Timestamp::from_millis(0), None);
         assert_eq!(Timestamp::from_millis(1), Some(Timestamp::MIN));
         assert_eq!(Timestamp::from_millis((1 << 42) - 1), Some(Timestamp::MAX));

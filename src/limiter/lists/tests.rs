@@ -131,7 +131,7 @@ fn an_expired_entry_hides_nothing() {
 }
 
 #[test]
-fn of_two_equal_verdicts_the_longer_one_is_told() {
+fn of_two_equal_matches_the_longer_one_counts() {
     let by = |ip_expires: Option<u64>, email_expires: Option<u64>| {
         let lists = lists_of(&[(List::Deny, cidr("10.0.0.0/8"), ip_expires), (List::Deny, email(1), email_expires)]);
         let found = lists.find(Some(ip("10.0.0.1")), Some(Id::from_raw(1)), time(1));
@@ -178,10 +178,10 @@ fn removing_takes_off_one_list_only() {
 }
 
 #[test]
-fn an_expired_entry_is_not_there_to_be_removed() {
+fn an_expired_entry_cannot_be_removed() {
     let mut lists = lists_of(&[(List::Deny, email(1), Some(9))]);
     assert!(!lists.remove(key(List::Deny, email(1)), time(9)));
-    // A copy that is told of nothing still has it.
+    // A copy that is without an effect still has it.
     assert_eq!((lists.len(), lists.reclaim(time(9), 2)), (1, 1));
 }
 
@@ -230,7 +230,7 @@ fn reclaiming_is_bounded_and_takes_the_oldest_first() {
 }
 
 #[test]
-fn full_lists_take_no_more_but_for_expired_entries() {
+fn full_lists_take_an_entry_only_for_an_expired_one() {
     let mut lists = Lists::default();
     let mut add =
         |list, n, expires: Option<u64>, now| lists.add_up_to(3, entry(list, email(n), expires.map(time)), time(now));
@@ -263,7 +263,7 @@ fn a_copy_is_its_own() {
 }
 
 #[test]
-fn memory_goes_back_when_the_networks_are_gone() {
+fn memory_is_freed_with_the_last_network() {
     let mut lists = Lists::default();
     let empty = lists.bytes();
     let entries: Vec<ListTarget> = (0..1000u32)

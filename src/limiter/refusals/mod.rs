@@ -51,8 +51,8 @@ pub enum RefusalEventKind {
 pub struct RefusalEvents {
     /// The events to publish.
     pub events: Vec<RefusalEvent>,
-    /// How many further rules begin to refuse, without room to remember that it was published.
-    pub suppressed: u64,
+    /// How many further events were dropped, since the filter was full.
+    pub dropped: u64,
 }
 
 /// Which of the most refused are asked for.

@@ -43,9 +43,9 @@ impl TopCounters {
     /// Counts a refusal of `id` at `now`, and remembers its clear text if given.
     pub(crate) fn count(&mut self, id: Id, clear_text: Option<&[u8]>, now: Timestamp) {
         self.fade(now);
-        let slot = match self.place_of(id) {
+        let slot = match self.slot_of(id) {
             Some(slot) => slot,
-            None => self.place_for(id),
+            None => self.slot_for(id),
         };
         if let Some(count) = self.counts.get_mut(slot) {
             *count = count.saturating_add(1);
@@ -92,7 +92,7 @@ impl TopCounters {
     }
 
     /// The slot of the counter of `id`.
-    fn place_of(&self, id: Id) -> Option<usize> {
+    fn slot_of(&self, id: Id) -> Option<usize> {
         /// How many ids are compared at once: without a branch for each, a few vector instructions.
         const AT_ONCE: usize = 8;
         let (groups, _) = self.ids.as_chunks::<AT_ONCE>();
@@ -106,14 +106,14 @@ impl TopCounters {
     }
 
     /// A counter for `id`: a new one, or the smallest, which it takes over with its count.
-    fn place_for(&mut self, id: Id) -> usize {
+    fn slot_for(&mut self, id: Id) -> usize {
         if self.ids.len() < COUNTERS {
             self.ids.push(id);
             self.counts.push(0);
             self.clear_texts.push(None);
             return self.ids.len().saturating_sub(1);
         }
-        let slot = self.smallest_place();
+        let slot = self.smallest_slot();
         if let Some(known) = self.ids.get_mut(slot) {
             *known = id;
         }
@@ -124,7 +124,7 @@ impl TopCounters {
     }
 
     /// The slot of a smallest count.
-    fn smallest_place(&mut self) -> usize {
+    fn smallest_slot(&mut self) -> usize {
         let rest = self.counts.get(self.cursor..).unwrap_or_default();
         let found = rest.iter().position(|count| *count == self.smallest);
         self.cursor = match found {
@@ -211,8 +211,8 @@ mod tests {
             }
         }
         let top = counters.top(3, at(0));
-        let told: Vec<_> = top.iter().map(|m| (m.id.raw(), m.refusals)).collect();
-        assert_eq!(told, [(5, 5), (4, 4), (3, 3)]);
+        let top_counts: Vec<_> = top.iter().map(|m| (m.id.raw(), m.refusals)).collect();
+        assert_eq!(top_counts, [(5, 5), (4, 4), (3, 3)]);
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_cut_kept_and_gone_with_its_counter() {
+    fn a_clear_text_is_truncated_and_kept_as_long_as_its_counter() {
         let mut counters = TopCounters::default();
         counters.count(id(1), None, at(0));
         counters.count(id(1), Some(&[b'x'; 1_000]), at(0));
@@ -279,13 +279,13 @@ mod tests {
                 *exact.entry(*who).or_default() += 1;
             }
             let bound = (refusals.len() / COUNTERS) as u32;
-            let told = counts(&counters, at(0));
-            for (who, count) in &told {
+            let top_counts = counts(&counters, at(0));
+            for (who, count) in &top_counts {
                 prop_assert!(*count >= exact[who], "{who}: {count} of {}", exact[who]);
                 prop_assert!(*count <= exact[who] + bound, "{who}: {count} of {}", exact[who]);
             }
             for (who, count) in &exact {
-                prop_assert!(*count <= bound || told.contains_key(who), "{who}: {count}");
+                prop_assert!(*count <= bound || top_counts.contains_key(who), "{who}: {count}");
             }
         }
 
@@ -308,14 +308,14 @@ mod tests {
             }
             // What halving rounds away is less than one in all.
             let bound = all / COUNTERS as f64;
-            let told = counts(&counters, now);
-            for (who, count) in &told {
+            let top_counts = counts(&counters, now);
+            for (who, count) in &top_counts {
                 let (count, exact) = (f64::from(*count), exact[who]);
                 prop_assert!(count > exact - 1.0, "{who}: {count} of {exact}");
                 prop_assert!(count <= exact + bound, "{who}: {count} of {exact}");
             }
             for (who, count) in &exact {
-                prop_assert!(*count <= bound + 1.0 || told.contains_key(who), "{who}: {count}");
+                prop_assert!(*count <= bound + 1.0 || top_counts.contains_key(who), "{who}: {count}");
             }
         }
     }

@@ -1,4 +1,5 @@
-use crate::policy::{Capacity, Cost, Limit, Lock, LockError, NumberError, Unit, Window, WindowError, digits, whole};
+use crate::policy::quantity::whole;
+use crate::policy::{Capacity, Cost, Limit, Lock, LockError, NumberError, Unit, Window, WindowError, digits};
 
 #[test]
 fn digits_are_a_number() {

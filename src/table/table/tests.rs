@@ -120,7 +120,7 @@ fn sweeping_an_expired_table_leaves_as_little_as_a_new_one() {
 }
 
 #[test]
-fn gives_memory_back_when_identities_go() {
+fn frees_memory_when_identities_are_removed() {
     let mut table = Table::<AttemptEntry>::default();
     for n in 0..10_000 {
         add(&mut table, id(n), entry(1, 7), 3, Cutoff::NEVER);
@@ -135,7 +135,7 @@ fn gives_memory_back_when_identities_go() {
 }
 
 #[test]
-fn evicts_the_expired_then_the_least_dangerous_and_nobody_who_is_kept() {
+fn evicts_the_expired_then_the_least_dangerous_and_never_a_kept_one() {
     let mut table = Table::<AttemptEntry>::default();
     for n in 0..10_u64 {
         add(&mut table, id(n), entry(n + 1, 0), 3, Cutoff::NEVER);
@@ -187,7 +187,7 @@ fn a_loaded_table_is_as_dense_as_the_one_that_was_saved() {
 }
 
 #[test]
-fn room_is_made_once_for_all_that_belong_to_one_segment() {
+fn slots_are_reserved_once_for_all_ids_of_one_segment() {
     let mut table = Table::<AttemptEntry>::default();
     assert_eq!(table.reserve((0..500).map(id)), 500);
     let slots = table.bytes();
@@ -202,7 +202,7 @@ fn room_is_made_once_for_all_that_belong_to_one_segment() {
 }
 
 #[test]
-fn what_was_loaded_into_one_segment_is_stored_as_the_same_bytes() {
+fn a_loaded_segment_is_stored_as_the_same_bytes() {
     for identities in [1, 5, 60, 700] {
         let mut saved = Table::<AttemptEntry>::default();
         for n in 0..identities {
@@ -216,7 +216,7 @@ fn what_was_loaded_into_one_segment_is_stored_as_the_same_bytes() {
 }
 
 #[test]
-fn what_claims_to_be_many_is_given_no_more_than_it_has_brought() {
+fn a_chunk_reserves_no_more_slots_than_it_has_records() {
     let mut table = Table::<AttemptEntry>::default();
     let same = vec![(id(1), vec![entry(1, 0)]); 3_000];
     for _ in 0..20 {
