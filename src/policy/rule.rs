@@ -9,28 +9,26 @@ use super::quantity::{Limit, Lock, Window};
 pub const MAX_RULES: usize = 32;
 
 /// What a rule counts attempts by.
-///
-/// The numbers are the subjects' [codes](Subject::code) in stored data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Subject {
     /// `IP`: the address that an attempt comes from.
-    Ip = 1,
+    Ip,
     /// `EMAIL`: the email that an attempt is on.
-    Email = 2,
+    Email,
     /// `PAIR`: the address and the email together.
-    Pair = 3,
+    Pair,
     /// `EMAILS-PER-IP`: how many different emails an address tries. Against password spraying from one address.
-    EmailsPerIp = 4,
+    EmailsPerIp,
     /// `IPS-PER-EMAIL`: how many different addresses try an email. Against guessing distributed over a botnet.
-    IpsPerEmail = 5,
+    IpsPerEmail,
     /// `ALL`: the whole limiter, as one identity.
-    All = 6,
+    All,
     /// `DEVICE`: the device that an attempt carries, which the application has authenticated.
     ///
     /// An attempt with a device counts by `DEVICE` instead of `EMAIL` and `IPS-PER-EMAIL`, which strangers can fill;
     /// one without a device does not count by `DEVICE`. A `DEVICE` rule with `SHADOW` replaces nothing, because a
     /// shadow rule must not change what is refused.
-    Device = 7,
+    Device,
 }
 
 impl Keyword for Subject {
@@ -57,7 +55,15 @@ impl Subject {
     /// The number that stands for the subject in files and on the replication link: a released one never changes.
     #[must_use]
     pub const fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Ip => 1,
+            Self::Email => 2,
+            Self::Pair => 3,
+            Self::EmailsPerIp => 4,
+            Self::IpsPerEmail => 5,
+            Self::All => 6,
+            Self::Device => 7,
+        }
     }
 
     /// The subject with this [code](Subject::code).
