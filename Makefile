@@ -38,7 +38,7 @@ test-examples: build ## check the examples and the demo, and attack them
 	EXAMPLES_TARGET="$(TARGET)/examples" .ci/examples "$(MODULE)"
 
 storm: build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
-	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test equality
+	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test server durability
 
 build: deps ## build the module, target/release/libauthlimit.so
 	cargo build --release --locked

@@ -17,7 +17,8 @@ mod measure;
 mod peers;
 mod report;
 mod sections;
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/server/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 mod support;
 
 use std::env;

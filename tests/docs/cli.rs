@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::Server;
-use super::pages::{blocks, page};
+use crate::pages::{blocks, page};
+use crate::support::Server;
 
 /// A redis-cli that talks to one server and prints as it does to a person.
 pub(crate) struct Cli {

@@ -1,21 +1,12 @@
 //! docs/commands.md tells of every command what the server itself tells of it, and what it answers.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::collections::BTreeSet;
 
+use crate::cli::{Cli, goes_as_it_is_shown};
+use crate::pages::{blocks, first_word, one_line, page, quoted, sections, table};
+use crate::support::Server;
+use crate::support::replies::{elements, entry, ok, send, text, texts};
 use redis::Value;
-use support::Server;
-use support::cli::{Cli, goes_as_it_is_shown};
-use support::pages::{blocks, first_word, one_line, page, quoted, sections, table};
-use support::replies::{elements, entry, ok, send, text, texts};
 
 /// The page.
 const PAGE: &str = "docs/commands.md";

@@ -1,20 +1,9 @@
 //! Whatever a page of this repository links to is there: files, folders, and headings in pages.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-#[path = "support/pages.rs"]
-#[allow(dead_code, reason = "this file uses a part of it")]
-mod pages;
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use pages::{markdown_in, page, pages_of_the_manual, prose, root};
+use crate::pages::{markdown_in, page, pages_of_the_manual, prose, root};
 
 /// Returns all pages that people read.
 fn every_page() -> Vec<String> {

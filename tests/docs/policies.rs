@@ -1,20 +1,11 @@
 //! docs/policies.md tells the whole language of policies, and every policy in it is one.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::pages::{blocks, first_word, page, quoted, sections, table};
+use crate::support::replies::ok;
+use crate::support::{Server, verdict};
 use authlimit::identity::Secret;
 use authlimit::limiter::{Cost, Limiter, Received, Timestamp};
 use authlimit::policy::{Capacity, ModifierWord, OptionWord, Policy, Preset, Subject};
-use support::pages::{blocks, first_word, page, quoted, sections, table};
-use support::replies::ok;
-use support::{Server, verdict};
 
 /// The page.
 const PAGE: &str = "docs/policies.md";

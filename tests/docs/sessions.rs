@@ -1,25 +1,16 @@
 //! What README.md and the pages in docs show is what a server does. Commands, policies and links have files of their own:
 //! `docs_commands`, `docs_policies`, `docs_links`.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::collections::BTreeMap;
 
-use support::Server;
-use support::cli::{Cli, goes_as_it_is_shown, without_chance};
-use support::cluster::Cluster;
-use support::listener::Listener;
-use support::pages::{
+use crate::cli::{Cli, goes_as_it_is_shown, without_chance};
+use crate::pages::{
     blocks, every_block, one_line, page, pages_of_the_manual, prose, quoted, table,
 };
-use support::replies::{ok, send};
+use crate::support::Server;
+use crate::support::cluster::Cluster;
+use crate::support::listener::Listener;
+use crate::support::replies::{ok, send};
 
 /// The pages whose sessions are one with a server of its own, which a test below types.
 const SESSIONS: [&str; 2] = ["README.md", "docs/configuration.md"];

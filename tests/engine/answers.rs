@@ -2,27 +2,17 @@
 //! replicas and copies, `engine_bytes.rs` against hostile bytes, `engine_attacks.rs` against attackers.
 //!
 //! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise, in its helper functions too"
-)]
 
-mod model;
-
-use authlimit::identity::Tag;
-use authlimit::limiter::Limiter;
-use authlimit::policy::{Counting, Millis, Policy};
-use model::policies::{any_policy, has_devices, policy};
-use model::steps::{
+use crate::model::policies::{any_policy, has_devices, policy};
+use crate::model::steps::{
     Answer, Case, EMAILS, EPOCHS, Step, all_requests, any_case, any_command, any_set_back,
     any_wait, attempt, secret, standings, time,
 };
-use model::support::{NOW, cases, hold, limiter, longest_time, peeks, request};
-use model::{Model, Request};
+use crate::model::support::{NOW, cases, hold, limiter, longest_time, peeks, request};
+use crate::model::{Model, Request};
+use authlimit::identity::Tag;
+use authlimit::limiter::Limiter;
+use authlimit::policy::{Counting, Millis, Policy};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

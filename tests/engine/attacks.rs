@@ -1,22 +1,12 @@
 //! The engine against attackers: bursts at the worst moments, spraying, shutting others out, and the greatest costs.
 //!
 //! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise, in its helper functions too"
-)]
 
-mod model;
-
+use crate::model::Request;
+use crate::model::steps::{EMAILS, IPS, attempt, roomy, time};
+use crate::model::support::{NOW, cases, check, limiter, request, reset, restored};
 use authlimit::limiter::{Cost, Limiter, Received};
 use authlimit::policy::Subject;
-use model::Request;
-use model::steps::{EMAILS, IPS, attempt, roomy, time};
-use model::support::{NOW, cases, check, limiter, request, reset, restored};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

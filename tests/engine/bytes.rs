@@ -1,23 +1,13 @@
 //! The engine against hostile bytes: stored chunks that are damaged, forged or made up.
 //!
 //! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise, in its helper functions too"
-)]
 
-mod model;
-
+use crate::model::Request;
+use crate::model::steps::{EMAILS, IPS, all_requests, any_request, attempt, roomy, time};
+use crate::model::support::{NOW, cases, limiter, mark_bytes, records, request, restored};
 use authlimit::identity::Cidr;
 use authlimit::limiter::{AccessChunkError, ChunkError, Entry, Limiter, List, Part, Timestamp};
 use authlimit::policy::Millis;
-use model::Request;
-use model::steps::{EMAILS, IPS, all_requests, any_request, attempt, roomy, time};
-use model::support::{NOW, cases, limiter, mark_bytes, records, request, restored};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

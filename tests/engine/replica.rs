@@ -1,24 +1,14 @@
 //! The engine against its own replicas and stored copies.
 //!
 //! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise, in its helper functions too"
-)]
 
-mod model;
-
-use authlimit::limiter::{Effect, Limiter, List, Part};
-use model::policies::policy;
-use model::steps::{
+use crate::model::policies::policy;
+use crate::model::steps::{
     Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers, attempt, roomy, secret, tick, time,
 };
-use model::support::{NOW, cases, check, hold, limiter, peeks, records, request, restored};
-use model::{Model, Request};
+use crate::model::support::{NOW, cases, check, hold, limiter, peeks, records, request, restored};
+use crate::model::{Model, Request};
+use authlimit::limiter::{Effect, Limiter, List, Part};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;

@@ -8,15 +8,6 @@
 //! To add a subject: an arm in [`Who::identity`] and, if it counts different ones, in [`Who::mark`]. To add an
 //! option of a rule: its meaning in [`Model::figures`] (what a rule sees), [`Model::trip`] (what a refusal does) or
 //! [`Model::check`] (what is counted).
-#![allow(
-    dead_code,
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "each test file uses a part; a test stops at the first surprise, in its helper functions too"
-)]
 
 mod lists;
 pub(crate) mod policies;

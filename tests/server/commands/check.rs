@@ -1,18 +1,11 @@
 //! Every command answers as the manual says, in both protocols.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::replies::{
+    EMAIL, IP, check, elements, entry, exists, ok, peek, policy, send, text,
+};
+use crate::support::{Server, Verdict, command, digest, verdict, wait_until};
 use redis::{Connection, Value};
 use std::time::{Duration, Instant};
-use support::replies::{EMAIL, IP, check, elements, entry, exists, ok, peek, policy, send, text};
-use support::{Server, Verdict, command, digest, verdict, wait_until};
 
 /// What one of the presets is short for, in the order of the manual.
 const PRESETS: [(&str, &str); 5] = [

@@ -1,16 +1,7 @@
 //! What is wrong with a command is told, counts nothing, and repeats nothing that was sent.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
-use support::replies::{EMAIL, IP, check, exists, ok, peek, send, text};
-use support::{Server, command, digest};
+use crate::support::replies::{EMAIL, IP, check, exists, ok, peek, send, text};
+use crate::support::{Server, command, digest};
 
 /// The commands that take an address and an email.
 const ATTEMPTS: [&str; 4] = ["CHECK", "PEEK", "RESET", "REFUND"];

@@ -1,18 +1,9 @@
 //! The server tells of every command what redis-cli and client libraries ask it.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::replies::{elements, entry, send, text, texts};
+use crate::support::{Server, command};
 use authlimit::policy::{ModifierWord, Subject};
 use redis::Value;
-use support::replies::{elements, entry, send, text, texts};
-use support::{Server, command};
 
 /// The commands that a client may send.
 const COMMANDS: [&str; 10] = [

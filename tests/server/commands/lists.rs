@@ -1,19 +1,10 @@
 //! Who is on a limiter's allow list is never refused, who is on its deny list always, for as long as they are listed.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::lists::{decided_by, listed, put, start};
+use crate::support::replies::{check, send};
+use crate::support::{Server, digest, wait_until};
 use redis::{Connection, Value};
 use std::time::{Duration, Instant};
-use support::lists::{decided_by, listed, put, start};
-use support::replies::{check, send};
-use support::{Server, digest, wait_until};
 
 #[test]
 fn add_says_whether_the_entry_is_new_and_del_whether_it_was_there() {

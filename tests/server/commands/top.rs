@@ -1,18 +1,9 @@
 //! The most refused are told, by id, and by name only while that is set.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::listener::Listener;
+use crate::support::replies::{EMAIL, IP, check, elements, ok, send};
+use crate::support::{Server, command, wait_until};
 use redis::{Connection, Value};
-use support::listener::Listener;
-use support::replies::{EMAIL, IP, check, elements, ok, send};
-use support::{Server, command, wait_until};
 
 /// Sends TOP for the limiter `login`, and returns its rows.
 #[track_caller]
@@ -154,11 +145,11 @@ fn a_replica_and_a_restarted_server_have_nothing_to_tell() {
     let (mut primary, mut client) = server();
     let replica = Server::builder().replica_of(&primary).start();
     refuse(&mut client, IP, EMAIL, 3);
-    let digest = support::digest(&mut client, "login");
-    support::wait_for_replica(&primary, &replica);
+    let digest = crate::support::digest(&mut client, "login");
+    crate::support::wait_for_replica(&primary, &replica);
     let mut there = replica.connect();
     assert_eq!(top(&mut there, "EMAIL"), []);
-    assert_eq!(support::digest(&mut there, "login"), digest);
+    assert_eq!(crate::support::digest(&mut there, "login"), digest);
     send(&mut client, "COPY login login2").expect("copied");
     let copied = send(&mut client, "AUTHLIMIT.TOP login2 IP");
     assert_eq!(copied, Ok(Value::Array(vec![])));
@@ -166,10 +157,10 @@ fn a_replica_and_a_restarted_server_have_nothing_to_tell() {
     ok(&mut client, "RENAME login login2");
     ok(&mut client, "RENAME login2 login");
     assert_eq!(top(&mut client, "EMAIL")[0].1, 3, "renamed, it is the same");
-    primary.restart(support::Save::Yes);
+    primary.restart(crate::support::Save::Yes);
     let mut client = primary.connect();
     assert_eq!(top(&mut client, "EMAIL"), []);
-    assert_eq!(support::digest(&mut client, "login"), digest);
+    assert_eq!(crate::support::digest(&mut client, "login"), digest);
 }
 
 #[test]

@@ -1,20 +1,11 @@
 //! A server that is killed at any moment has, when it is back, every attempt that it answered, and no limit is passed.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::thread;
 use std::time::Duration;
 
+use crate::support::rules::{peek, rows};
+use crate::support::{Random, Server};
 use redis::Connection;
-use support::rules::{peek, rows};
-use support::{Random, Server};
 
 /// How often the server is killed.
 const CRASHES: usize = 50;
@@ -106,7 +97,7 @@ fn survives_crashes(preamble: &str, crashes: usize, seed: u64) {
         .arg("aof-use-rdb-preamble", preamble)
         .arg("auto-aof-rewrite-percentage", "0")
         .start();
-    support::replies::ok(&mut server.connect(), POLICY);
+    crate::support::replies::ok(&mut server.connect(), POLICY);
     let mut random = Random::new(seed);
     let mut known = Tally::new();
     for crash in 0..crashes {
@@ -118,7 +109,7 @@ fn survives_crashes(preamble: &str, crashes: usize, seed: u64) {
             .collect();
         if crash % 10 == 5 {
             // Killed while its child rewrites the file, or just after.
-            let _ = support::replies::send(&mut server.connect(), "BGREWRITEAOF");
+            let _ = crate::support::replies::send(&mut server.connect(), "BGREWRITEAOF");
         }
         // Not for anything to happen: the moment is to be any.
         thread::sleep(Duration::from_micros(random.next() % 60_000));

@@ -1,24 +1,15 @@
 //! After very many commands of all kinds, primary, replicas and every way of storing hold the same.
 //!
 //! `AUTHLIMIT_STORM` sets how many commands that is.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::fs::File;
 use std::io::Write;
 use std::process::Command;
 
+use crate::support::replies::ok;
+use crate::support::storm::{digests, storm, storm_steps, wait_for_calm};
+use crate::support::{Builder, Random, Save, Server, command, secrets, wait_for_replica};
 use redis::Value;
-use support::replies::ok;
-use support::storm::{digests, storm, storm_steps, wait_for_calm};
-use support::{Builder, Random, Save, Server, command, secrets, wait_for_replica};
 
 /// A port on which nothing answers.
 const NOBODY: &str = "127.0.0.1 1";

@@ -4,24 +4,15 @@
 //! again. How they came about is in [`make_golden_files`], which a new format version runs once for files of its own:
 //! `cargo test --test golden -- --ignored`. What the engine answers from them, with the clock as an argument, is
 //! checked in `src/redis/golden.rs`.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::fs;
 use std::path::PathBuf;
 
+use crate::support::dump::FOOT_BYTES;
+use crate::support::replies::{ok, policy, send};
+use crate::support::rules::usage;
+use crate::support::{Builder, Save, Server, command, digest, wait_until};
 use redis::{Connection, Value};
-use support::dump::FOOT_BYTES;
-use support::replies::{ok, policy, send};
-use support::rules::usage;
-use support::{Builder, Save, Server, command, digest, wait_until};
 
 /// What the limiter `keyed` is stored under.
 const HASH_KEY: &str = "the-hash-key-of-the-golden-files";
@@ -83,7 +74,7 @@ fn are_as_stored(client: &mut Connection, of: &str) {
     ] {
         for key in KEYS {
             let words = ["AUTHLIMIT.PEEK", key, "203.0.113.77", email];
-            assert_eq!(support::verdict(client, &words).rule, expected);
+            assert_eq!(crate::support::verdict(client, &words).rule, expected);
         }
     }
 }

@@ -1,25 +1,16 @@
 //! With `authlimit.hash-key` no file and no stream holds what ids are made with, and nothing else loads them.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::fs;
 use std::path::PathBuf;
 
-use authlimit::identity::HashKey;
-use redis::{Connection, Value};
-use support::dump::{Dump, Part};
-use support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
-use support::storm::storm;
-use support::{
+use crate::support::dump::{Dump, Part};
+use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
+use crate::support::storm::storm;
+use crate::support::{
     Builder, Random, Save, Server, command, digest, secrets, verdict, wait_for_replica, wait_until,
 };
+use authlimit::identity::HashKey;
+use redis::{Connection, Value};
 
 const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 const OTHER_KEY: &str = "ffffffffffffffffffffffffffffffff";

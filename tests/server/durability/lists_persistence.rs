@@ -1,18 +1,9 @@
 //! The allow and deny lists outlive a restart, and are the same on a replica.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::lists::{decided_by, listed, policy, put, start};
+use crate::support::replies::send;
+use crate::support::{Save, Server, digest, wait_for_replica, wait_until};
 use redis::Connection;
-use support::lists::{decided_by, listed, policy, put, start};
-use support::replies::send;
-use support::{Save, Server, digest, wait_for_replica, wait_until};
 
 /// Adds ten thousand networks to both lists, a few emails, and entries that end.
 #[track_caller]

@@ -1,23 +1,14 @@
 //! What a limiter holds outlives every way of storing it, and no email or address is stored with it.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::fs;
 
-use redis::{Connection, Value};
-use support::replies::{EMAIL, IP, ok, send};
-use support::rules::usage;
-use support::{
+use crate::support::replies::{EMAIL, IP, ok, send};
+use crate::support::rules::usage;
+use crate::support::{
     Random, Save, Server, Verdict, command, digest, secrets, snapshot, verdict, wait_until,
     workload,
 };
+use redis::{Connection, Value};
 
 /// How many commands a workload has.
 const STEPS: usize = 3_000;

@@ -1,16 +1,7 @@
 //! What rules and lists have made of a limiter is the same after every way of storing it, and on every replica.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::{Save, Server, command, digest, verdict, wait_for_replica, wait_until};
 use redis::{Connection, Value};
-use support::{Save, Server, command, digest, verdict, wait_for_replica, wait_until};
 
 /// The limiters of a workload, each with the policies that it goes back and forth between.
 ///

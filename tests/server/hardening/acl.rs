@@ -1,20 +1,8 @@
 //! Users are kept to their commands and limiters.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
-use std::fs;
-use std::path::Path;
-
+use crate::support::replies::{EMAIL, IP, elements, ok, send, text};
+use crate::support::{Server, page, verdict};
 use redis::Value;
-use support::replies::{EMAIL, IP, elements, ok, send, text};
-use support::{Server, verdict};
 
 #[test]
 fn an_acl_user_is_kept_to_its_commands_and_key_patterns() {
@@ -88,8 +76,7 @@ fn all_commands_are_in_a_category_of_their_own() {
 
 #[test]
 fn the_users_of_the_operations_page_can_do_their_work_and_nothing_else() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
-    let page = fs::read_to_string(page).expect("it is in the repository");
+    let page = page("docs/operations.md");
     let lines: Vec<&str> = page
         .lines()
         .filter(|line| line.starts_with("ACL SETUSER"))

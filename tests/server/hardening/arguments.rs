@@ -1,18 +1,9 @@
 //! Nothing that a client sends, in any argument, does the server harm.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::hostile::{endure, unharmed};
+use crate::support::replies::{ok, send};
+use crate::support::{Random, Server, command, digest, verdict, wait_until};
 use redis::Value;
-use support::hostile::{endure, unharmed};
-use support::replies::{ok, send};
-use support::{Random, Server, command, digest, verdict, wait_until};
 
 const IP: &[u8] = b"203.0.113.7";
 const EMAIL: &[u8] = b"alice@example.com";

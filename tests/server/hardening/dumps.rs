@@ -1,19 +1,10 @@
 //! A dump that somebody tampered with is refused or is a limiter, and never harms the server.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::dump::{Dump, FOOT_BYTES, HEAD_BYTES, Part, crc64, mutate_bytes, sealed};
+use crate::support::hostile::{endure, unharmed};
+use crate::support::replies::{EMAIL, IP, ok, send};
+use crate::support::{Random, Server, command, digest, verdict};
 use redis::{Connection, Value};
-use support::dump::{Dump, FOOT_BYTES, HEAD_BYTES, Part, crc64, mutate_bytes, sealed};
-use support::hostile::{endure, unharmed};
-use support::replies::{EMAIL, IP, ok, send};
-use support::{Random, Server, command, digest, verdict};
 
 /// Uses a limiter in every way, whatever is in it.
 #[track_caller]

@@ -1,22 +1,13 @@
 //! An RDB file that somebody tampered with is refused or is loaded, and never crashes, hangs or fills the server.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::fs;
 
+use crate::support::dump::{Dump, FOOT_BYTES, Part, mutate_bytes, sealed};
+use crate::support::hostile::unharmed;
+use crate::support::replies::{ok, send};
+use crate::support::rules::{address, checks};
+use crate::support::{Random, Save, Server, command};
 use redis::Value;
-use support::dump::{Dump, FOOT_BYTES, Part, mutate_bytes, sealed};
-use support::hostile::unharmed;
-use support::replies::{ok, send};
-use support::rules::{address, checks};
-use support::{Random, Save, Server, command};
 
 /// How many tampered files are tried.
 const FILES: usize = 20;
@@ -157,7 +148,7 @@ fn a_payload_takes_memory_in_proportion_and_a_truncated_one_leaves_none_taken() 
     }
     let most = before + FACTOR * dump.len();
     assert!(peak(&server) < most, "{} {most}", peak(&server));
-    support::wait_until("what was read of them is given back", || {
+    crate::support::wait_until("what was read of them is given back", || {
         used() < before + dump.len()
     });
     assert_eq!(send(&mut client, "DBSIZE"), Ok(Value::Int(0)));

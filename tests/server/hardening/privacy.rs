@@ -1,19 +1,10 @@
 //! The server shows nobody whom a command was about.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::replies::{EMAIL, IP, ok, send};
+use crate::support::storm::storm;
+use crate::support::{Builder, DEADLINE, Random, Server, command, secrets};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use support::replies::{EMAIL, IP, ok, send};
-use support::storm::storm;
-use support::{Builder, DEADLINE, Random, Server, command, secrets};
 
 /// The commands that take an address and an email.
 const ATTEMPTS: [&str; 4] = ["CHECK", "PEEK", "RESET", "REFUND"];

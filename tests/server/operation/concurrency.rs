@@ -1,20 +1,11 @@
 //! However many ask at once, in whichever way, no more are admitted than the limit says.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::sync::{Barrier, mpsc};
 use std::thread;
 
+use crate::support::replies::{CHECK, PEEK, RESET};
+use crate::support::{Server, command, verdict};
 use redis::{Connection, PushKind, Value};
-use support::replies::{CHECK, PEEK, RESET};
-use support::{Server, command, verdict};
 
 const CLIENTS: usize = 50;
 const ATTEMPTS_EACH: usize = 20;

@@ -1,16 +1,7 @@
 //! The module's settings are those of any Redis setting: read, set, kept over a restart, and refused where wrong.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::{Save, Server, command, module_path, verdict};
 use redis::{Connection, Value};
-use support::{Save, Server, command, module_path, verdict};
 
 const POLICY: &str = "authlimit.default-policy";
 const AUTOCREATE: &str = "authlimit.autocreate";

@@ -1,18 +1,9 @@
 //! Subscribers hear once of what begins, and of nobody by name unless that is set.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::listener::Listener;
+use crate::support::replies::{CHECK, EMAIL, IP, check, ok, send};
+use crate::support::{Server, command, wait_until};
 use redis::{Connection, Value};
-use support::listener::Listener;
-use support::replies::{CHECK, EMAIL, IP, check, ok, send};
-use support::{Server, command, wait_until};
 
 /// Gives `login` a policy.
 #[track_caller]
@@ -328,7 +319,7 @@ fn replicas_restarts_and_copies_tell_nothing_by_themselves() {
     policy(&mut client, "PAIR 1/1h LOCK 2h");
     refuse(&mut client, IP, EMAIL);
     here.event(&mut client);
-    support::wait_for_replica(&primary, &replica);
+    crate::support::wait_for_replica(&primary, &replica);
     let mut at_replica = replica.connect();
     assert_eq!(there.heard(&mut at_replica), []);
     send(
@@ -343,7 +334,7 @@ fn replicas_restarts_and_copies_tell_nothing_by_themselves() {
     refuse(&mut at_replica, IP, "other@x.org");
     assert_eq!(there.heard(&mut at_replica), []);
 
-    primary.shutdown(support::Save::No);
+    primary.shutdown(crate::support::Save::No);
     primary.start_again();
     let mut client = primary.connect();
     let mut here = Listener::on(&primary);
@@ -409,7 +400,7 @@ fn with_full_nothing_of_it_is_stored_or_logged_or_replicated() {
         assert!(!server.grep_log(name.as_bytes()), "{name}");
         assert!(!server.grep_files(name.as_bytes()), "{name}");
     }
-    server.shutdown(support::Save::Yes);
+    server.shutdown(crate::support::Save::Yes);
     for name in names {
         assert!(!server.grep_files(name.as_bytes()), "{name}");
     }

@@ -1,18 +1,9 @@
 //! INFO tells what the module has done, in fields that only ever are whole numbers.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::replies::{EMAIL, IP, RESET, check, ok, send, text};
+use crate::support::{Server, command, wait_until};
 use redis::{Connection, Value};
 use std::collections::BTreeMap;
-use support::replies::{EMAIL, IP, RESET, check, ok, send, text};
-use support::{Server, command, wait_until};
 
 /// The section's fields, without what each begins with.
 #[track_caller]
@@ -224,7 +215,7 @@ fn limiters_are_counted_as_they_come_and_go() {
     has(&mut client, 2, 4);
     send(&mut client, "UNLINK third").expect("gone");
     has(&mut client, 1, 2);
-    server.restart(support::Save::Yes);
+    server.restart(crate::support::Save::Yes);
     let mut client = server.connect();
     has(&mut client, 1, 2);
     ok(&mut client, "FLUSHALL ASYNC");
@@ -250,7 +241,7 @@ fn a_replica_counts_what_it_holds_and_decides_nothing() {
     wait_until("the link is up", || {
         replica.info("master_link_status").as_deref() == Some("up")
     });
-    support::wait_for_replica(&primary, &replica);
+    crate::support::wait_for_replica(&primary, &replica);
     let mut there = fields(&mut replica.connect());
     assert!(there.remove("bytes").is_some_and(|bytes| bytes > 0));
     there.retain(|_, number| *number != 0);

@@ -1,20 +1,11 @@
 //! Full memory, freeing and moving of memory: nothing is half counted, nobody waits, nothing changes.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
+use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
+use crate::support::rules::{address, checks, usage};
+use crate::support::{Save, Server, command, digest, verdict, wait_until};
 use redis::{Connection, Value};
-use support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
-use support::rules::{address, checks, usage};
-use support::{Save, Server, command, digest, verdict, wait_until};
 
 const WARNING: &str = "maxmemory-policy lets the server evict any key";
 

@@ -1,32 +1,20 @@
 //! The Prometheus recipe gives redis_exporter what it asks for, and its alerts go by what there is.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::replies::{EMAIL, IP, check, elements, ok, send, text};
+use crate::support::{Server, command, page};
 use redis::{Connection, Value};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-use support::replies::{EMAIL, IP, check, elements, ok, send, text};
-use support::{Server, command};
 
 /// Reads a file of the recipe.
-fn page(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monitoring");
-    fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+fn recipe(name: &str) -> String {
+    page(&format!("examples/monitoring/{name}"))
 }
 
 /// Evaluates the script as redis_exporter does, and returns the names and values.
 #[track_caller]
 fn scrape(client: &mut Connection) -> BTreeMap<String, String> {
     // Its words: EVAL, the script, and 0 twice.
-    let reply = command(client, &["EVAL", &page("authlimit.lua"), "0", "0"]);
+    let reply = command(client, &["EVAL", &recipe("authlimit.lua"), "0", "0"]);
     let reply = elements(&reply.expect("the script runs"));
     let strings = reply.iter().map(|value| match value {
         Value::BulkString(_) => text(value),
@@ -68,8 +56,8 @@ fn the_script_returns_every_field_as_a_name_and_a_number() {
 fn the_user_of_the_recipe_may_run_the_script() {
     let server = Server::start();
     let mut client = server.connect();
-    let recipe = page("README.md");
-    let line = recipe.lines().find(|line| line.starts_with("ACL SETUSER"));
+    let readme = recipe("README.md");
+    let line = readme.lines().find(|line| line.starts_with("ACL SETUSER"));
     ok(&mut client, line.expect("there is one"));
     ok(&mut client, "AUTH exporter secret");
     assert!(!scrape(&mut client).is_empty());
@@ -82,7 +70,7 @@ fn the_alerts_and_their_tests_go_by_fields_that_there_are() {
     let server = Server::start();
     let scraped = scrape(&mut server.connect());
     for file in ["alerts.yml", "alerts_test.yml"] {
-        let page = page(file);
+        let page = recipe(file);
         let keys: Vec<&str> = page
             .split("key=\"")
             .skip(1)
@@ -106,8 +94,7 @@ fn the_alerts_and_their_tests_go_by_fields_that_there_are() {
 fn the_documentation_has_every_field_and_no_other() {
     let server = Server::start();
     let scraped = scrape(&mut server.connect());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.md");
-    let page = fs::read_to_string(path).expect("the page");
+    let page = page("docs/events.md");
     let (_, figures) = page.split_once("## Figures").expect("the section");
     let rows = figures
         .lines()

@@ -1,20 +1,11 @@
 //! What has expired goes while nobody asks, on every server, and nobody notices but by the memory.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
+use crate::support::replies::{ok, send};
+use crate::support::rules::{address, checks, usage};
+use crate::support::{Save, Server, command, digest, wait_for_replica, wait_until};
 use redis::{Connection, Value};
-use support::replies::{ok, send};
-use support::rules::{address, checks, usage};
-use support::{Save, Server, command, digest, wait_for_replica, wait_until};
 
 /// Short windows and locks of every kind of subject.
 const SHORT: &str = "IP 900/60ms EMAIL 3/50ms LOCK 20ms PAIR 2/40ms EMAILS-PER-IP 900/60ms \

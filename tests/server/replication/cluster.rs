@@ -1,22 +1,13 @@
 //! In a cluster, a limiter is where its key is: it is found, moved and taken over with all that it has counted.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::support::cluster::{Cluster, is_primary, node_id};
+use crate::support::load::{COUNTING, LIMITERS, LIMITING, is_locked, prepare, under_load};
+use crate::support::replies::{CHECK, EMAIL, IP, ok, send};
+use crate::support::{Verdict, command, digest, verdict, wait_for_replica, wait_until};
 use redis::Value;
-use support::cluster::{Cluster, is_primary, node_id};
-use support::load::{COUNTING, LIMITERS, LIMITING, is_locked, prepare, under_load};
-use support::replies::{CHECK, EMAIL, IP, ok, send};
-use support::{Verdict, command, digest, verdict, wait_for_replica, wait_until};
 
 /// Returns a function that makes attempts through a client that knows the cluster.
 fn client_of(cluster: &Cluster) -> impl FnMut(&[&str]) -> Verdict + Send + use<> {

@@ -1,24 +1,15 @@
 //! A replica that takes over, catches up or is filled anew, by whichever way the server has, holds what its primary
 //! held.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
-
-mod support;
 
 use std::time::Instant;
 
-use redis::{Connection, Value};
-use support::load::{LIMITERS, prepare, under_load};
-use support::replies::{CHECK, EMAIL, IP, ok, send};
-use support::{
+use crate::support::load::{LIMITERS, prepare, under_load};
+use crate::support::replies::{CHECK, EMAIL, IP, ok, send};
+use crate::support::{
     Builder, DEADLINE, Random, Save, Server, Verdict, are_the_same, command, digest, replica_of,
     verdict, wait_for_replica, wait_until, workload,
 };
+use redis::{Connection, Value};
 
 /// How many commands a workload has.
 const STEPS: usize = 1_000;

@@ -1,20 +1,11 @@
 //! A replica holds what its primary holds, decides as it would, and can take its place.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
-use redis::Value;
-use support::replies::{CHECK, PEEK, ok, send};
-use support::{
+use crate::support::replies::{CHECK, PEEK, ok, send};
+use crate::support::{
     Random, Save, Server, are_the_same, command, digest, replica_of, secrets, snapshot, verdict,
     wait_for_replica, wait_until, workload,
 };
+use redis::Value;
 
 /// How many commands a workload has.
 const STEPS: usize = 2_000;

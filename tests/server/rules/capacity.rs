@@ -1,20 +1,11 @@
 //! A limiter holds no more identities than it may, and lets the least dangerous go.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
-use redis::{Connection, Value};
-use support::replies::{send, text};
-use support::rules::{
+use crate::support::replies::{send, text};
+use crate::support::rules::{
     HOUR, address, admitted, check, checks, info, int, number, peek, policy, remaining, rows, usage,
 };
-use support::{Server, wait_until};
+use crate::support::{Server, wait_until};
+use redis::{Connection, Value};
 
 #[test]
 fn at_capacity_the_locked_are_kept_and_the_rest_makes_room() {

@@ -1,21 +1,12 @@
 //! What a rule counts: different emails and addresses, everybody, devices.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
-use std::thread::sleep;
-use std::time::Duration;
-use support::replies::send;
-use support::rules::{
+use crate::support::replies::send;
+use crate::support::rules::{
     MINUTE, address, admitted, check, checks, number, peek, policy, remaining, totals,
 };
-use support::{Server, digest, verdict};
+use crate::support::{Server, digest, verdict};
+use std::thread::sleep;
+use std::time::Duration;
 
 #[test]
 fn one_address_spraying_ten_thousand_emails_gets_fifteen_in() {

@@ -1,17 +1,8 @@
 //! Who counts as whom, and whose attempts a success forgives.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::replies::{EMAIL, IP, check, ok, peek, send};
+use crate::support::{Server, command};
 use redis::Value;
-use support::replies::{EMAIL, IP, check, ok, peek, send};
-use support::{Server, command};
 
 #[test]
 fn logging_in_to_an_own_account_between_guesses_buys_no_further_guess() {

@@ -1,24 +1,15 @@
 //! Rules with LOCK shut, open, double and are lifted as they should.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
+use crate::support::replies::send;
+use crate::support::rules::{
+    HOUR, MINUTE, address, admitted, check, checks, number, peek, policy, remaining, rows, totals,
+    wait_until_open,
+};
+use crate::support::{Server, digest, wait_until};
 use redis::Connection;
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use support::replies::send;
-use support::rules::{
-    HOUR, MINUTE, address, admitted, check, checks, number, peek, policy, remaining, rows, totals,
-    wait_until_open,
-};
-use support::{Server, digest, wait_until};
 
 /// Returns how many bytes the append-only files have.
 fn aof_size(server: &Server) -> u64 {

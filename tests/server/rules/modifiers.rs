@@ -1,19 +1,10 @@
 //! SHADOW refuses nobody, and COUNT-DENIED counts what other rules refused.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
-use support::replies::text;
-use support::rules::{
+use crate::support::replies::text;
+use crate::support::rules::{
     HOUR, admitted, check, checks, figures, info, number, peek, policy, remaining, rows, totals,
 };
-use support::{Server, digest};
+use crate::support::{Server, digest};
 
 #[test]
 fn a_rule_in_shadow_never_refuses_and_reports_what_it_would_have_refused() {

@@ -1,20 +1,11 @@
 //! A policy changes live, keeps the counts, and tells how it stands.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that is surprised has failed, as it should"
-)]
 
-mod support;
-
-use redis::Value;
-use support::replies::{send, text};
-use support::rules::{
+use crate::support::replies::{send, text};
+use crate::support::rules::{
     HOUR, MINUTE, admitted, checks, figures, info, int, number, policy, remaining, rows, totals,
 };
-use support::{Server, command, digest};
+use crate::support::{Server, command, digest};
+use redis::Value;
 
 #[test]
 fn a_lowered_limit_refuses_at_once_and_a_raised_one_admits_what_it_has_over() {

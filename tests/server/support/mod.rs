@@ -35,19 +35,6 @@
 //!
 //! A test that expects something else of another server says why.
 
-#![allow(
-    dead_code,
-    reason = "every test file compiles this module, and none uses all of it"
-)]
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test helper stops the test at the first surprise"
-)]
-
-pub(crate) mod cli;
 mod client;
 pub(crate) mod cluster;
 pub(crate) mod dump;
@@ -55,7 +42,6 @@ pub(crate) mod hostile;
 pub(crate) mod listener;
 pub(crate) mod lists;
 pub(crate) mod load;
-pub(crate) mod pages;
 mod port;
 mod replica;
 pub(crate) mod replies;
@@ -64,15 +50,28 @@ mod server;
 pub(crate) mod storm;
 mod workload;
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-#[allow(unused_imports, reason = "as above")]
 pub(crate) use {
     client::{Verdict, command, digest, verdict},
     replica::{are_the_same, replica_of, wait_for_replica},
     server::{Builder, Save, Server, module_path},
-    workload::{Random, Snapshot, secrets, snapshot, workload},
+    workload::{Random, secrets, snapshot, workload},
 };
+
+/// Returns where the repository is.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns a text file of the repository.
+#[track_caller]
+pub(crate) fn page(path: &str) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
 
 /// How long anything may take before a test calls it stuck; far beyond what is ever needed, on a slow machine too.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

@@ -92,12 +92,6 @@ pub(crate) fn module_path() -> PathBuf {
 }
 
 impl Builder {
-    /// Runs another program than the default; a wrapper script must `exec` the server.
-    pub(crate) fn binary(mut self, path: impl Into<PathBuf>) -> Self {
-        self.binary = path.into();
-        self
-    }
-
     /// Adds a line to redis.conf: the value may be several words, quoted where they hold spaces.
     pub(crate) fn arg(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));

@@ -1,19 +1,9 @@
 //! The project's own pages, taken apart: sections, code blocks and tables.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Returns a file of this repository.
-#[track_caller]
-pub(crate) fn page(path: &str) -> String {
-    let path = root().join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Returns where the repository is.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+pub(crate) use crate::support::{page, root};
 
 /// Returns the paths of README.md and of every page in docs.
 pub(crate) fn pages_of_the_manual() -> Vec<String> {

@@ -1,0 +1,9 @@
+//! What an operator sees and sets.
+
+mod concurrency;
+mod config;
+mod events;
+mod info;
+mod memory;
+mod monitoring;
+mod reclaim;

@@ -1,0 +1,5 @@
+//! Replicas and clusters.
+
+mod cluster;
+mod failover;
+mod replica;
