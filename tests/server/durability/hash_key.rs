@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use crate::support::dump::{Dump, Part};
 use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
-use crate::support::storm::storm;
+use crate::support::storm::{Storm, secrets};
 use crate::support::{
-    Builder, Random, Save, Server, command, digest, secrets, verdict, wait_for_replica, wait_until,
+    Builder, Save, Server, command, digest, verdict, wait_for_replica, wait_until,
 };
 use authlimit::identity::HashKey;
 use redis::{Connection, Value};
@@ -249,9 +249,9 @@ fn no_file_but_redis_conf_holds_the_key_a_derived_secret_an_email_or_an_address(
             .arg("aof-use-rdb-preamble", preamble)
             .start();
         let mut client = server.connect();
-        storm(&mut client, &mut Random::new(51), 1_000);
+        Storm::new(51).send(&mut client, 1_000);
         server.rewrite_aof();
-        storm(&mut client, &mut Random::new(52), 1_000);
+        Storm::new(52).send(&mut client, 1_000);
         ok(&mut client, "SAVE");
         let mut hidden: Vec<Vec<u8>> = secrets().into_iter().map(<[u8]>::to_vec).collect();
         hidden.push(KEY.as_bytes().to_vec());

@@ -1,8 +1,8 @@
 //! The server shows nobody whom a command was about.
 
 use crate::support::replies::{EMAIL, IP, ok, send};
-use crate::support::storm::storm;
-use crate::support::{Builder, DEADLINE, Random, Server, command, secrets};
+use crate::support::storm::{Storm, secrets};
+use crate::support::{Builder, DEADLINE, Server, command};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
@@ -98,9 +98,9 @@ fn by_file(server: Builder) -> Builder {
 fn streams_nobody(server: Builder) {
     let server = by_file(server).start();
     let mut client = server.connect();
-    storm(&mut client, &mut Random::new(71), 1_500);
+    Storm::new(71).send(&mut client, 1_500);
     let stream = replication_stream(&server, || {
-        storm(&mut client, &mut Random::new(72), 1_500);
+        Storm::new(72).send(&mut client, 1_500);
     });
     let has = |bytes: &[u8]| stream.windows(bytes.len()).any(|part| part == bytes);
     // So that this test would find them: the limiters as a file, and the effects after it.
@@ -128,7 +128,7 @@ fn the_replication_stream_under_a_hash_key_holds_neither_them_nor_the_key() {
     let server = by_file(Server::builder().arg("authlimit.hash-key", key)).start();
     let mut client = server.connect();
     let stream = replication_stream(&server, || {
-        storm(&mut client, &mut Random::new(73), 200);
+        Storm::new(73).send(&mut client, 200);
     });
     assert!(!stream.windows(key.len()).any(|part| part == key.as_bytes()));
 }

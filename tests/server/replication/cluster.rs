@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::support::cluster::{Cluster, is_primary, node_id};
-use crate::support::load::{COUNTING, LIMITERS, LIMITING, is_locked, prepare, under_load};
+use crate::support::load::{
+    COUNTING, LIMITERS, LIMITING, assert_same_load, is_locked, prepare, under_load,
+};
 use crate::support::replies::{CHECK, EMAIL, IP, ok, send};
-use crate::support::{Verdict, command, digest, verdict, wait_for_replica, wait_until};
+use crate::support::{Verdict, command, verdict, wait_for_replica, wait_until};
 use redis::Value;
 
 /// Returns a function that makes attempts through a client that knows the cluster.
@@ -20,15 +22,7 @@ fn client_of(cluster: &Cluster) -> impl FnMut(&[&str]) -> Verdict + Send + use<>
 fn replica_is_the_same(cluster: &Cluster, primary: usize) {
     let primary = &cluster.nodes()[primary];
     let replica = &cluster.nodes()[cluster.replica_of(cluster.owner(COUNTING))];
-    wait_for_replica(primary, replica);
-    for limiter in LIMITERS {
-        let expected = digest(&mut primary.connect(), limiter);
-        assert_eq!(
-            digest(&mut replica.connect(), limiter),
-            expected,
-            "{limiter}"
-        );
-    }
+    assert_same_load(primary, replica);
 }
 
 /// Makes a replica the primary of its shard, with the old one's consent, and waits until everybody knows.

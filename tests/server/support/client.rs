@@ -33,12 +33,48 @@ pub(crate) fn command<A: AsRef<[u8]>>(
         packed.arg(word.as_ref());
     }
     match client.req_command(&packed) {
-        Ok(Value::ServerError(error)) => match error.details() {
-            Some(details) => Err(format!("{} {details}", error.code())),
-            None => Err(error.code().to_owned()),
-        },
-        Ok(reply) => Ok(reply),
+        Ok(reply) => or_error_line(reply),
         Err(error) => panic!("{}: {error}", shown(words)),
+    }
+}
+
+/// Sends many commands, a thousand at a time, and returns the reply to each as [`command`] does.
+#[track_caller]
+pub(crate) fn batch<C: AsRef<[W]>, W: AsRef<[u8]>>(
+    client: &mut impl ConnectionLike,
+    commands: impl IntoIterator<Item = C>,
+) -> Vec<Result<Value, String>> {
+    const AT_ONCE: usize = 1_000;
+    let mut commands = commands.into_iter();
+    let mut replies = Vec::new();
+    loop {
+        let (mut packed, mut count) = (Vec::new(), 0);
+        for words in commands.by_ref().take(AT_ONCE) {
+            let mut command = redis::Cmd::new();
+            words.as_ref().iter().for_each(|word| {
+                command.arg(word.as_ref());
+            });
+            packed.extend(command.get_packed_command());
+            count += 1;
+        }
+        if count == 0 {
+            return replies;
+        }
+        let answered = client.req_packed_commands(&packed, 0, count);
+        let answered = answered.unwrap_or_else(|error| panic!("{count} commands: {error}"));
+        assert_eq!(answered.len(), count);
+        replies.extend(answered.into_iter().map(or_error_line));
+    }
+}
+
+/// Returns the reply, or the error line that it is.
+fn or_error_line(reply: Value) -> Result<Value, String> {
+    match reply {
+        Value::ServerError(error) => Err(match error.details() {
+            Some(details) => format!("{} {details}", error.code()),
+            None => error.code().to_owned(),
+        }),
+        reply => Ok(reply),
     }
 }
 

@@ -6,9 +6,9 @@ use std::thread;
 
 use redis::ConnectionLike;
 
-use super::client::{Verdict, verdict};
+use super::client::{Verdict, digest, verdict};
 use super::replies::ok;
-use super::{Random, wait_until};
+use super::{Random, Server, wait_for_replica, wait_until};
 
 /// A limiter that never refuses, so that every attempt can be found in its count.
 pub(crate) const COUNTING: &str = "{acme}:counting";
@@ -150,6 +150,17 @@ impl Tally {
             assert_eq!(admitted, LIMITING_LIMIT);
         }
         is_locked(client);
+    }
+}
+
+/// Checks that a replica has the same limiters of a load as its primary, once it has caught up.
+#[track_caller]
+pub(crate) fn assert_same_load(primary: &Server, replica: &Server) {
+    wait_for_replica(primary, replica);
+    for limiter in LIMITERS {
+        let expected = digest(&mut primary.connect(), limiter);
+        let found = digest(&mut replica.connect(), limiter);
+        assert_eq!(found, expected, "{limiter}");
     }
 }
 

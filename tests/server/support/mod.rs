@@ -43,22 +43,23 @@ pub(crate) mod listener;
 pub(crate) mod lists;
 pub(crate) mod load;
 mod port;
+mod random;
 mod replica;
 pub(crate) mod replies;
 pub(crate) mod rules;
 mod server;
+pub(crate) mod snapshot;
 pub(crate) mod storm;
-mod workload;
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) use {
-    client::{Verdict, command, digest, verdict},
-    replica::{are_the_same, replica_of, wait_for_replica},
+    client::{Verdict, batch, command, digest, verdict},
+    random::Random,
+    replica::{PAUSE, are_the_same, replica_of, wait_for_replica},
     server::{Builder, Save, Server, module_path},
-    workload::{Random, secrets, snapshot, workload},
 };
 
 /// Returns where the repository is.

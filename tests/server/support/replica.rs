@@ -1,6 +1,12 @@
 //! Replicas: started, caught up, and compared with their primary.
 
-use super::{Server, snapshot, wait_until};
+use super::replies::ok;
+use super::snapshot::Lists;
+use super::storm::snapshot;
+use super::{Server, wait_until};
+
+/// Stops the time of a primary's limiters, for longer than any test takes.
+pub(crate) const PAUSE: &str = "CLIENT PAUSE 3600000 WRITE";
 
 /// Starts a replica and waits until it has what its primary has.
 #[track_caller]
@@ -10,12 +16,18 @@ pub(crate) fn replica_of(primary: &Server) -> Server {
     replica
 }
 
-/// Checks that a replica has the same limiters as its primary, once it has caught up.
+/// Checks that replicas have what their primary has of a storm, while nothing changes.
 #[track_caller]
-pub(crate) fn are_the_same(primary: &Server, replica: &Server) {
-    wait_for_replica(primary, replica);
-    let expected = snapshot(&mut primary.connect());
-    assert_eq!(snapshot(&mut replica.connect()), expected);
+pub(crate) fn are_the_same(primary: &Server, replicas: &[&Server]) {
+    let mut client = primary.connect();
+    ok(&mut client, PAUSE);
+    let expected = snapshot(&mut client, Lists::LeftOut);
+    for replica in replicas {
+        wait_for_replica(primary, replica);
+        let found = snapshot(&mut replica.connect(), Lists::LeftOut);
+        found.assert_same(&expected, "the replica");
+    }
+    ok(&mut client, "CLIENT UNPAUSE");
 }
 
 /// Waits until the replica has applied everything that the primary had done when this was called.

@@ -1,6 +1,6 @@
 //! What tests of the rule language have in common.
 
-use super::client::{Verdict, verdict};
+use super::client::{Verdict, batch, verdict};
 use super::replies::{send, text};
 use super::wait_until;
 use redis::{Connection, Value};
@@ -59,29 +59,16 @@ pub(crate) fn checks<A: AsRef<str>>(
     client: &mut Connection,
     attempts: impl IntoIterator<Item = A>,
 ) -> Vec<Verdict> {
-    let attempts: Vec<A> = attempts.into_iter().collect();
-    let mut verdicts = Vec::new();
-    for batch in attempts.chunks(1_000) {
-        let mut pipeline = redis::pipe();
-        for attempt in batch {
-            let call = pipeline.cmd("AUTHLIMIT.CHECK");
-            attempt.as_ref().split(' ').for_each(|word| {
-                call.arg(word);
-            });
-        }
-        let replies: Vec<(bool, i64, i64, i64, i64, String)> =
-            pipeline.query(client).expect("each is a verdict");
-        verdicts.extend(replies.into_iter().map(|reply| Verdict {
-            allowed: reply.0,
-            limit: reply.1,
-            remaining: reply.2,
-            retry_after_ms: reply.3,
-            reset_ms: reply.4,
-            rule: reply.5,
-        }));
-    }
-    assert_eq!(verdicts.len(), attempts.len());
-    verdicts
+    let words = attempts.into_iter().map(|attempt| {
+        let line = format!("AUTHLIMIT.CHECK {}", attempt.as_ref());
+        line.split(' ').map(str::to_owned).collect::<Vec<_>>()
+    });
+    let replies = batch(client, words).into_iter();
+    let verdicts = replies.map(|reply| {
+        let verdict = reply.as_ref().ok().and_then(Verdict::from_reply);
+        verdict.unwrap_or_else(|| panic!("not a verdict: {reply:?}"))
+    });
+    verdicts.collect()
 }
 
 /// Counts those that were admitted.
@@ -180,5 +167,3 @@ pub(crate) fn wait_until_open(client: &mut Connection, attempt: &str) {
         peek(client, attempt).allowed
     });
 }
-
-// EMAILS-PER-IP and IPS-PER-EMAIL
