@@ -1,5 +1,6 @@
 //! The server tells of every command what redis-cli and client libraries ask it.
 
+use super::policy::PRESETS;
 use crate::support::replies::{elements, entry, send, text, texts};
 use crate::support::{Server, command};
 use authlimit::policy::{ModifierWord, Subject};
@@ -8,18 +9,6 @@ use redis::Value;
 /// The commands that a client may send.
 const COMMANDS: [&str; 10] = [
     "CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "TOP", "ALLOW", "DENY",
-];
-
-/// What one of the presets is short for, in the order of the manual.
-const PRESETS: [(&str, &str); 5] = [
-    ("signin", "IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m"),
-    ("signup", "IP 10/1h EMAIL 3/1h PLUS-TAGS strip"),
-    (
-        "reset",
-        "IP 10/15m EMAIL 3/15m EMAIL 10/24h PLUS-TAGS strip",
-    ),
-    ("otp", "IP 30/15m EMAIL 5/15m EMAIL 20/24h"),
-    ("pci", "EMAIL 10/30m LOCK 30m"),
 ];
 
 #[test]

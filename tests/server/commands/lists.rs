@@ -390,3 +390,13 @@ fn an_improper_entry_is_an_error_that_repeats_nothing_and_changes_nothing() {
     let error = send(&mut client, "AUTHLIMIT.DENY text ADD 10.0.0.1").expect_err("wrong type");
     assert!(error.starts_with("WRONGTYPE"), "{error}");
 }
+
+#[test]
+fn a_change_of_policy_keeps_the_lists() {
+    let (_server, mut client) = start();
+    put(&mut client, "DENY ADD 10.0.0.0/8 TTL 1000");
+    put(&mut client, "ALLOW ADD alice@x.org");
+    send(&mut client, "AUTHLIMIT.POLICY login IP 9/1h IPV6-PREFIX 48").unwrap();
+    assert_eq!(decided_by(&mut client, "10.0.0.1", "b@x.org"), "DENY");
+    assert_eq!(decided_by(&mut client, "11.0.0.1", "alice@x.org"), "ALLOW");
+}

@@ -1,7 +1,13 @@
-//! What each command answers.
+//! What each command answers, one file for each.
 
 mod check;
 mod errors;
+mod info;
 mod introspection;
 mod lists;
+mod peek;
+mod policy;
+mod refund;
+mod reset;
 mod top;
+mod unlock;

@@ -121,5 +121,3 @@ fn the_configured_capacity_holds_where_the_policy_names_none() {
     assert_eq!(text(&info(&mut client, "default")["policy"]), "EMAIL 5/1h");
     send(&mut client, "CONFIG SET authlimit.capacity 0").expect_err("no room at all");
 }
-
-// PEEK with RULES, and INFO

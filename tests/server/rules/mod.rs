@@ -2,7 +2,7 @@
 
 mod capacity;
 mod counts;
+mod devices;
 mod identities;
 mod locks;
 mod modifiers;
-mod policy;

@@ -126,5 +126,3 @@ fn a_success_forgives_what_was_counted_when_denied_as_well() {
     );
     assert_eq!(remaining(&mut client, attempt), vec![2, 10]);
 }
-
-// Changing a policy
