@@ -1,8 +1,6 @@
 //! Every command answers as the manual says, in both protocols.
 
-use crate::support::replies::{
-    EMAIL, IP, check, exists, ok, peek, send, text,
-};
+use crate::support::replies::{EMAIL, IP, check, exists, ok, peek, send, text};
 use crate::support::{Server, Verdict, command, verdict, wait_until};
 use redis::{Connection, Value};
 use std::time::{Duration, Instant};

@@ -35,9 +35,11 @@
 //!
 //! A test that expects something else of another server says why.
 
+mod builder;
 mod client;
 pub(crate) mod cluster;
 pub(crate) mod dump;
+mod files;
 pub(crate) mod hostile;
 pub(crate) mod listener;
 pub(crate) mod lists;
@@ -56,10 +58,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) use {
+    builder::{Builder, module_path},
     client::{Verdict, batch, command, digest, verdict},
     random::Random,
     replica::{PAUSE, are_the_same, replica_of, wait_for_replica},
-    server::{Builder, Save, Server, module_path},
+    server::{Save, Server},
 };
 
 /// Returns where the repository is.

@@ -12,25 +12,13 @@ use std::time::{Duration, Instant};
 use redis::Connection;
 use tempfile::TempDir;
 
+use super::builder::Builder;
+use super::files::{LOG, crash, info_field, tail};
 use super::port::Port;
 use super::{DEADLINE, command, wait_until};
 
-/// What the server runs with unless a test says otherwise, in the words of redis.conf.
-const SETTINGS: &[(&str, &str)] = &[
-    ("bind", "127.0.0.1"),
-    ("save", ""),
-    ("appendonly", "no"),
-    // Compressed, an email in a dump would be there and not be found.
-    ("rdbcompression", "no"),
-    // A replica would otherwise wait five seconds for company.
-    ("repl-diskless-sync-delay", "0"),
-    ("enable-debug-command", "local"),
-    ("enable-module-command", "local"),
-];
-
-/// The files that the harness itself keeps in the server's folder.
+/// The file that the server is configured by.
 const CONFIG: &str = "redis.conf";
-const LOG: &str = "server.log";
 
 /// What a server that is shut down does with its data first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +27,6 @@ pub(crate) enum Save {
     Yes,
     /// `SHUTDOWN NOSAVE`: leaves the files as they are.
     No,
-}
-
-/// A server about to be started.
-#[derive(Clone, Debug)]
-pub(crate) struct Builder {
-    binary: PathBuf,
-    module: bool,
-    module_args: Vec<String>,
-    settings: Vec<(String, String)>,
 }
 
 /// A running server, which is killed when this is dropped.
@@ -71,137 +50,37 @@ enum Refusal {
     Ended(String),
 }
 
-/// Returns the module under test: what `AUTHLIMIT_MODULE` names, or what cargo built together with this test.
-pub(crate) fn module_path() -> PathBuf {
-    let path = env::var_os("AUTHLIMIT_MODULE").map_or_else(
-        // Not target/<profile>/ one level up: only `cargo build` refreshes that copy, and it may be an old one.
-        || {
-            let name = format!(
-                "{}authlimit{}",
-                env::consts::DLL_PREFIX,
-                env::consts::DLL_SUFFIX
-            );
-            env::current_exe()
-                .expect("a test has a path")
-                .with_file_name(name)
-        },
-        PathBuf::from,
-    );
-    path.canonicalize()
-        .unwrap_or_else(|error| panic!("no module at {}: {error}", path.display()))
-}
-
-impl Builder {
-    /// Adds a line to redis.conf: the value may be several words, quoted where they hold spaces.
-    pub(crate) fn arg(mut self, name: &str, value: &str) -> Self {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Keeps an append-only file in which every command is before it is answered, rewritten only when a test says so.
-    pub(crate) fn aof(self, preamble: &str) -> Self {
-        self.arg("appendonly", "yes")
-            .arg("appendfsync", "always")
-            .arg("aof-use-rdb-preamble", preamble)
-            .arg("auto-aof-rewrite-percentage", "0")
-    }
-
-    /// Makes it a replica of another server.
-    pub(crate) fn replica_of(self, primary: &Server) -> Self {
-        self.arg(
-            "replicaof",
-            &format!("{} {}", Ipv4Addr::LOCALHOST, primary.port()),
-        )
-    }
-
-    /// Gives the module these arguments when it is loaded.
-    pub(crate) fn module_args<A: Into<String>>(
-        mut self,
-        args: impl IntoIterator<Item = A>,
-    ) -> Self {
-        self.module_args = args.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Starts without the module, for a test that brings it in later with `MODULE LOAD`.
-    pub(crate) fn without_module(mut self) -> Self {
-        self.module = false;
-        self
-    }
-
-    /// Starts the server and waits until it answers.
-    #[track_caller]
-    pub(crate) fn start(self) -> Server {
-        match self.try_start() {
-            Ok(server) => server,
-            Err(log) => panic!("the server did not start:\n{log}"),
-        }
-    }
-
-    /// Starts the server, or returns what it logged before it ended by itself.
-    pub(crate) fn try_start(self) -> Result<Server, String> {
-        let folder = TempDir::with_prefix("authlimit-test-").expect("a temporary folder");
-        let mut server = Server {
-            binary: self.binary.clone(),
-            folder,
-            port: Port::reserve(),
-            child: None,
-        };
-        loop {
-            fs::write(server.folder().join(CONFIG), self.config(&server))
-                .expect("the folder is ours");
-            match server.launch() {
-                Ok(()) => return Ok(server),
-                Err(Refusal::Ended(log)) => return Err(log),
-                Err(Refusal::PortTaken) => server.port = Port::reserve(),
-            }
-        }
-    }
-
-    /// Writes redis.conf; a file and not arguments, so that `CONFIG REWRITE` has something to rewrite.
-    fn config(&self, server: &Server) -> String {
-        let mut lines = vec![
-            format!("port {}", server.port()),
-            format!("dir {}", quoted(&server.folder().to_string_lossy())),
-        ];
-        let settings = self
-            .settings
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in SETTINGS.iter().copied().chain(settings) {
-            lines.push(format!(
-                "{name} {}",
-                if value.is_empty() { "\"\"" } else { value }
-            ));
-        }
-        if self.module {
-            let words = [module_path().to_string_lossy().into_owned()]
-                .into_iter()
-                .chain(self.module_args.iter().cloned());
-            let words: Vec<String> = words.map(|word| quoted(&word)).collect();
-            lines.push(format!("loadmodule {}", words.join(" ")));
-        }
-        lines.join("\n") + "\n"
-    }
-}
-
 impl Server {
     /// Begins the description of a server with the module in it.
     pub(crate) fn builder() -> Builder {
-        Builder {
-            binary: env::var_os("AUTHLIMIT_REDIS_SERVER")
-                .unwrap_or_else(|| "redis-server".into())
-                .into(),
-            module: true,
-            module_args: Vec::new(),
-            settings: Vec::new(),
-        }
+        Builder::default()
     }
 
     /// Starts a server with the module and nothing special.
     #[track_caller]
     pub(crate) fn start() -> Self {
         Self::builder().start()
+    }
+
+    /// Starts a server in a folder of its own, with the redis.conf that `config` makes for it; otherwise returns what
+    /// it logged before it ended by itself.
+    pub(super) fn start_with(config: impl Fn(&Self) -> String) -> Result<Self, String> {
+        let binary = env::var_os("AUTHLIMIT_REDIS_SERVER");
+        let mut server = Self {
+            binary: binary.unwrap_or_else(|| "redis-server".into()).into(),
+            folder: TempDir::with_prefix("authlimit-test-").expect("a temporary folder"),
+            port: Port::reserve(),
+            child: None,
+        };
+        loop {
+            // A file and not arguments, so that `CONFIG REWRITE` has something to rewrite.
+            fs::write(server.folder().join(CONFIG), config(&server)).expect("the folder is ours");
+            match server.launch() {
+                Ok(()) => return Ok(server),
+                Err(Refusal::Ended(log)) => return Err(log),
+                Err(Refusal::PortTaken) => server.port = Port::reserve(),
+            }
+        }
     }
 
     /// Returns the port on the loopback interface.
@@ -355,58 +234,6 @@ impl Server {
         });
     }
 
-    /// Returns all that the server has logged since it was first started, and all that it wrote to its standard error.
-    pub(crate) fn log(&self) -> String {
-        String::from_utf8_lossy(&self.log_bytes()).into_owned()
-    }
-
-    /// Returns the paths of the RDB and AOF files, in order.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.folder().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).expect("the folder is ours") {
-                let path = entry.expect("the folder is ours").path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path
-                    .extension()
-                    .is_some_and(|extension| extension == "rdb" || extension == "aof")
-                {
-                    files.push(path);
-                }
-            }
-        }
-        files.sort();
-        files
-    }
-
-    /// Returns how many bytes these files have.
-    pub(crate) fn file_size(&self) -> u64 {
-        let size = |path| fs::metadata(path).expect("the file is ours").len();
-        self.files().iter().map(size).sum()
-    }
-
-    /// Says whether the bytes are anywhere in the RDB and AOF files, of which there must be some.
-    #[track_caller]
-    pub(crate) fn grep_files(&self, bytes: &[u8]) -> bool {
-        let files = self.files();
-        assert!(!files.is_empty(), "there are no files to look into");
-        files
-            .iter()
-            .any(|path| contains(&fs::read(path).expect("the file is ours"), bytes))
-    }
-
-    /// Says whether the bytes are anywhere in the log.
-    pub(crate) fn grep_log(&self, bytes: &[u8]) -> bool {
-        contains(&self.log_bytes(), bytes)
-    }
-
-    /// Returns the log as it is, which need not be text.
-    fn log_bytes(&self) -> Vec<u8> {
-        fs::read(self.folder().join(LOG)).expect("the log is there from the start")
-    }
-
     /// Starts the process and waits until it answers and has loaded its data.
     fn launch(&mut self) -> Result<(), Refusal> {
         // The log goes through the server's standard output: with it come panics and what the configuration's
@@ -507,55 +334,4 @@ impl Drop for Server {
             );
         }
     }
-}
-
-/// Finds a field in the text that INFO answers with.
-fn info_field<'a>(text: &'a str, field: &str) -> Option<&'a str> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
-}
-
-/// Says whether some bytes are in others.
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let first = needle.first().expect("there is something to look for");
-    let mut rest = haystack;
-    // By the first byte, since files of megabytes are searched by tests that nobody optimizes.
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        if rest[at..].starts_with(needle) {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
-}
-
-/// Returns the number of the line at which a crash report begins; processes that write an RDB or AOF file report too.
-fn crash(log: &str) -> Option<usize> {
-    log.lines()
-        .position(|line| line.contains("BUG REPORT START"))
-}
-
-/// Returns the last lines of a log, and of a crash its beginning, which is where the reason is.
-fn tail(log: &str, count: usize) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    let end = lines.len().saturating_sub(count);
-    match crash(log) {
-        Some(line) => {
-            let report = &lines[line.saturating_sub(10)..lines.len().min(line + 40)];
-            format!("{}\n...\n{}", report.join("\n"), lines[end..].join("\n"))
-        }
-        None => lines[end..].join("\n"),
-    }
-}
-
-/// Quotes a word for redis.conf.
-fn quoted(word: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in word.chars() {
-        if matches!(character, '"' | '\\') {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted + "\""
 }
