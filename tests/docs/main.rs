@@ -10,6 +10,7 @@
 mod cli;
 mod commands;
 mod links;
+mod manual;
 mod pages;
 mod policies;
 mod sessions;

@@ -4,9 +4,9 @@
 //! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
 
 use crate::model::policies::{any_policy, has_devices, policy};
+use crate::model::run::{Answer, attempt, secret, standings, time};
 use crate::model::steps::{
-    Answer, Case, EMAILS, EPOCHS, Step, all_requests, any_case, any_command, any_set_back,
-    any_wait, attempt, secret, standings, time,
+    Case, EMAILS, EPOCHS, Step, all_requests, any_case, any_command, any_set_back, any_wait,
 };
 use crate::model::support::{NOW, cases, hold, limiter, longest_time, peeks, request};
 use crate::model::{Model, Request};

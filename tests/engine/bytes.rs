@@ -3,7 +3,8 @@
 //! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
 
 use crate::model::Request;
-use crate::model::steps::{EMAILS, IPS, all_requests, any_request, attempt, roomy, time};
+use crate::model::run::{attempt, roomy, time};
+use crate::model::steps::{EMAILS, IPS, all_requests, any_request};
 use crate::model::support::{NOW, cases, limiter, mark_bytes, records, request, restored};
 use authlimit::identity::Cidr;
 use authlimit::limiter::{AccessChunkError, ChunkError, Entry, Limiter, List, Part, Timestamp};

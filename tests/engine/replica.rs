@@ -3,9 +3,8 @@
 //! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
 
 use crate::model::policies::policy;
-use crate::model::steps::{
-    Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers, attempt, roomy, secret, tick, time,
-};
+use crate::model::run::{attempt, roomy, secret, tick, time};
+use crate::model::steps::{Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers};
 use crate::model::support::{NOW, cases, check, hold, limiter, peeks, records, request, restored};
 use crate::model::{Model, Request};
 use authlimit::limiter::{Effect, Limiter, List, Part};

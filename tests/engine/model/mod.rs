@@ -9,20 +9,23 @@
 //! option of a rule: its meaning in [`Model::figures`] (what a rule sees), [`Model::trip`] (what a refusal does) or
 //! [`Model::check`] (what is counted).
 
+mod counting;
+mod figures;
 mod lists;
 pub(crate) mod policies;
 mod rules;
+pub(crate) mod run;
 pub(crate) mod steps;
 pub(crate) mod support;
 mod who;
 
 use authlimit::limiter::{Binding, List, RuleTotals, Verdict};
-use authlimit::policy::{Counting, Enforcement, Lock as LockWords, Millis, Policy, Rule, Subject};
+use authlimit::policy::{Counting, Enforcement, Millis, Policy, Rule, Subject};
+use figures::Figures;
 use lists::{Entry, Lists};
 use rules::{
     Series, all_series, counts_different_ones, is_enforced, lock_place, series_of, window,
 };
-use std::cmp::Reverse;
 pub(crate) use who::Request;
 use who::{Identity, Mark, Who, address, canonical_email, grouped};
 
@@ -51,17 +54,6 @@ struct Trip {
     length: u64,
     /// Whether the rule has admitted something since.
     is_armed: bool,
-}
-
-/// One rule's figures for one attempt, in milliseconds where they are times.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Figures {
-    pub(crate) remaining: u32,
-    pub(crate) wait: u64,
-    pub(crate) reset: u64,
-    pub(crate) locked_for: u64,
-    /// Whether it is the window that has no room.
-    is_full: bool,
 }
 
 /// A limiter as a list.
@@ -322,13 +314,6 @@ impl Model {
         })
     }
 
-    /// The numbers of the rules that may refuse.
-    fn enforced(&self) -> impl Iterator<Item = usize> {
-        let rules = self.policy.rules().iter().enumerate();
-        let enforced = rules.filter(|(_, rule)| is_enforced(rule));
-        enforced.map(|(index, _)| index)
-    }
-
     /// The verdict of the lists, which are asked before any rule.
     fn listed(&self, who: &Who, now: u64) -> Option<Verdict> {
         let (list, expires) = self.lists.find(who.ip, who.email.as_deref(), now)?;
@@ -355,259 +340,6 @@ impl Model {
         }
     }
 
-    /// The verdict of the refusing rule with the longest wait, of equals the first; `None` if all rules admit.
-    fn refusal(&self, who: &Who, cost: u32, now: u64) -> Option<Verdict> {
-        let all = self.all_figures(who, cost, now);
-        let concerned = self
-            .enforced()
-            .filter_map(|index| Some((index, all[index]?)));
-        let (index, figures) = concerned
-            .filter(|(_, figures)| figures.wait > 0)
-            .min_by_key(|(index, figures)| (Reverse(figures.wait), *index))?;
-        Some(self.verdict(false, index, figures))
-    }
-
-    /// The verdict of the rule with the fewest remaining, of equals the one with the longest reset, of equals the
-    /// first; a rule in shadow only where there is no other. How long another attempt of the same cost would have
-    /// to wait is for all rules that may refuse (another rule than the binding one may make it wait longer).
-    fn admission(&self, who: &Who, cost: u32, now: u64) -> Verdict {
-        let all = self.all_figures(who, cost, now);
-        let enforced: Vec<usize> = self
-            .enforced()
-            .filter(|index| all[*index].is_some())
-            .collect();
-        let waits = enforced.iter().filter_map(|index| all[*index]);
-        let wait = waits.map(|figures| figures.wait).max().unwrap_or(0);
-        let (index, figures) = (0..all.len())
-            .filter(|index| enforced.is_empty() || enforced.contains(index))
-            .filter_map(|index| Some((index, all[index]?)))
-            .min_by_key(|(index, figures)| (figures.remaining, Reverse(figures.reset), *index))
-            .expect("every attempt concerns a rule");
-        self.verdict(true, index, Figures { wait, ..figures })
-    }
-
-    /// The figures of every rule; `None` for one that the attempt does not concern.
-    fn all_figures(&self, who: &Who, cost: u32, now: u64) -> Vec<Option<Figures>> {
-        let rules = 0..self.policy.rules().len();
-        rules
-            .map(|index| self.figures(index, who, cost, now))
-            .collect()
-    }
-
-    /// What rule number `index` says of an attempt: how many it has left, and how long until it would admit `cost`
-    /// more and until it is unused, if nobody tries. `None` if the attempt does not concern it.
-    fn figures(&self, index: usize, who: &Who, cost: u32, now: u64) -> Option<Figures> {
-        let rule = &self.policy.rules()[index];
-        let limit = rule.limit().get() as usize;
-        let identity = who.identity(rule.subject())?;
-        let series = series_of(&self.policy, index);
-        // What is in the rule's window; each leaves it exactly one window after it was counted.
-        let counted: Vec<&Unit> = self
-            .units
-            .iter()
-            .filter(|unit| unit.is_on(series, &identity) && unit.at + window(rule) > now)
-            .collect();
-        let leaves = || counted.iter().map(|unit| unit.at + window(rule));
-        let needed = if counts_different_ones(rule.subject()) {
-            let mark = who.mark(rule.subject());
-            usize::from(!counted.iter().any(|unit| unit.mark == mark))
-        } else {
-            cost as usize
-        };
-        let used_at = |moment: u64| leaves().filter(|leaves| *leaves > moment).count();
-        let admits_at = |moment: &u64| needed == 0 || used_at(*moment) + needed <= limit;
-        let moments = std::iter::once(now).chain(leaves());
-        // A rule in shadow may be asked for more than its limit, and then says that it takes a window.
-        let opens = moments
-            .filter(admits_at)
-            .min()
-            .unwrap_or(now + window(rule));
-        let whole = leaves().max().unwrap_or(now);
-        let locked_for = lock_place(&self.policy, index)
-            .and_then(|place| self.trips.iter().find(|trip| trip.is_of(place, &identity)))
-            .map_or(0, |trip| trip.until.saturating_sub(now));
-        let left = limit.saturating_sub(counted.len()) as u32;
-        Some(Figures {
-            remaining: if locked_for > 0 { 0 } else { left },
-            wait: (opens - now).max(locked_for),
-            reset: (whole - now).max(locked_for),
-            locked_for,
-            is_full: opens > now,
-        })
-    }
-
-    /// The verdict of rule number `index`.
-    fn verdict(&self, allowed: bool, index: usize, figures: Figures) -> Verdict {
-        Verdict {
-            allowed,
-            limit: self.policy.rules()[index].limit().get(),
-            remaining: figures.remaining,
-            retry_after: Millis::new(figures.wait),
-            reset: Millis::new(figures.reset),
-            binding: Binding::Rule(index),
-        }
-    }
-
-    /// Lets rule number `index`, which has refused because its window is full, shut if it has a `LOCK`: not while
-    /// it is shut, and not again before it has admitted something.
-    fn trip(&mut self, index: usize, who: &Who, now: u64) {
-        let rule = &self.policy.rules()[index];
-        let Some((place, lock)) = lock_place(&self.policy, index).zip(rule.lock()) else {
-            return;
-        };
-        let identity = who.identity(rule.subject()).expect("it has refused");
-        let last = self
-            .trips
-            .iter()
-            .position(|trip| trip.is_of(place, &identity));
-        let last = last.map(|at| self.trips[at].clone());
-        // Once its strike is forgotten and nothing of the identity counts any more it is as if it never had tripped:
-        // an attempt that costs more than the limit of a rule in shadow may refuse without anything admitted before.
-        let has_attempts = self.has_attempts(place.0, &identity, now);
-        let last = last.filter(|last| last.is_strike(now) || has_attempts);
-        if last
-            .as_ref()
-            .is_some_and(|last| last.until > now || !last.is_armed)
-        {
-            return;
-        }
-        let length = lock_length(lock, last.filter(|last| last.is_strike(now)));
-        self.trips.retain(|trip| !trip.is_of(place, &identity));
-        self.trips.push(Trip {
-            series: place.0,
-            place: place.1,
-            identity,
-            until: now + length,
-            length,
-            is_armed: false,
-        });
-        self.totals[index].locks += 1;
-        self.newest = now;
-    }
-
-    /// Remembers that rule number `index` has admitted an attempt.
-    fn arm(&mut self, index: usize, who: &Who) {
-        let subject = self.policy.rules()[index].subject();
-        let place = lock_place(&self.policy, index);
-        for trip in &mut self.trips {
-            let is_its = place.zip(who.identity(subject));
-            trip.is_armed |= is_its.is_some_and(|(place, identity)| trip.is_of(place, &identity));
-        }
-    }
-
-    /// Counts an attempt in the series of the rules of these numbers, once in each.
-    fn count(&mut self, rules: &[usize], who: &Who, cost: u32, now: u64) {
-        let mut counted = Vec::new();
-        for index in rules {
-            let series = series_of(&self.policy, *index);
-            let identity = who.identity(series.0).expect("it is of its concern");
-            if counted.contains(&series) {
-                continue;
-            }
-            counted.push(series);
-            let mark = who.mark(series.0);
-            let mut units = cost as usize;
-            let mut spelled = Some(who.spelled);
-            if counts_different_ones(series.0) {
-                // One that is there moves to now. Seen by two spellings it is neither's to forgive.
-                self.forget(now);
-                let is_same = |unit: &Unit| unit.is_on(series, &identity) && unit.mark == mark;
-                let earlier = self.units.iter().find(|unit| is_same(unit));
-                if earlier.is_some_and(|unit| unit.spelled != spelled) {
-                    spelled = None;
-                }
-                self.units.retain(|unit| !is_same(unit));
-                units = 1;
-            }
-            let unit = Unit {
-                series,
-                identity,
-                mark,
-                spelled,
-                at: now,
-            };
-            self.units.extend(std::iter::repeat_n(unit.clone(), units));
-            self.keep_newest(series, &unit.identity);
-            self.newest = now;
-        }
-        if !counted.is_empty() {
-            self.forget(now);
-        }
-    }
-
-    /// Lets go what is beyond the greatest limit of the series, the oldest first: a rule in shadow counts on, and
-    /// how long until an attempt fits depends on the newest only.
-    fn keep_newest(&mut self, series: Series, identity: &Identity) {
-        let rules = self.policy.rules().iter().enumerate();
-        let its_rules = rules.filter(|(index, _)| series_of(&self.policy, *index) == series);
-        let longest = its_rules.map(|(_, rule)| rule.limit().get() as usize).max();
-        let length = self
-            .units
-            .iter()
-            .filter(|unit| unit.is_on(series, identity))
-            .count();
-        let mut surplus = length.saturating_sub(longest.expect("a series is of some rule"));
-        self.units.retain(|unit| {
-            let goes = surplus > 0 && unit.is_on(series, identity);
-            surplus -= usize::from(goes);
-            !goes
-        });
-    }
-
-    /// Lets go what is in no rule's window any more. Only for a command that changes something: time does not run
-    /// back behind the newest change, but it may behind a question.
-    fn forget(&mut self, now: u64) {
-        let policy = self.policy.clone();
-        self.units.retain(|unit| unit.is_remembered(&policy, now));
-    }
-
-    /// Whether something of `identity` is still in the window of some rule of `series`.
-    fn has_attempts(&self, series: Series, identity: &Identity, now: u64) -> bool {
-        let mut units = self.units.iter();
-        units.any(|unit| unit.is_on(series, identity) && unit.is_remembered(&self.policy, now))
-    }
-
-    /// Forgives, for each series of the subjects that `goes_for` names, the newest `at_most` attempts by this
-    /// address on this email as spelled that it still remembers; says how many that were for the one with most of
-    /// them. With the last of a pair's attempts, if all are forgiven, goes its lock. None leaves all as it was.
-    fn forgive(
-        &mut self,
-        who: &Who,
-        at_most: usize,
-        now: u64,
-        goes_for: impl Fn(Subject) -> bool,
-    ) -> usize {
-        let mut most = 0;
-        for series in all_series(&self.policy) {
-            let Some(identity) = who.identity(series.0).filter(|_| goes_for(series.0)) else {
-                continue;
-            };
-            let mark = who.mark(series.0);
-            let mut forgiven = 0;
-            let mut index = self.units.len();
-            while index > 0 && forgiven < at_most {
-                index -= 1;
-                let unit = &self.units[index];
-                let is_such = unit.is_on(series, &identity) && unit.mark == mark;
-                let is_such = is_such && unit.spelled == Some(who.spelled);
-                if is_such && unit.is_remembered(&self.policy, now) {
-                    self.units.remove(index);
-                    forgiven += 1;
-                }
-            }
-            let is_left = self.has_attempts(series, &identity, now);
-            let is_reset = at_most == usize::MAX;
-            if is_reset && series.0 == Subject::Pair && forgiven > 0 && !is_left {
-                self.trips.retain(|trip| !trip.is_on(series, &identity));
-            }
-            most = most.max(forgiven);
-        }
-        if most > 0 {
-            self.newest = now;
-        }
-        most
-    }
-
     /// The ledger's time: that of the clock, except that it never runs back.
     fn ledger_time(&self, clock: u64) -> u64 {
         (clock + self.lead).max(self.newest)
@@ -621,40 +353,4 @@ impl Model {
         }
         self.ledger_time(clock)
     }
-}
-
-impl Unit {
-    /// Whether it is still in the window of some rule of its series.
-    fn is_remembered(&self, policy: &Policy, now: u64) -> bool {
-        let rules = policy.rules().iter().enumerate();
-        let mut its_rules = rules.filter(|(index, _)| series_of(policy, *index) == self.series);
-        its_rules.any(|(_, rule)| self.at + window(rule) > now)
-    }
-
-    fn is_on(&self, series: Series, identity: &Identity) -> bool {
-        self.series == series && self.identity == *identity
-    }
-}
-
-impl Trip {
-    fn is_on(&self, series: Series, identity: &Identity) -> bool {
-        self.series == series && self.identity == *identity
-    }
-
-    /// Whether it is of the rule at this place.
-    fn is_of(&self, (series, place): (Series, usize), identity: &Identity) -> bool {
-        self.is_on(series, identity) && self.place == place
-    }
-
-    /// Whether a trip at `now` would be another strike: strikes are forgotten after as long a quiet as the lock
-    /// lasted.
-    fn is_strike(&self, now: u64) -> bool {
-        now < self.until + self.length
-    }
-}
-
-/// How long a rule shuts: the first time, or twice as long as for the last strike.
-fn lock_length(lock: LockWords, last: Option<Trip>) -> u64 {
-    let (first, longest) = (lock.first().get(), lock.longest().get());
-    last.map_or(first, |last| (2 * last.length).clamp(first, longest))
 }

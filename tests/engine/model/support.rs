@@ -2,7 +2,8 @@
 
 use super::Request;
 use super::policies::policy;
-use super::steps::{Case, all_requests, attempt, roomy, secret, time};
+use super::run::{attempt, roomy, secret, time};
+use super::steps::{Case, all_requests};
 use authlimit::limiter::{CHUNK_BYTES, Limiter, Stamp, Verdict};
 use authlimit::policy::{Policy, Rule};
 use proptest::test_runner::{Config as ProptestConfig, TestCaseError};

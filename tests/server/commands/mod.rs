@@ -4,6 +4,7 @@ mod check;
 mod errors;
 mod info;
 mod introspection;
+mod list_ttl;
 mod lists;
 mod peek;
 mod policy;

@@ -5,3 +5,4 @@ mod arguments;
 mod dumps;
 mod files;
 mod privacy;
+mod random_commands;

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod config;
+mod event_names;
 mod events;
 mod info;
 mod memory;
