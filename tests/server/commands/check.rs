@@ -1,6 +1,7 @@
 //! Every command answers as the manual says, in both protocols.
 
 use crate::support::replies::{EMAIL, IP, check, exists, ok, peek, send, text};
+use crate::support::rules::start_with;
 use crate::support::{Server, Verdict, command, verdict, wait_until};
 use redis::{Connection, Value};
 use std::time::{Duration, Instant};
@@ -91,9 +92,7 @@ fn a_limiter_that_is_deleted_begins_anew() {
 
 #[test]
 fn an_attempt_of_a_cost_counts_as_that_many_and_never_in_part() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 10/1h");
+    let (_server, mut client) = start_with("PAIR 10/1h");
     let mut cost = |name: &str, cost: &str| {
         let words = [name, "login", IP, EMAIL, "cost", cost];
         verdict(&mut client, &words)
@@ -119,9 +118,7 @@ fn an_attempt_of_a_cost_counts_as_that_many_and_never_in_part() {
 fn a_refused_attempt_is_admitted_when_the_wait_is_over_and_not_before() {
     // A clock that is being set to the right time runs a little fast or slow.
     const SLACK: Duration = Duration::from_millis(10);
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 2/400ms");
+    let (_server, mut client) = start_with("PAIR 2/400ms");
     let mut asked = Instant::now();
     let mut refusal = None;
     wait_until("an attempt is refused", || {

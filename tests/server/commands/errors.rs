@@ -1,6 +1,7 @@
 //! What is wrong with a command is told, counts nothing, and repeats nothing that was sent.
 
 use crate::support::replies::{EMAIL, IP, check, exists, ok, peek, send, text};
+use crate::support::rules::start_with;
 use crate::support::{Server, command, digest};
 
 /// The commands that take an address and an email.
@@ -85,9 +86,7 @@ fn an_empty_email_or_address_is_an_error_only_where_a_rule_needs_it() {
 
 #[test]
 fn a_cost_that_no_rule_could_admit_is_an_error() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 5/1h IP 8/1h");
+    let (_server, mut client) = start_with("PAIR 5/1h IP 8/1h");
     let before = digest(&mut client, "login");
     for name in ["CHECK", "PEEK", "REFUND"] {
         let mut cost = |key: &str, cost: &str| {

@@ -2,7 +2,7 @@
 
 use crate::support::Server;
 use crate::support::replies::{EMAIL, IP, check, elements, entry, ok, send, text};
-use crate::support::rules::{checks, figures, info, int, policy, totals};
+use crate::support::rules::{checks, figures, info, int, policy, start_with, totals};
 use redis::{Connection, Value};
 
 /// Checks what INFO tells of a limiter with three attempts, of which the last was refused.
@@ -143,9 +143,7 @@ fn info_tells_policy_rules_subjects_lists_and_bytes_in_both_protocols() {
 
 #[test]
 fn info_counts_for_a_rule_only_the_attempts_that_concern_it() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login IP 50/1h EMAIL 20/1h DEVICE 10/1h");
+    let (_server, mut client) = start_with("IP 50/1h EMAIL 20/1h DEVICE 10/1h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 3]);
     checks(&mut client, ["login 10.0.0.1 a@x.org DEVICE d"; 2]);
     assert_eq!(totals(&mut client, "login", "allowed"), vec![5, 3, 2]);
@@ -153,9 +151,7 @@ fn info_counts_for_a_rule_only_the_attempts_that_concern_it() {
 
 #[test]
 fn a_rule_that_keeps_its_words_keeps_its_totals() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAIL 20/1h PAIR 2/1h");
+    let (_server, mut client) = start_with("EMAIL 20/1h PAIR 2/1h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 5]);
     policy(&mut client, "login PAIR 2/1h EMAIL 30/1h");
     assert_eq!(totals(&mut client, "login", "allowed"), vec![2, 0]);

@@ -1,7 +1,7 @@
 //! PEEK, and PEEK with RULES.
 
 use crate::support::replies::{EMAIL, IP, check, elements, entry, peek, send};
-use crate::support::rules::{HOUR, MINUTE, checks, number, policy, rows};
+use crate::support::rules::{HOUR, MINUTE, checks, number, policy, rows, start_with};
 use crate::support::{Server, digest};
 use redis::Value;
 
@@ -26,12 +26,7 @@ fn peek_counts_nothing() {
 
 #[test]
 fn peek_with_rules_tells_why_somebody_cannot_log_in() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(
-        &mut client,
-        "login IP 50/15m EMAIL 20/1h SHADOW PAIR 2/15m LOCK 1h..24h",
-    );
+    let (_server, mut client) = start_with("IP 50/15m EMAIL 20/1h SHADOW PAIR 2/15m LOCK 1h..24h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 5]);
     let before = digest(&mut client, "login");
     let rows = rows(&mut client, "login 10.0.0.1 a@x.org");
@@ -83,9 +78,7 @@ fn peek_with_rules_is_the_same_in_both_protocols_and_for_any_order_of_options() 
 
 #[test]
 fn rows_wait_for_the_cost_that_is_asked_about() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login IP 5/1h");
+    let (_server, mut client) = start_with("IP 5/1h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 3]);
     let one = rows(&mut client, "login 10.0.0.1 a@x.org COST 2")[0].clone();
     assert_eq!(one.retry_after_ms, 0);

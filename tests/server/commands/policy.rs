@@ -1,7 +1,7 @@
 //! POLICY: changed live, refused where it is wrong, and told again in words that make the same.
 
 use crate::support::replies::{EMAIL, IP, check, exists, ok, policy as told_policy, send, text};
-use crate::support::rules::{admitted, checks, info, policy, remaining};
+use crate::support::rules::{admitted, checks, info, policy, remaining, start_with};
 use crate::support::{Server, command, digest};
 use redis::Value;
 
@@ -19,9 +19,7 @@ pub(super) const PRESETS: [(&str, &str); 5] = [
 
 #[test]
 fn a_policy_changes_live_and_keeps_the_counts() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 10/1h");
+    let (_server, mut client) = start_with("PAIR 10/1h");
     for _ in 0..8 {
         assert!(check(&mut client, IP, EMAIL).allowed);
     }
@@ -42,9 +40,7 @@ fn a_policy_changes_live_and_keeps_the_counts() {
 
 #[test]
 fn a_policy_in_error_leaves_the_one_there_is() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 10/1h");
+    let (_server, mut client) = start_with("PAIR 10/1h");
     check(&mut client, IP, EMAIL);
     let before = digest(&mut client, "login");
     let errors = [
@@ -157,9 +153,7 @@ fn the_words_of_info_make_the_same_policy_of_another_limiter() {
 
 #[test]
 fn an_improper_policy_is_an_error_that_repeats_nothing_and_changes_nothing() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 5/15m");
+    let (_server, mut client) = start_with("PAIR 5/15m");
     let before = digest(&mut client, "login");
     for words in [
         "PAIR 5/15m LOCK",

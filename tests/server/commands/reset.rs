@@ -1,6 +1,7 @@
 //! RESET: whose attempts a success forgives.
 
 use crate::support::replies::{EMAIL, IP, check, ok, peek, send};
+use crate::support::rules::start_with;
 use crate::support::{Server, command};
 use redis::Value;
 
@@ -30,12 +31,7 @@ fn logging_in_to_an_own_account_between_guesses_buys_no_further_guess() {
 
 #[test]
 fn a_success_forgives_neither_the_email_elsewhere_nor_other_emails_of_the_address() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login IP 10/1h EMAIL 10/1h PAIR 10/1h",
-    );
+    let (_server, mut client) = start_with("IP 10/1h EMAIL 10/1h PAIR 10/1h");
     for _ in 0..3 {
         check(&mut client, IP, EMAIL);
         check(&mut client, "203.0.113.8", EMAIL);
@@ -55,9 +51,7 @@ fn a_success_forgives_neither_the_email_elsewhere_nor_other_emails_of_the_addres
 
 #[test]
 fn spellings_of_one_email_share_the_count_but_not_the_forgiveness() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 5/1h");
+    let (_server, mut client) = start_with("PAIR 5/1h");
     let spellings = [
         "Victim@x.org",
         "victim@X.ORG",

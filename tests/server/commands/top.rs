@@ -2,6 +2,7 @@
 
 use crate::support::listener::Listener;
 use crate::support::replies::{EMAIL, IP, check, elements, ok, send};
+use crate::support::rules::start_with;
 use crate::support::{Server, command, wait_until};
 use redis::{Connection, Value};
 
@@ -29,13 +30,7 @@ fn refuse(client: &mut Connection, ip: &str, email: &str, times: usize) {
 
 /// A server with a limiter that admits one attempt on an email.
 fn server() -> (Server, Connection) {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login EMAIL 1/1h IP 100000/1h",
-    );
-    (server, client)
+    start_with("EMAIL 1/1h IP 100000/1h")
 }
 
 #[test]

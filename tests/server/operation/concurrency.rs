@@ -4,20 +4,13 @@ use std::sync::{Barrier, mpsc};
 use std::thread;
 
 use crate::support::replies::{CHECK, PEEK, RESET};
+use crate::support::rules::start_with;
 use crate::support::{Server, command, verdict};
 use redis::{Connection, PushKind, Value};
 
 const CLIENTS: usize = 50;
 const ATTEMPTS_EACH: usize = 20;
 const LIMIT: usize = 137;
-
-/// Starts a server with a limiter of that policy.
-fn server_with(policy: &[&str]) -> Server {
-    let server = Server::start();
-    let words = [&["AUTHLIMIT.POLICY", "login"], policy].concat();
-    assert_eq!(command(&mut server.connect(), &words), Ok(Value::Okay));
-    server
-}
 
 /// Lets many clients begin at the same moment, each of which makes its attempts and returns how many were admitted;
 /// checks that all of them together got what the limit says.
@@ -74,7 +67,7 @@ fn transaction_goes_through(client: &mut Connection) -> bool {
 
 #[test]
 fn a_thousand_parallel_checks_admit_exactly_the_limit() {
-    let server = server_with(&["PAIR", "137/1h"]);
+    let (server, _) = start_with("PAIR 137/1h");
     many_at_once(&server, |client| {
         (0..ATTEMPTS_EACH)
             .filter(|_| verdict(client, &CHECK).allowed)
@@ -84,7 +77,7 @@ fn a_thousand_parallel_checks_admit_exactly_the_limit() {
 
 #[test]
 fn a_thousand_parallel_checks_admit_exactly_the_least_of_several_limits() {
-    let server = server_with(&["IP", "200/1h", "EMAIL", "137/1d", "PAIR", "150/1h"]);
+    let (server, _) = start_with("IP 200/1h EMAIL 137/1d PAIR 150/1h");
     many_at_once(&server, |client| {
         (0..ATTEMPTS_EACH)
             .filter(|_| verdict(client, &CHECK).allowed)
@@ -95,7 +88,7 @@ fn a_thousand_parallel_checks_admit_exactly_the_least_of_several_limits() {
 #[test]
 fn parallel_transactions_admit_exactly_the_limit() {
     const EACH: usize = 4;
-    let server = server_with(&["PAIR", "137/1h"]);
+    let (server, _) = start_with("PAIR 137/1h");
     many_at_once(&server, |client| {
         let mut count = 0;
         for _ in 0..ATTEMPTS_EACH / EACH {
@@ -120,7 +113,7 @@ fn parallel_scripts_admit_exactly_the_limit() {
             admitted = admitted + redis.call('AUTHLIMIT.CHECK', KEYS[1], ARGV[1], ARGV[2])[1]
         end
         return admitted";
-    let server = server_with(&["PAIR", "137/1h"]);
+    let (server, _) = start_with("PAIR 137/1h");
     let [_, key, ip, email] = CHECK;
     many_at_once(&server, |client| {
         (0..ATTEMPTS_EACH / 4)
@@ -145,7 +138,7 @@ fn an_error_in_a_script_is_the_command_s_own() {
 
 #[test]
 fn a_watched_limiter_is_changed_by_an_admitted_attempt_and_by_nothing_less() {
-    let server = server_with(&["PAIR", "1/1h"]);
+    let (server, _) = start_with("PAIR 1/1h");
     let (mut watcher, mut other) = (server.connect(), server.connect());
     let mut goes_through_after = |what: &[&str]| {
         assert_eq!(command(&mut watcher, &["WATCH", "login"]), Ok(Value::Okay));
@@ -181,7 +174,7 @@ fn a_watched_key_is_changed_by_the_attempt_that_creates_the_limiter() {
 
 #[test]
 fn a_client_side_cache_is_told_of_an_admitted_attempt_and_of_nothing_less() {
-    let server = server_with(&["PAIR", "1/1h"]);
+    let (server, _) = start_with("PAIR 1/1h");
     let (mut caching, mut other) = (server.connect_resp3(), server.connect());
     let (sender, pushes) = mpsc::channel();
     caching.set_push_sender(sender);

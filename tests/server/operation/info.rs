@@ -1,6 +1,7 @@
 //! INFO tells what the module has done, in fields that only ever are whole numbers.
 
 use crate::support::replies::{EMAIL, IP, RESET, check, ok, send, text};
+use crate::support::rules::start_with;
 use crate::support::{Server, command, wait_until};
 use redis::{Connection, Value};
 use std::collections::BTreeMap;
@@ -157,9 +158,7 @@ fn every_decision_is_counted_where_it_belongs() {
 
 #[test]
 fn what_support_and_success_take_back_is_counted_and_so_are_errors() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 5/1h CAPACITY 1");
+    let (_server, mut client) = start_with("PAIR 5/1h CAPACITY 1");
     check(&mut client, IP, EMAIL);
     assert_eq!(
         changes(&mut client, &[&RESET.join(" "), &RESET.join(" ")]),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
-use crate::support::rules::{address, checks, usage};
+use crate::support::rules::{address, checks, start_with, usage};
 use crate::support::{Save, Server, command, digest, verdict, wait_until};
 use redis::{Connection, Value};
 
@@ -74,9 +74,7 @@ fn when_memory_is_full_attempts_are_errors_that_count_nothing_and_forgiving_work
 
 #[test]
 fn full_memory_keeps_reclaiming_going() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/200ms");
+    let (_server, mut client) = start_with("EMAIL 3/200ms");
     fill(&mut client, "login", 2_000, 1);
     ok(&mut client, "CONFIG SET maxmemory 100000");
     wait_until("all identities are reclaimed", || {

@@ -1,6 +1,7 @@
 //! The Prometheus recipe gives redis_exporter what it asks for, and its alerts go by what there is.
 
 use crate::support::replies::{EMAIL, IP, check, elements, ok, send, text};
+use crate::support::rules::start_with;
 use crate::support::{Server, command, page};
 use redis::{Connection, Value};
 use std::collections::BTreeMap;
@@ -30,9 +31,7 @@ fn scrape(client: &mut Connection) -> BTreeMap<String, String> {
 
 #[test]
 fn the_script_returns_every_field_as_a_name_and_a_number() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 1/1h");
+    let (_server, mut client) = start_with("PAIR 1/1h");
     for _ in 0..3 {
         check(&mut client, IP, EMAIL);
     }

@@ -2,16 +2,15 @@
 
 use crate::support::replies::{send, text};
 use crate::support::rules::{
-    HOUR, address, admitted, check, checks, info, int, number, peek, policy, remaining, rows, usage,
+    HOUR, address, admitted, check, checks, info, int, number, peek, policy, remaining, rows,
+    start_with, usage,
 };
 use crate::support::{Server, wait_until};
 use redis::{Connection, Value};
 
 #[test]
 fn at_capacity_the_locked_are_kept_and_the_rest_makes_room() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAIL 2/1h LOCK 2h CAPACITY 200");
+    let (_server, mut client) = start_with("EMAIL 2/1h LOCK 2h CAPACITY 200");
     for n in 0..50 {
         let attempt = format!("login 10.0.0.1 locked{n}@x.org");
         assert_eq!(admitted(&checks(&mut client, vec![attempt; 3])), 2);
@@ -28,9 +27,7 @@ fn at_capacity_the_locked_are_kept_and_the_rest_makes_room() {
 
 #[test]
 fn at_capacity_whoever_has_attempts_that_count_outlasts_whoever_has_none() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAIL 5/2s CAPACITY 16");
+    let (_server, mut client) = start_with("EMAIL 5/2s CAPACITY 16");
     let old = (0..8).map(|n| format!("login 10.0.0.1 old{n}@x.org"));
     checks(&mut client, old);
     wait_until("the old ones expire", || {
@@ -47,9 +44,7 @@ fn at_capacity_whoever_has_attempts_that_count_outlasts_whoever_has_none() {
 
 #[test]
 fn at_capacity_whoever_has_more_attempts_outlasts_a_spray() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAIL 5/1h CAPACITY 16");
+    let (_server, mut client) = start_with("EMAIL 5/1h CAPACITY 16");
     checks(&mut client, ["login 10.0.0.1 victim@x.org"; 4]);
     checks(
         &mut client,
@@ -63,12 +58,7 @@ fn at_capacity_whoever_has_more_attempts_outlasts_a_spray() {
 
 #[test]
 fn at_capacity_a_refused_attempt_costs_nobody_their_count() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(
-        &mut client,
-        "login ALL 2/1h EMAIL 5/1h IP 100/1h COUNT-DENIED CAPACITY 2",
-    );
+    let (_server, mut client) = start_with("ALL 2/1h EMAIL 5/1h IP 100/1h COUNT-DENIED CAPACITY 2");
     let (one, other) = ("login 10.0.0.1 a@x.org", "login 10.0.0.1 b@x.org");
     assert_eq!(admitted(&checks(&mut client, [one, other])), 2);
     // The address counts it, the email does not.
@@ -79,12 +69,7 @@ fn at_capacity_a_refused_attempt_costs_nobody_their_count() {
 
 #[test]
 fn a_limiter_takes_no_more_memory_than_its_capacity_needs() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(
-        &mut client,
-        "login IP 9/1h EMAIL 9/1h PAIR 9/1h CAPACITY 1000",
-    );
+    let (_server, mut client) = start_with("IP 9/1h EMAIL 9/1h PAIR 9/1h CAPACITY 1000");
     let spray =
         |from: usize| (from..from + 10_000).map(|n| format!("login {} u{n}@x.org", address(n)));
     let bytes = |client: &mut Connection| int(&info(client, "login")["bytes"]);

@@ -2,7 +2,7 @@
 
 use crate::support::replies::send;
 use crate::support::rules::{
-    MINUTE, address, admitted, check, checks, number, peek, policy, remaining,
+    MINUTE, address, admitted, check, checks, number, peek, policy, remaining, start_with,
 };
 use crate::support::{Server, digest, verdict};
 use std::thread::sleep;
@@ -10,9 +10,7 @@ use std::time::Duration;
 
 #[test]
 fn one_address_spraying_ten_thousand_emails_gets_fifteen_in() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAILS-PER-IP 15/5m");
+    let (_server, mut client) = start_with("EMAILS-PER-IP 15/5m");
     let spray = (0..10_000).map(|n| format!("login 203.0.113.7 user{n}@x.org"));
     let verdicts = checks(&mut client, spray);
     assert_eq!(admitted(&verdicts), 15);
@@ -25,9 +23,7 @@ fn one_address_spraying_ten_thousand_emails_gets_fifteen_in() {
 
 #[test]
 fn ten_thousand_addresses_trying_one_email_get_twenty_in() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login IPS-PER-EMAIL 20/1h");
+    let (_server, mut client) = start_with("IPS-PER-EMAIL 20/1h");
     let botnet = (0..10_000).map(|n| format!("login {} alice@x.org", address(n)));
     let verdicts = checks(&mut client, botnet);
     assert_eq!(admitted(&verdicts), 20);
@@ -38,9 +34,7 @@ fn ten_thousand_addresses_trying_one_email_get_twenty_in() {
 
 #[test]
 fn the_greatest_limit_of_different_emails_is_as_exact_as_a_small_one() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAILS-PER-IP 1000/1h");
+    let (_server, mut client) = start_with("EMAILS-PER-IP 1000/1h");
     // So many that emails which are mistaken for one another, if there are any, show.
     let spray = (0..40_000).map(|n| format!("login 203.0.113.7 user{n}@x.org"));
     let verdicts = checks(&mut client, spray);
@@ -60,9 +54,7 @@ fn no_more_than_a_thousand_different_ones_can_be_asked_for() {
 
 #[test]
 fn an_email_that_the_address_is_already_trying_is_always_admitted() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAILS-PER-IP 3/1h");
+    let (_server, mut client) = start_with("EMAILS-PER-IP 3/1h");
     checks(
         &mut client,
         (0..4).map(|n| format!("login 10.0.0.1 u{n}@x.org")),
@@ -78,9 +70,7 @@ fn an_email_that_the_address_is_already_trying_is_always_admitted() {
 
 #[test]
 fn an_address_that_is_already_among_those_trying_an_email_is_always_admitted() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login IPS-PER-EMAIL 3/1h");
+    let (_server, mut client) = start_with("IPS-PER-EMAIL 3/1h");
     checks(
         &mut client,
         (0..4).map(|n| format!("login {} alice@x.org", address(n))),
@@ -93,9 +83,7 @@ fn an_address_that_is_already_among_those_trying_an_email_is_always_admitted() {
 
 #[test]
 fn trying_an_email_again_makes_it_count_from_then_on() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAILS-PER-IP 1/1h");
+    let (_server, mut client) = start_with("EMAILS-PER-IP 1/1h");
     check(&mut client, "login 10.0.0.1 a@x.org");
     sleep(Duration::from_millis(700));
     // In one go, so that next to no time is between them.
@@ -114,9 +102,7 @@ fn trying_an_email_again_makes_it_count_from_then_on() {
 
 #[test]
 fn when_a_limit_of_emails_is_lowered_those_there_stay_and_none_comes_in() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAILS-PER-IP 8/1h");
+    let (_server, mut client) = start_with("EMAILS-PER-IP 8/1h");
     checks(
         &mut client,
         (0..8).map(|n| format!("login 10.0.0.1 u{n}@x.org")),
@@ -128,9 +114,7 @@ fn when_a_limit_of_emails_is_lowered_those_there_stay_and_none_comes_in() {
 
 #[test]
 fn an_attempt_counts_one_email_whatever_it_costs() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAILS-PER-IP 2/1h IP 100/1h");
+    let (_server, mut client) = start_with("EMAILS-PER-IP 2/1h IP 100/1h");
     let verdict = check(&mut client, "login 10.0.0.1 a@x.org COST 50");
     assert_eq!((verdict.allowed, verdict.remaining), (true, 1));
     assert_eq!(
@@ -170,9 +154,7 @@ fn an_attempt_that_one_subject_refuses_is_counted_for_none() {
 
 #[test]
 fn a_limit_on_all_attempts_holds_whoever_makes_them() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login ALL 100000/1h");
+    let (_server, mut client) = start_with("ALL 100000/1h");
     // No rule needs the address or the email.
     let empty = ["AUTHLIMIT.CHECK", "login", "", "", "COST", "50000"];
     assert_eq!(verdict(&mut client, &empty).remaining, 50_000);

@@ -2,18 +2,14 @@
 
 use crate::support::replies::send;
 use crate::support::rules::{
-    address, admitted, check, checks, number, peek, policy, remaining, totals,
+    address, admitted, check, checks, number, peek, policy, remaining, start_with, totals,
 };
 use crate::support::{Server, digest};
 
 #[test]
 fn while_strangers_fill_the_email_the_owner_gets_in_with_a_device_and_not_without() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(
-        &mut client,
-        "login EMAIL 20/1h LOCK 2h IPS-PER-EMAIL 10/1h LOCK 2h DEVICE 10/1h",
-    );
+    let (_server, mut client) =
+        start_with("EMAIL 20/1h LOCK 2h IPS-PER-EMAIL 10/1h LOCK 2h DEVICE 10/1h");
     let strangers = (0..100).map(|n| format!("login {} alice@x.org", address(n)));
     assert_eq!(admitted(&checks(&mut client, strangers)), 10);
     assert!(!check(&mut client, "login 203.0.113.7 alice@x.org").allowed);
@@ -53,9 +49,7 @@ fn attempts_by_a_device_do_not_fill_the_email() {
 
 #[test]
 fn a_device_without_a_rule_for_devices_is_an_error_and_counts_nothing() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAIL 20/1h");
+    let (_server, mut client) = start_with("EMAIL 20/1h");
     let before = digest(&mut client, "login");
     for name in ["CHECK", "PEEK", "RESET", "REFUND"] {
         let line = format!("AUTHLIMIT.{name} login 10.0.0.1 a@x.org DEVICE laptop");
@@ -68,9 +62,7 @@ fn a_device_without_a_rule_for_devices_is_an_error_and_counts_nothing() {
 
 #[test]
 fn a_device_without_an_id_is_an_error() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAIL 20/1h DEVICE 10/1h");
+    let (_server, mut client) = start_with("EMAIL 20/1h DEVICE 10/1h");
     let line = "AUTHLIMIT.CHECK login 10.0.0.1 a@x.org DEVICE ";
     send(&mut client, line).expect_err("an empty id");
     send(&mut client, line.trim_end()).expect_err("no id");
@@ -86,9 +78,7 @@ fn rules_for_devices_alone_are_no_policy() {
 
 #[test]
 fn a_rule_for_devices_in_shadow_takes_the_place_of_none() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAIL 2/1h DEVICE 1/1h SHADOW");
+    let (_server, mut client) = start_with("EMAIL 2/1h DEVICE 1/1h SHADOW");
     let attempt = "login 10.0.0.1 a@x.org DEVICE laptop";
     let verdicts = checks(&mut client, [attempt; 3]);
     assert_eq!(admitted(&verdicts), 2);

@@ -1,15 +1,13 @@
 //! Who counts as whom, and whose attempts a success forgives.
 
 use crate::support::replies::{EMAIL, IP, check, ok};
-use crate::support::rules::{admitted, checks, policy, remaining};
+use crate::support::rules::{admitted, checks, policy, remaining, start_with};
 use crate::support::{Server, command};
 use redis::Value;
 
 #[test]
 fn spellings_of_one_address_are_one_address() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login IP 8/1h");
+    let (_server, mut client) = start_with("IP 8/1h");
     let groups: [&[&str]; 3] = [
         &[
             "1.2.3.4",
@@ -36,9 +34,7 @@ fn spellings_of_one_address_are_one_address() {
 
 #[test]
 fn a_policy_may_group_ipv6_by_another_prefix_and_strip_plus_tags() {
-    let server = Server::start();
-    let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login IP 8/1h IPV6-PREFIX 56");
+    let (_server, mut client) = start_with("IP 8/1h IPV6-PREFIX 56");
     assert_eq!(check(&mut client, "2001:db8:0:1::1", EMAIL).remaining, 7);
     assert_eq!(check(&mut client, "2001:db8:0:2::1", EMAIL).remaining, 6);
     ok(
@@ -57,9 +53,7 @@ fn a_policy_may_group_ipv6_by_another_prefix_and_strip_plus_tags() {
 
 #[test]
 fn another_ipv6_prefix_keeps_the_counts_of_ipv4_addresses() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login IP 5/1h");
+    let (_server, mut client) = start_with("IP 5/1h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 3]);
     checks(&mut client, ["login 2001:db8:1:1::1 a@x.org"; 3]);
     policy(&mut client, "login IP 5/1h IPV6-PREFIX 48");

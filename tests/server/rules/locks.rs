@@ -1,8 +1,8 @@
 //! Rules with LOCK shut, open, double and are lifted as they should.
 
 use crate::support::rules::{
-    HOUR, MINUTE, address, admitted, check, checks, number, peek, policy, remaining, rows, totals,
-    wait_until_open,
+    HOUR, MINUTE, address, admitted, check, checks, number, peek, policy, remaining, rows,
+    start_with, totals, wait_until_open,
 };
 use crate::support::{Server, digest, wait_until};
 use redis::Connection;
@@ -90,9 +90,7 @@ fn an_account_with_ten_failures_stays_shut_for_the_lock_whatever_is_tried_and_op
 
 #[test]
 fn the_pci_preset_locks_for_half_an_hour() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PRESET pci");
+    let (_server, mut client) = start_with("PRESET pci");
     let attempts = (0..10).map(|n| format!("login {} alice@x.org", address(n)));
     assert_eq!(admitted(&checks(&mut client, attempts)), 10);
     let verdict = check(&mut client, "login 203.0.113.7 alice@x.org");
@@ -119,9 +117,7 @@ fn trip(client: &mut Connection) -> i64 {
 
 #[test]
 fn each_further_lock_is_twice_as_long_up_to_the_longest() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 1/400ms LOCK 600ms..2s");
+    let (_server, mut client) = start_with("PAIR 1/400ms LOCK 600ms..2s");
     let waits: Vec<i64> = (0..4).map(|_| trip(&mut client)).collect();
     assert_eq!(waits, [600, 1_200, 2_000, 2_000]);
     assert_eq!(totals(&mut client, "login", "locks"), vec![4]);
@@ -129,18 +125,14 @@ fn each_further_lock_is_twice_as_long_up_to_the_longest() {
 
 #[test]
 fn a_lock_of_one_length_always_lasts_as_long() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 1/400ms LOCK 500ms");
+    let (_server, mut client) = start_with("PAIR 1/400ms LOCK 500ms");
     let waits: Vec<i64> = (0..3).map(|_| trip(&mut client)).collect();
     assert_eq!(waits, [500, 500, 500]);
 }
 
 #[test]
 fn strikes_are_forgotten_after_as_long_a_quiet_as_the_last_lock_lasted() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 1/400ms LOCK 600ms..1h");
+    let (_server, mut client) = start_with("PAIR 1/400ms LOCK 600ms..1h");
     assert_eq!(trip(&mut client), 600);
     assert_eq!(trip(&mut client), 1_200);
     wait_until_open(&mut client, "login 10.0.0.1 a@x.org");
@@ -150,9 +142,7 @@ fn strikes_are_forgotten_after_as_long_a_quiet_as_the_last_lock_lasted() {
 
 #[test]
 fn an_open_lock_shuts_again_only_after_something_was_admitted() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 2/1h LOCK 100ms");
+    let (_server, mut client) = start_with("PAIR 2/1h LOCK 100ms");
     let attempt = "login 10.0.0.1 a@x.org";
     assert_eq!(admitted(&checks(&mut client, [attempt; 4])), 2);
     assert_eq!(totals(&mut client, "login", "locks"), vec![1]);
@@ -174,9 +164,7 @@ fn an_open_lock_shuts_again_only_after_something_was_admitted() {
 
 #[test]
 fn a_lock_shorter_than_the_window_makes_the_wait_no_shorter() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 1/1h LOCK 1m");
+    let (_server, mut client) = start_with("PAIR 1/1h LOCK 1m");
     let attempt = "login 10.0.0.1 a@x.org";
     let verdict = checks(&mut client, [attempt; 2])[1].clone();
     assert!(verdict.retry_after_ms > HOUR - MINUTE, "{verdict:?}");
@@ -186,9 +174,7 @@ fn a_lock_shorter_than_the_window_makes_the_wait_no_shorter() {
 
 #[test]
 fn two_locks_of_one_subject_are_two_locks() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login EMAIL 2/1h LOCK 2h EMAIL 3/1h LOCK 4h");
+    let (_server, mut client) = start_with("EMAIL 2/1h LOCK 2h EMAIL 3/1h LOCK 4h");
     let attempt = "login 10.0.0.1 a@x.org";
     let wait = checks(&mut client, [attempt; 3])[2].retry_after_ms;
     assert_eq!(wait, 2 * HOUR);
@@ -198,9 +184,7 @@ fn two_locks_of_one_subject_are_two_locks() {
 
 #[test]
 fn a_success_lifts_the_pairs_lock_with_its_last_attempt() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 3/1h LOCK 2h..8h");
+    let (_server, mut client) = start_with("PAIR 3/1h LOCK 2h..8h");
     // The owner of one spelling forgives nothing that was tried on the other.
     let [own, other] = ["login 10.0.0.1 Alice@x.org", "login 10.0.0.1 alice@x.org"];
     let verdicts = checks(&mut client, [own, own, other, own]);
@@ -219,12 +203,7 @@ fn a_success_lifts_the_pairs_lock_with_its_last_attempt() {
 
 #[test]
 fn logging_in_to_ones_own_account_lifts_nobody_elses_lock() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(
-        &mut client,
-        "login IP 7/1h LOCK 2h EMAIL 3/1h LOCK 2h PAIR 3/1h LOCK 2h",
-    );
+    let (_server, mut client) = start_with("IP 7/1h LOCK 2h EMAIL 3/1h LOCK 2h PAIR 3/1h LOCK 2h");
     let (victim, own) = ("login 10.0.0.1 alice@x.org", "login 10.0.0.1 mallory@x.org");
     assert_eq!(admitted(&checks(&mut client, [victim; 4])), 3);
     assert_eq!(admitted(&checks(&mut client, [own; 4])), 3);

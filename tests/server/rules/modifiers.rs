@@ -1,19 +1,16 @@
 //! SHADOW refuses nobody, and COUNT-DENIED counts what other rules refused.
 
+use crate::support::digest;
 use crate::support::replies::text;
 use crate::support::rules::{
-    HOUR, admitted, check, checks, figures, info, number, peek, policy, remaining, rows, totals,
+    HOUR, admitted, check, checks, figures, info, number, peek, policy, remaining, rows,
+    start_with, totals,
 };
-use crate::support::{Server, digest};
 
 #[test]
 fn a_rule_in_shadow_never_refuses_and_reports_what_it_would_have_refused() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(
-        &mut client,
-        "login PAIR 2/1h SHADOW EMAILS-PER-IP 1/1h SHADOW EMAIL 100/1h",
-    );
+    let (_server, mut client) =
+        start_with("PAIR 2/1h SHADOW EMAILS-PER-IP 1/1h SHADOW EMAIL 100/1h");
     let attempt = "login 10.0.0.1 a@x.org";
     for verdict in checks(&mut client, [attempt; 10]) {
         assert!(verdict.allowed);
@@ -35,9 +32,7 @@ fn a_rule_in_shadow_never_refuses_and_reports_what_it_would_have_refused() {
 
 #[test]
 fn a_policy_all_in_shadow_refuses_nobody_and_makes_nobody_wait() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 2/1h LOCK 2h SHADOW");
+    let (_server, mut client) = start_with("PAIR 2/1h LOCK 2h SHADOW");
     for verdict in checks(&mut client, ["login 10.0.0.1 a@x.org"; 10]) {
         assert!(verdict.allowed);
         assert_eq!(verdict.rule, "PAIR 2/1h LOCK 2h SHADOW");
@@ -51,9 +46,7 @@ fn a_policy_all_in_shadow_refuses_nobody_and_makes_nobody_wait() {
 
 #[test]
 fn a_rule_in_shadow_can_be_enforced_with_the_counts_it_has() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 2/1h SHADOW");
+    let (_server, mut client) = start_with("PAIR 2/1h SHADOW");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 10]);
     policy(&mut client, "login PAIR 2/1h");
     assert!(!check(&mut client, "login 10.0.0.1 a@x.org").allowed);
@@ -61,12 +54,7 @@ fn a_rule_in_shadow_can_be_enforced_with_the_counts_it_has() {
 
 #[test]
 fn count_denied_counts_what_other_rules_refused() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(
-        &mut client,
-        "login PAIR 2/1h IP 10/1h COUNT-DENIED IP 50/1h EMAIL 50/1h",
-    );
+    let (_server, mut client) = start_with("PAIR 2/1h IP 10/1h COUNT-DENIED IP 50/1h EMAIL 50/1h");
     let attempt = "login 10.0.0.1 a@x.org";
     assert_eq!(admitted(&checks(&mut client, [attempt; 5])), 2);
     assert_eq!(remaining(&mut client, attempt), vec![0, 5, 48, 48]);
@@ -85,9 +73,7 @@ fn count_denied_counts_what_other_rules_refused() {
 
 #[test]
 fn count_denied_counts_nothing_that_the_rule_itself_refused() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login IP 5/1h COUNT-DENIED PAIR 2/1h");
+    let (_server, mut client) = start_with("IP 5/1h COUNT-DENIED PAIR 2/1h");
     let attempt = "login 10.0.0.1 a@x.org";
     checks(&mut client, [attempt; 5]);
     let before = digest(&mut client, "login");
@@ -102,9 +88,7 @@ fn count_denied_counts_nothing_that_the_rule_itself_refused() {
 
 #[test]
 fn different_emails_are_counted_when_denied_if_the_rule_says_so() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login IP 1/1h EMAILS-PER-IP 4/1h COUNT-DENIED");
+    let (_server, mut client) = start_with("IP 1/1h EMAILS-PER-IP 4/1h COUNT-DENIED");
     let spray = (0..3).map(|n| format!("login 10.0.0.1 u{n}@x.org"));
     assert_eq!(admitted(&checks(&mut client, spray)), 1);
     assert_eq!(
@@ -115,9 +99,7 @@ fn different_emails_are_counted_when_denied_if_the_rule_says_so() {
 
 #[test]
 fn a_success_forgives_what_was_counted_when_denied_as_well() {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client, "login PAIR 2/1h IP 10/1h COUNT-DENIED");
+    let (_server, mut client) = start_with("PAIR 2/1h IP 10/1h COUNT-DENIED");
     let attempt = "login 10.0.0.1 a@x.org";
     checks(&mut client, [attempt; 5]);
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use super::client::verdict;
 use super::replies::send;
+use super::rules::start_with;
 use super::server::Server;
 use redis::{Connection, Value};
 use std::collections::BTreeMap;
@@ -42,15 +43,5 @@ pub(crate) fn decided_by(client: &mut Connection, ip: &str, email: &str) -> Stri
 /// Starts a server with a limiter `login` that has the rule `PAIR 2/1h`.
 #[track_caller]
 pub(crate) fn start() -> (Server, Connection) {
-    let server = Server::start();
-    let mut client = server.connect();
-    policy(&mut client);
-    (server, client)
-}
-
-/// Makes the limiter `login` with the rule `PAIR 2/1h`.
-#[track_caller]
-pub(crate) fn policy(client: &mut Connection) {
-    let reply = send(client, "AUTHLIMIT.POLICY login PAIR 2/1h");
-    assert_eq!(reply, Ok(Value::Okay));
+    start_with("PAIR 2/1h")
 }

@@ -2,7 +2,7 @@
 
 use super::client::{Verdict, batch, verdict};
 use super::replies::{send, text};
-use super::wait_until;
+use super::{Server, wait_until};
 use redis::{Connection, Value};
 use std::collections::BTreeMap;
 
@@ -21,6 +21,15 @@ pub(crate) struct Row {
     pub(crate) reset_ms: i64,
     pub(crate) locked_ms: i64,
     pub(crate) shadow: bool,
+}
+
+/// Starts a server with a limiter `login` of this policy.
+#[track_caller]
+pub(crate) fn start_with(words: &str) -> (Server, Connection) {
+    let server = Server::start();
+    let mut client = server.connect();
+    policy(&mut client, &format!("login {words}"));
+    (server, client)
 }
 
 /// Gives a limiter a policy, as `login PAIR 5/15m`.
