@@ -86,11 +86,7 @@ fn names_are_told_only_of_those_refused_while_full_is_set() {
 fn names_may_be_any_bytes_and_are_cut() {
     let (server, mut client) = server();
     ok(&mut client, "CONFIG SET authlimit.events full");
-    let before: u64 = server
-        .info("used_memory")
-        .expect("a number")
-        .parse()
-        .expect("a number");
+    let before: u64 = server.number("used_memory");
     let huge = vec![0xff_u8; 10 << 20];
     let odd: &[u8] = b"\0\r\n\xfe@x.org";
     for (email, times) in [(huge.as_slice(), 3), (odd, 2)] {
@@ -102,8 +98,7 @@ fn names_may_be_any_bytes_and_are_cut() {
     let rows = top(&mut client, "EMAIL");
     assert_eq!(rows, [(huge[..320].to_vec(), 3), (odd.to_vec(), 2)]);
     wait_until("the huge arguments are let go of", || {
-        let now = server.info("used_memory").expect("a number");
-        now.parse::<u64>().expect("a number") < before + (4 << 20)
+        server.number::<u64>("used_memory") < before + (4 << 20)
     });
 }
 

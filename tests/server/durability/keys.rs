@@ -148,7 +148,7 @@ fn a_limiter_that_a_newer_authlimit_has_stored_keeps_the_server_from_starting_an
 fn flushing_leaves_nothing_of_any_limiter() {
     let server = Server::start();
     let mut client = server.connect();
-    let used = || server.number("used_memory");
+    let used = || server.number::<u64>("used_memory");
     for flush in ["FLUSHALL SYNC", "FLUSHALL ASYNC"] {
         let before = used();
         let attempts = (0..8_000).map(|n| format!("login {IP} user{n}@example.com"));

@@ -165,10 +165,7 @@ fn a_dump_with_forged_identities_neither_hangs_nor_fills_the_server() {
         panic!("the fourth part is a chunk");
     };
     let stamp = chunk[12..20].to_vec();
-    let used = || {
-        let used = server.info("used_memory").expect("INFO has it");
-        used.parse::<usize>().expect("a number")
-    };
+    let used = || server.number::<usize>("used_memory");
     // Identities as an attacker would have them: all in one place of the table, whichever bits choose it.
     let forgeries: [fn(u64) -> u64; 4] = [
         |n| n,

@@ -44,8 +44,7 @@ fn fill(server: &Server) {
 /// Returns the bytes of memory that a server has taken at most.
 #[track_caller]
 fn peak(server: &Server) -> usize {
-    let peak = server.info("used_memory_peak").expect("INFO has it");
-    peak.parse().expect("a number")
+    server.number("used_memory_peak")
 }
 
 #[test]
@@ -120,10 +119,7 @@ fn a_payload_takes_memory_in_proportion_and_a_truncated_one_leaves_none_taken() 
     ok(&mut client, "FLUSHALL");
     let version = &dump[dump.len() - FOOT_BYTES..][..2];
     let original = Dump::parse(&dump);
-    let used = || {
-        let used = server.info("used_memory").expect("INFO has it");
-        used.parse::<usize>().expect("a number")
-    };
+    let used = || server.number::<usize>("used_memory");
     let before = used();
     let mut random = Random::new(82);
     for round in 0..200 {

@@ -18,13 +18,6 @@ fn fill(client: &mut Connection, key: &str, identities: usize, cost: usize) {
     assert!(all.iter().all(|verdict| verdict.allowed));
 }
 
-/// Returns a number of `INFO everything`.
-#[track_caller]
-fn number(server: &Server, field: &str) -> i64 {
-    let text = server.info(field).unwrap_or_else(|| panic!("no {field}"));
-    text.parse().expect("a number")
-}
-
 /// How often the log warns of eviction.
 fn warnings(server: &Server) -> usize {
     server.log().matches(WARNING).count()
@@ -143,25 +136,25 @@ fn a_big_limiter_is_freed_in_another_thread() {
     for line in ["UNLINK login", "DEL login", "FLUSHALL ASYNC"] {
         ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 10/1d");
         let before = (
-            number(&server, "lazyfreed_objects"),
-            number(&server, "used_memory"),
+            server.number::<i64>("lazyfreed_objects"),
+            server.number::<i64>("used_memory"),
         );
         fill(&mut client, "login", 20_000, 3);
-        assert!(number(&server, "used_memory") > before.1 + 1_000_000);
+        assert!(server.number::<i64>("used_memory") > before.1 + 1_000_000);
         assert!(send(&mut client, line).is_ok());
         wait_until("it is freed by the thread for that", || {
-            number(&server, "lazyfreed_objects") > before.0
+            server.number::<i64>("lazyfreed_objects") > before.0
         });
         wait_until("the memory is back", || {
-            number(&server, "used_memory") < before.1 + 500_000
+            server.number::<i64>("used_memory") < before.1 + 500_000
         });
     }
     // A small one is not worth a thread.
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 10/1d");
     fill(&mut client, "login", 10, 1);
-    let before = number(&server, "lazyfreed_objects");
+    let before = server.number::<i64>("lazyfreed_objects");
     assert_eq!(send(&mut client, "UNLINK login"), Ok(Value::Int(1)));
-    assert_eq!(number(&server, "lazyfreed_objects"), before);
+    assert_eq!(server.number::<i64>("lazyfreed_objects"), before);
 }
 
 #[test]
@@ -180,12 +173,12 @@ fn a_policy_that_drops_a_big_subject_does_not_wait_for_its_freeing() {
                 "AUTHLIMIT.POLICY login EMAIL 100/1d IP 5/1d SHADOW",
             );
             fill(&mut client, "login", 60_000, 30);
-            let before = number(&server, "used_memory");
+            let before = server.number::<i64>("used_memory");
             let started = Instant::now();
             assert!(send(&mut client, line).is_ok());
             best = best.min(started.elapsed());
             wait_until("the memory is back", || {
-                number(&server, "used_memory") < before - 5_000_000
+                server.number::<i64>("used_memory") < before - 5_000_000
             });
         }
         best
@@ -234,7 +227,9 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
     for key in gone {
         assert_eq!(send(&mut client, &format!("DEL {key}")), Ok(Value::Int(1)));
     }
-    let hits = || number(&server, "active_defrag_key_hits") + number(&server, "active_defrag_hits");
+    let hits = || {
+        server.number::<i64>("active_defrag_key_hits") + server.number::<i64>("active_defrag_hits")
+    };
     assert_eq!(hits(), 0);
     ok(&mut client, "CONFIG SET activedefrag yes");
     // In use meanwhile.
@@ -243,7 +238,8 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
         n += 1;
         ok(&mut client, "CONFIG SET activedefrag yes");
         assert!(checks(&mut client, [format!("used 192.0.2.{} a@x.org", n % 200)])[0].limit > 0);
-        number(&server, "active_defrag_hits") > 100 && number(&server, "active_defrag_key_hits") > 0
+        server.number::<i64>("active_defrag_hits") > 100
+            && server.number::<i64>("active_defrag_key_hits") > 0
     });
     let after = kept.map(|key| digest(&mut client, key));
     assert_eq!(after, before);

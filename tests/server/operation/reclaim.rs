@@ -29,13 +29,6 @@ fn wait_until_empty(client: &mut Connection, key: &str) {
     wait_until("all identities are reclaimed", || is_empty(client, key));
 }
 
-/// Returns a number of `INFO everything`.
-#[track_caller]
-fn number(server: &Server, field: &str) -> i64 {
-    let text = server.info(field).unwrap_or_else(|| panic!("no {field}"));
-    text.parse().expect("a number")
-}
-
 #[test]
 fn an_idle_server_and_its_replica_return_to_empty() {
     // What is kept of the stream is memory, too.
@@ -51,8 +44,8 @@ fn an_idle_server_and_its_replica_return_to_empty() {
     ok(&mut client, "AUTHLIMIT.POLICY kept IP 9000/1d");
     fill(&mut client, "kept", 50);
     let before = (
-        number(&primary, "used_memory"),
-        number(&replica, "used_memory"),
+        primary.number::<i64>("used_memory"),
+        replica.number::<i64>("used_memory"),
     );
     // Windows long enough that a part of it all is held at once.
     ok(
@@ -62,8 +55,8 @@ fn an_idle_server_and_its_replica_return_to_empty() {
     fill(&mut client, "login", 30_000);
     wait_for_replica(&primary, &replica);
     let filled = (
-        number(&primary, "used_memory"),
-        number(&replica, "used_memory"),
+        primary.number::<i64>("used_memory"),
+        replica.number::<i64>("used_memory"),
     );
     assert!(filled.0 > before.0 + 1_000_000, "{before:?} {filled:?}");
     assert!(filled.1 > before.1 + 1_000_000, "{before:?} {filled:?}");
@@ -72,10 +65,10 @@ fn an_idle_server_and_its_replica_return_to_empty() {
     // A table's directory of a few KiB may stay, and buffers of the server's own.
     let near = |before: i64, filled: i64, now: i64| now - before < (filled - before) / 5;
     wait_until("the primary's memory is given back", || {
-        near(before.0, filled.0, number(&primary, "used_memory"))
+        near(before.0, filled.0, primary.number::<i64>("used_memory"))
     });
     wait_until("the replica's memory is given back", || {
-        near(before.1, filled.1, number(&replica, "used_memory"))
+        near(before.1, filled.1, replica.number::<i64>("used_memory"))
     });
     assert_eq!(usage(&mut client, "kept", "identities"), [50]);
     wait_for_replica(&primary, &replica);
@@ -248,17 +241,17 @@ fn nothing_is_replicated_while_writes_are_paused() {
         ok(&mut client, "CLIENT PAUSE 60000 WRITE");
         !is_empty(&mut client, "login")
     });
-    let offset = number(&primary, "master_repl_offset");
+    let offset = primary.number::<i64>("master_repl_offset");
     let (before, started) = (digest(&mut client, "login"), Instant::now());
     // Longer than the timer waits before it goes by the clock: it would do it now.
     wait_until("the timer has had its chance", || {
         started.elapsed() > Duration::from_millis(1_500)
     });
-    assert_eq!(number(&primary, "master_repl_offset"), offset);
+    assert_eq!(primary.number::<i64>("master_repl_offset"), offset);
     assert_eq!(digest(&mut client, "login"), before);
     ok(&mut client, "CLIENT UNPAUSE");
     wait_until_empty(&mut client, "login");
-    assert!(number(&primary, "master_repl_offset") > offset);
+    assert!(primary.number::<i64>("master_repl_offset") > offset);
     wait_for_replica(&primary, &replica);
     let after = digest(&mut client, "login");
     assert_eq!(digest(&mut replica.connect(), "login"), after);

@@ -28,15 +28,15 @@ fn a_replica_that_lost_its_connection_is_sent_only_what_it_missed() {
     assert!(matches!(killed, Ok(Value::Int(1..))), "{killed:?}");
     storm.send(&mut primary.connect(), 1_000);
     are_the_same(&primary, &[&replica]);
-    assert_eq!(primary.number("sync_partial_ok"), 1);
+    assert_eq!(primary.number::<u64>("sync_partial_ok"), 1);
 
     // One that ends in good order knows from its file where it was.
     replica.shutdown(Save::Yes);
     storm.send(&mut primary.connect(), 1_000);
     replica.start_again();
     are_the_same(&primary, &[&replica]);
-    assert_eq!(primary.number("sync_partial_ok"), 2);
-    assert_eq!(primary.number("sync_full"), 1);
+    assert_eq!(primary.number::<u64>("sync_partial_ok"), 2);
+    assert_eq!(primary.number::<u64>("sync_full"), 1);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_replica_that_missed_too_much_is_filled_anew() {
     storm.send(&mut primary.connect(), 3_000);
     replica.start_again();
     are_the_same(&primary, &[&replica]);
-    assert_eq!(primary.number("sync_full"), 2);
+    assert_eq!(primary.number::<u64>("sync_full"), 2);
 }
 
 /// Sends a signal to a server's process.

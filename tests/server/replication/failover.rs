@@ -86,8 +86,8 @@ fn no_attempt_is_lost_when_primary_and_replica_change_places() {
     tally.is_what_was_counted(&mut first.connect());
     assert_same_load(&first, &second);
     // The places changed, and nothing was copied anew.
-    assert_eq!(first.number("sync_full"), 1);
-    assert_eq!(second.number("sync_full"), 0);
+    assert_eq!(first.number::<u64>("sync_full"), 1);
+    assert_eq!(second.number::<u64>("sync_full"), 0);
 }
 
 #[test]

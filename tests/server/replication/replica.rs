@@ -67,17 +67,17 @@ fn refused_attempts_and_questions_send_nothing_to_replicas() {
         "INFO login",
         "POLICY login PRESET signin",
     ];
-    let before = primary.number("master_repl_offset");
+    let before = primary.number::<u64>("master_repl_offset");
     for _ in 0..20 {
         for line in silent {
             send(&mut client, &format!("AUTHLIMIT.{line}")).expect("a proper command");
         }
     }
-    assert_eq!(primary.number("master_repl_offset"), before);
+    assert_eq!(primary.number::<u64>("master_repl_offset"), before);
     // So that this test would notice, had something been sent.
     let other = ["AUTHLIMIT.CHECK", "login", "203.0.113.7", "bob@example.com"];
     assert!(verdict(&mut client, &other).allowed);
-    assert!(primary.number("master_repl_offset") > before);
+    assert!(primary.number::<u64>("master_repl_offset") > before);
 }
 
 #[test]

@@ -38,6 +38,16 @@ pub(crate) fn command<A: AsRef<[u8]>>(
     }
 }
 
+/// Sends a command as it goes over the wire, and returns the reply as [`command`] does.
+#[track_caller]
+pub(crate) fn raw_command(
+    client: &mut impl ConnectionLike,
+    packed: &[u8],
+) -> Result<Value, String> {
+    let reply = client.req_packed_command(packed);
+    or_error_line(reply.unwrap_or_else(|error| panic!("{error}")))
+}
+
 /// Sends many commands, a thousand at a time, and returns the reply to each as [`command`] does.
 #[track_caller]
 pub(crate) fn batch<C: AsRef<[W]>, W: AsRef<[u8]>>(

@@ -162,8 +162,23 @@ pub(crate) fn sealed(mut body: Vec<u8>, version: &[u8]) -> Vec<u8> {
 
 /// Returns the checksum of Redis (CRC-64 of Jones).
 pub(crate) fn crc64(bytes: &[u8]) -> u64 {
-    let step = |crc: u64| (crc >> 1) ^ (0x95ac_9329_ac4b_c9b5 * (crc & 1));
-    bytes.iter().fold(0, |crc, &byte| {
-        (0..8).fold(crc ^ u64::from(byte), |crc, _| step(crc))
-    })
+    let step = |crc: u64, byte: &u8| (crc >> 8) ^ CRC64[usize::from(crc.to_le_bytes()[0] ^ byte)];
+    bytes.iter().fold(0, step)
 }
+
+/// The checksum of each single byte.
+static CRC64: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u64;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = (crc >> 1) ^ (0x95ac_9329_ac4b_c9b5 * (crc & 1));
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};

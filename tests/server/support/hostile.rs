@@ -11,7 +11,12 @@ pub(crate) fn endure<A: AsRef<[u8]>>(
     client: &mut Connection,
     words: &[A],
 ) -> Result<Value, String> {
-    let reply = command(client, words);
+    endured(command(client, words))
+}
+
+/// Checks that a reply, if it is an error, is plain text and no panic's.
+#[track_caller]
+pub(crate) fn endured(reply: Result<Value, String>) -> Result<Value, String> {
     if let Err(error) = &reply {
         let plain = error.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         assert!(plain && !error.contains("internal error"), "{error}");

@@ -59,7 +59,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use {
     builder::{Builder, module_path},
-    client::{Verdict, batch, command, digest, verdict},
+    client::{Verdict, batch, command, digest, raw_command, verdict},
     random::Random,
     replica::{PAUSE, are_the_same, replica_of, wait_for_replica},
     server::{Save, Server},

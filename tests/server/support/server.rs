@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use redis::Connection;
@@ -138,10 +139,10 @@ impl Server {
 
     /// Returns a field of `INFO everything` that is a number.
     #[track_caller]
-    pub(crate) fn number(&self, field: &str) -> i64 {
+    pub(crate) fn number<N: FromStr>(&self, field: &str) -> N {
         let text = self.info(field);
-        let text = text.unwrap_or_else(|| panic!("INFO has no {field}"));
-        text.parse().expect("a number")
+        let number = text.as_ref().and_then(|text| text.parse().ok());
+        number.unwrap_or_else(|| panic!("{field}: {text:?}"))
     }
 
     /// Ends the server in good order and waits until it has.
