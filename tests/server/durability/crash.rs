@@ -1,10 +1,11 @@
 //! A server that is killed at any moment has, when it is back, every attempt that it answered, and no limit is passed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use crate::support::rules::{peek, rows};
-use crate::support::{Random, Server};
+use crate::support::{Random, Server, wait_until};
 use redis::Connection;
 
 /// How often the server is killed.
@@ -14,7 +15,7 @@ const CRASHES: usize = 50;
 const CLIENTS: usize = 3;
 
 /// How many emails they are on, and how many attempts on one are admitted, during the whole test.
-const EMAILS: usize = 1_500;
+const EMAILS: usize = 600;
 const LIMIT: usize = 4;
 
 const POLICY: &str = "AUTHLIMIT.POLICY login EMAIL 4/30d ALL 100000/30d";
@@ -50,7 +51,11 @@ impl Tally {
 }
 
 /// Sends attempts one by one until the server is gone.
-fn attempt_until_the_end(mut client: Connection, mut random: Random) -> Tally {
+fn attempt_until_the_end(
+    mut client: Connection,
+    mut random: Random,
+    answers: &AtomicUsize,
+) -> Tally {
     let mut tally = Tally::new();
     loop {
         let n = random.below(EMAILS);
@@ -62,7 +67,10 @@ fn attempt_until_the_end(mut client: Connection, mut random: Random) -> Tally {
                 .arg(format!("user{n}@x.org"))
                 .query(&mut client);
         match reply {
-            Ok((allowed, ..)) => tally.admitted[n] += usize::from(allowed == 1),
+            Ok((allowed, ..)) => {
+                tally.admitted[n] += usize::from(allowed == 1);
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
             Err(error) if error.is_io_error() => return tally,
             Err(error) => panic!("{error}"),
         }
@@ -91,28 +99,27 @@ fn nothing_is_missing(client: &mut Connection, known: &Tally, emails: &[usize]) 
 
 /// Kills a server again and again under load.
 fn survives_crashes(preamble: &str, crashes: usize, seed: u64) {
-    let mut server = Server::builder()
-        .arg("appendonly", "yes")
-        .arg("appendfsync", "always")
-        .arg("aof-use-rdb-preamble", preamble)
-        .arg("auto-aof-rewrite-percentage", "0")
-        .start();
+    let mut server = Server::builder().aof(preamble).start();
     crate::support::replies::ok(&mut server.connect(), POLICY);
     let mut random = Random::new(seed);
     let mut known = Tally::new();
     for crash in 0..crashes {
+        let answers = Arc::new(AtomicUsize::new(0));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 let (client, random) = (server.connect(), Random::new(random.next()));
-                thread::spawn(move || attempt_until_the_end(client, random))
+                let answers = Arc::clone(&answers);
+                thread::spawn(move || attempt_until_the_end(client, random, &answers))
             })
             .collect();
         if crash % 10 == 5 {
             // Killed while its child rewrites the file, or just after.
             let _ = crate::support::replies::send(&mut server.connect(), "BGREWRITEAOF");
         }
-        // Not for anything to happen: the moment is to be any.
-        thread::sleep(Duration::from_micros(random.next() % 60_000));
+        let enough = random.below(400);
+        wait_until("so many attempts are answered", || {
+            answers.load(Ordering::Relaxed) >= enough
+        });
         server.kill_9();
         let mut touched = Vec::new();
         for client in clients {

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::support::load::{assert_same_load, prepare, under_load};
-use crate::support::replies::{CHECK, RESET, ok, send};
+use crate::support::replies::{CHECK, RESET, ok};
 use crate::support::storm::Storm;
 use crate::support::{
-    DEADLINE, Server, Verdict, are_the_same, command, replica_of, verdict, wait_for_replica,
-    wait_until,
+    DEADLINE, Server, Verdict, are_the_same, change_places, command, replica_of, verdict,
+    wait_for_replica,
 };
 use redis::{Connection, Value};
 
@@ -47,24 +47,6 @@ fn client_of_the_primary(servers: &[&Server]) -> impl FnMut(&[&str]) -> Verdict 
             }
         }
     }
-}
-
-/// Lets a primary and its replica change places, and waits until they have.
-#[track_caller]
-fn change_places(primary: &Server, replica: &Server) {
-    let line = format!("FAILOVER TO 127.0.0.1 {}", replica.port());
-    // A replica that has just come is up to a second from being one to its primary.
-    wait_until("the replica is online", || {
-        match send(&mut primary.connect(), &line) {
-            Ok(Value::Okay) => true,
-            Err(error) if error.ends_with("not online.") => false,
-            other => panic!("{line}: {other:?}"),
-        }
-    });
-    wait_until("they change places", || {
-        replica.info("role").as_deref() == Some("master")
-            && primary.info("master_link_status").as_deref() == Some("up")
-    });
 }
 
 #[test]

@@ -15,6 +15,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("rdbcompression", "no"),
     // A replica would otherwise wait five seconds for company.
     ("repl-diskless-sync-delay", "0"),
+    // A busy machine keeps a replica waiting; one that is really lost closes its connection.
+    ("repl-timeout", "3600"),
     ("enable-debug-command", "local"),
     ("enable-module-command", "local"),
 ];

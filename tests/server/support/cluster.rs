@@ -13,9 +13,12 @@ const SHARDS: usize = 3;
 /// How many slots the keys of every cluster are spread over.
 const SLOTS: usize = 16384;
 
-/// How long a node may be silent before the others call it failed, in milliseconds: no longer than a test that kills
-/// one has to wait, and longer than a busy machine keeps one waiting.
-const NODE_TIMEOUT_MS: &str = "5000";
+/// How long a node may be silent before the others call it failed, in milliseconds: far longer than a busy machine keeps
+/// one waiting.
+const NODE_TIMEOUT_MS: &str = "120000";
+
+/// The same while news have to go round: the nodes speak to each other twice in that time.
+const SHORT_NODE_TIMEOUT_MS: &str = "1000";
 
 /// A cluster, whose servers are killed when this is dropped, also by a test that fails.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ impl Cluster {
             Server::builder()
                 .arg("cluster-enabled", "yes")
                 .arg("cluster-node-timeout", NODE_TIMEOUT_MS)
+                // No replica takes over unless a test has killed its primary, however slow the machine.
+                .arg("cluster-replica-no-failover", "yes")
                 // Else a replica could go over to a primary that has lost its own.
                 .arg("cluster-allow-replica-migration", "no")
                 .start()
@@ -96,6 +101,35 @@ impl Cluster {
     /// Returns all nodes, for a test that ends one.
     pub(crate) fn nodes_mut(&mut self) -> &mut [Server] {
         &mut self.nodes
+    }
+
+    /// Kills a primary, and waits until its replica has taken over by itself.
+    #[track_caller]
+    pub(crate) fn kill_primary(&mut self, primary: usize, heir: usize) {
+        let forbid = |heir: &Server, word: &str| {
+            let line = format!("CONFIG SET cluster-replica-no-failover {word}");
+            ok(&mut heir.connect(), &line);
+        };
+        forbid(&self.nodes[heir], "no");
+        self.nodes[primary].kill_9();
+        self.while_news_go_round(|| {
+            wait_until("the replica takes over", || is_primary(&self.nodes[heir]));
+        });
+        forbid(&self.nodes[heir], "yes");
+    }
+
+    /// Lets the nodes that run speak to each other often while something goes on.
+    #[track_caller]
+    fn while_news_go_round(&self, goes_on: impl FnOnce()) {
+        let set = |millis: &str| {
+            let line = format!("CONFIG SET cluster-node-timeout {millis}");
+            for node in self.nodes.iter().filter(|node| node.alive()) {
+                ok(&mut node.connect(), &line);
+            }
+        };
+        set(SHORT_NODE_TIMEOUT_MS);
+        goes_on();
+        set(NODE_TIMEOUT_MS);
     }
 
     /// Returns the number of the node that has a key's slot, as it says itself.
@@ -174,12 +208,14 @@ impl Cluster {
     /// take over.
     #[track_caller]
     pub(crate) fn wait_until_whole(&self) {
-        wait_until("the nodes agree", || {
-            let running: Vec<&Server> = self.nodes.iter().filter(|node| node.alive()).collect();
-            let views: Vec<Vec<String>> = running.iter().map(|node| view(node)).collect();
-            views.iter().all(|view| *view == views[0])
-                && views[0].len() == running.len()
-                && running.iter().all(|node| serves(node))
+        let running: Vec<&Server> = self.nodes.iter().filter(|node| node.alive()).collect();
+        self.while_news_go_round(|| {
+            wait_until("the nodes agree", || {
+                let views: Vec<Vec<String>> = running.iter().map(|node| view(node)).collect();
+                views.iter().all(|view| *view == views[0])
+                    && views[0].len() == running.len()
+                    && running.iter().all(|node| serves(node))
+            });
         });
     }
 

@@ -53,6 +53,7 @@ mod server;
 pub(crate) mod snapshot;
 pub(crate) mod storm;
 
+use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -61,7 +62,7 @@ pub(crate) use {
     builder::{Builder, module_path},
     client::{Verdict, batch, command, digest, raw_command, verdict},
     random::Random,
-    replica::{PAUSE, are_the_same, replica_of, wait_for_replica},
+    replica::{PAUSE, are_the_same, change_places, replica_of, wait_for_replica},
     server::{Save, Server},
 };
 
@@ -77,18 +78,33 @@ pub(crate) fn page(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// How long anything may take before a test calls it stuck; far beyond what is ever needed, on a slow machine too.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+/// How long anything may take before a test calls it stuck: far beyond what is ever needed, on a busy machine too.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
+
+/// Does something again until its outcome is the expected one: for what needs several commands within a short window,
+/// for which a busy machine is too slow now and then. Whatever it does has to start afresh each time.
+#[track_caller]
+pub(crate) fn retry_until_equal<T: PartialEq + Debug>(expected: T, mut outcome: impl FnMut() -> T) {
+    const TRIES: usize = 50;
+    let mut last = outcome();
+    for _ in 1..TRIES {
+        if last == expected {
+            return;
+        }
+        last = outcome();
+    }
+    assert_eq!(last, expected, "after {TRIES} tries");
+}
 
 /// Waits until something is so, and panics with its description if it is not within the deadline.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !so() {
-        assert!(
-            started.elapsed() < DEADLINE,
-            "waited {DEADLINE:?} in vain: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(5));
+        let waited = started.elapsed();
+        assert!(waited < DEADLINE, "waited {DEADLINE:?} in vain: {what}");
+        // Soon at first, and seldom where it takes long: asking takes time from what is waited for.
+        let pause = (waited / 10).clamp(Duration::from_millis(1), Duration::from_millis(50));
+        std::thread::sleep(pause);
     }
 }

@@ -1,9 +1,10 @@
 //! Replicas: started, caught up, and compared with their primary.
 
-use super::replies::ok;
+use super::replies::{ok, send};
 use super::snapshot::Lists;
 use super::storm::snapshot;
 use super::{Server, wait_until};
+use redis::Value;
 
 /// Stops the time of a primary's limiters, for longer than any test takes.
 pub(crate) const PAUSE: &str = "CLIENT PAUSE 3600000 WRITE";
@@ -40,5 +41,23 @@ pub(crate) fn wait_for_replica(primary: &Server, replica: &Server) {
         // The link first: while it is down, the offset may be one in the history of another primary.
         replica.info("master_link_status").as_deref() == Some("up")
             && number(replica.info("slave_repl_offset")).is_some_and(|offset| offset >= wanted)
+    });
+}
+
+/// Lets a primary and its replica change places, and waits until they have.
+#[track_caller]
+pub(crate) fn change_places(primary: &Server, replica: &Server) {
+    let line = format!("FAILOVER TO 127.0.0.1 {}", replica.port());
+    // A replica that has just come is up to a second from being one to its primary.
+    wait_until("the replica is online", || {
+        match send(&mut primary.connect(), &line) {
+            Ok(Value::Okay) => true,
+            Err(error) if error.ends_with("not online.") => false,
+            other => panic!("{line}: {other:?}"),
+        }
+    });
+    wait_until("they change places", || {
+        replica.info("role").as_deref() == Some("master")
+            && primary.info("master_link_status").as_deref() == Some("up")
     });
 }
