@@ -40,7 +40,7 @@ test-examples: build ## check the examples and the demo, and run attacks on them
 	EXAMPLES_TARGET="$(TARGET)/examples" scripts/test-examples "$(MODULE)"
 
 storm: deps build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
-	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test equality
+	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test server durability
 
 build: ## build the module: target/release/libauthlimit.so
 	@scripts/deps build

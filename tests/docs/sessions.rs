@@ -1,0 +1,191 @@
+//! What README.md and the pages in docs show is what a server does. Commands, policies and links have files of their own:
+//! `docs_commands`, `docs_policies`, `docs_links`.
+
+use std::collections::BTreeMap;
+
+use crate::cli::{Cli, goes_as_it_is_shown, without_chance};
+use crate::pages::{blocks, every_block, one_line, page, pages_of_the_manual, prose, quoted};
+use crate::support::Server;
+use crate::support::cluster::Cluster;
+use crate::support::listener::Listener;
+use crate::support::replies::{ok, send};
+
+/// The pages whose sessions are one with a server of its own, which a test below types.
+const SESSIONS: [&str; 2] = ["README.md", "docs/configuration.md"];
+
+/// The pages whose sessions another test types, or in another way.
+const OTHER_SESSIONS: [&str; 3] = ["docs/cluster.md", "docs/commands.md", "docs/events.md"];
+
+#[test]
+fn the_sessions_go_as_they_are_shown() {
+    for page in SESSIONS {
+        goes_as_it_is_shown(page, &Server::start());
+    }
+}
+
+#[test]
+fn the_sessions_in_a_cluster_go_as_they_are_shown() {
+    let cluster = Cluster::start();
+    goes_as_it_is_shown("docs/cluster.md", &cluster.nodes()[0]);
+}
+
+#[test]
+fn an_event_is_as_it_is_shown() {
+    let page = page("docs/events.md");
+    let shown = blocks(&page, "console");
+    let [shown] = shown.as_slice() else {
+        panic!("{} sessions", shown.len());
+    };
+    let lines: Vec<&str> = shown.lines().collect();
+    let [typed, kind, channel, message] = lines.as_slice() else {
+        panic!("{shown}");
+    };
+    let channel_name = typed.strip_prefix("$ redis-cli SUBSCRIBE ");
+    let channel_name = channel_name.expect("it subscribes");
+    assert_eq!(*kind, "1) \"message\"");
+    assert_eq!(*channel, format!("2) \"{channel_name}\""));
+
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut listener = Listener::on(&server);
+    ok(
+        &mut client,
+        "AUTHLIMIT.POLICY login PAIR 5/15m LOCK 15m..24h",
+    );
+    for _ in 0..6 {
+        let checked = send(
+            &mut client,
+            "AUTHLIMIT.CHECK login 203.0.113.7 alice@example.com",
+        );
+        assert!(checked.is_ok(), "{checked:?}");
+    }
+    let event = listener.event(&mut client);
+    assert_eq!(event.channel, channel_name.as_bytes());
+    let really = String::from_utf8(event.message).expect("text");
+    let really = format!("3) \"{}\"", really.replace('"', "\\\""));
+    assert_eq!(without_chance(&really), without_chance(message));
+}
+
+#[test]
+fn every_code_block_is_of_a_kind_that_is_tried() {
+    for path in pages_of_the_manual() {
+        for (kind, inside) in every_block(&page(&path)) {
+            let is_tried = match kind {
+                "console" => [&SESSIONS[..], &OTHER_SESSIONS].concat().contains(&&*path),
+                "conf" => true,
+                // tests/docs_commands.rs compares it with what the server says.
+                "syntax" => path == "docs/commands.md",
+                // tests/acl.rs tries what these users may do.
+                "acl" => path == "docs/operations.md",
+                // What it tells to install is tried by what .ci has for packages and images.
+                "sh" | "text" if path == "docs/install.md" => true,
+                "sh" => inside.lines().all(|line| line.starts_with("make ")),
+                "" => inside
+                    .lines()
+                    .all(|line| line.starts_with("AUTHLIMIT.POLICY ")),
+                _ => false,
+            };
+            assert!(is_tried, "{path}: nobody tries this: {kind}\n{inside}");
+        }
+    }
+}
+
+#[test]
+fn every_policy_in_a_block_is_accepted() {
+    let server = Server::start();
+    let cli = Cli::of(&server);
+    let mut lines = 0;
+    for path in pages_of_the_manual() {
+        for line in blocks(&page(&path), "").iter().flat_map(|b| b.lines()) {
+            assert_eq!(cli.type_in(line).trim_end(), "OK", "{path}: {line}");
+            lines += 1;
+        }
+    }
+    assert!(lines > 8, "only {lines} lines were found");
+}
+
+#[test]
+fn every_command_in_the_text_is_accepted() {
+    let server = Server::start();
+    let cli = Cli::of(&server);
+    let mut lines = 0;
+    for path in pages_of_the_manual() {
+        let page = page(&path);
+        // The limiters have the policies that the page gives them.
+        cli.type_in(&format!("FLUSHALL\n{}", blocks(&page, "").join("\n")));
+        // Rows of errors are held to their errors by tests/docs_commands.rs.
+        let text = prose(&page).replace("\n| `ERR", "\n| ERR");
+        let text: String = text
+            .lines()
+            .filter(|line| !line.starts_with("| ERR") && !line.starts_with("| `WRONGTYPE"))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        for words in quoted(&text) {
+            let words = one_line(words);
+            let is_command = words.starts_with("AUTHLIMIT.") && words.contains(' ');
+            // What a command is made of is no command.
+            let is_syntax = words.split(' ').nth(1) == Some("key");
+            if is_syntax || !is_command && !words.starts_with("ACL SETUSER ") {
+                continue;
+            }
+            let line = words
+                .replace("<ip>", "203.0.113.7")
+                .replace("<email>", "alice@example.com");
+            let printed = cli.type_in(&line);
+            assert!(!printed.contains("(error)"), "{path}: {line}: {printed}");
+            lines += 1;
+        }
+    }
+    assert!(lines > 6, "only {lines} lines were found");
+}
+
+#[test]
+fn a_server_starts_with_each_configuration_and_has_what_it_says() {
+    let mut shown = 0;
+    for path in pages_of_the_manual() {
+        for block in blocks(&page(&path), "conf") {
+            let mut builder = Server::builder();
+            let mut settings = BTreeMap::new();
+            for line in block.lines() {
+                let words = words(line);
+                if let [name, value] = words.as_slice() {
+                    if name != "loadmodule" {
+                        builder = builder.arg(name, &format!("\"{value}\""));
+                        settings.insert(name.clone(), value.clone());
+                    }
+                    continue;
+                }
+                let [command, _, args @ ..] = words.as_slice() else {
+                    panic!("{path}: {line}");
+                };
+                assert_eq!(command, "loadmodule", "{path}: {line}");
+                builder = builder.module_args(args.to_vec());
+                for pair in args.chunks(2) {
+                    settings.insert(format!("authlimit.{}", pair[0]), pair[1].clone());
+                }
+            }
+            let server = builder.start();
+            let mut client = server.connect();
+            for (name, value) in settings {
+                let reply = send(&mut client, &format!("CONFIG GET {name}")).expect("an answer");
+                let pair: Vec<String> = redis::from_redis_value(reply).expect("a pair");
+                assert_eq!(pair, [name, value], "{path}");
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown > 5, "only {shown} settings were found");
+}
+
+/// Splits a line of redis.conf, in which quotes hold a value of several words together.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, part) in line.split('"').enumerate() {
+        if at % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}

@@ -1,0 +1,67 @@
+//! Limits that change while they are in use, and the greatest that there are.
+
+use super::{SUBJECTS, limiter_for, request_for};
+use crate::model::Request;
+use crate::model::run::{attempt, time};
+use crate::model::steps::{EMAILS, IPS};
+use crate::model::support::{NOW, check, limiter, request, reset, restored};
+use authlimit::policy::Cost;
+
+/// A limit lowered from 10 to 5 with 8 used refuses at once; raised back it admits two.
+#[test]
+fn a_lowered_limit_refuses_at_once_and_a_raised_one_gives_back_what_is_left() {
+    for subject in SUBJECTS {
+        let mut limiter = limiter_for(subject, 10, 3_600_000);
+        let request = request_for(subject);
+        for _ in 0..8 {
+            assert!(check(&mut limiter, request, NOW).allowed);
+        }
+        let [wide, narrow] =
+            [10, 5].map(|limit| limiter_for(subject, limit, 3_600_000).policy().clone());
+        limiter.change_policy(narrow, time(NOW), |_| {});
+        assert!(!check(&mut limiter, request, NOW).allowed);
+        limiter.change_policy(wide, time(NOW), |_| {});
+        let admitted = (0..5).filter(|_| check(&mut limiter, request, NOW).allowed);
+        assert_eq!(admitted.count(), 2, "{subject:?}");
+    }
+}
+
+/// The policy of the greatest limits there are.
+const GREATEST: &str = "IP 100000/30d EMAIL 100000/1h PAIR 100000/15m";
+
+/// One attempt of the greatest cost fills the greatest limit, is refunded, counted again, stored and forgiven.
+#[test]
+fn the_greatest_cost_is_counted_and_forgiven_whole() {
+    let mut limiter = limiter(GREATEST);
+    let greatest = Request {
+        cost: Cost::MAX.get(),
+        ..request(IPS[0], EMAILS[0])
+    };
+    for _ in 0..3 {
+        let verdict = check(&mut limiter, greatest, NOW);
+        assert_eq!((verdict.allowed, verdict.remaining), (true, 0));
+        assert!(!check(&mut limiter, request(IPS[0], EMAILS[0]), NOW).allowed);
+        let attempt = attempt(&limiter, &greatest).unwrap();
+        assert_eq!(limiter.refund(&attempt, time(NOW), |_| {}), 100_000);
+    }
+    assert!(check(&mut limiter, greatest, NOW).allowed);
+    let copy = restored(&limiter);
+    assert_eq!(copy.digest(), limiter.digest());
+    assert!(copy.chunks().count() > 3 * 12);
+    assert_eq!(reset(&mut limiter, greatest, NOW), 100_000);
+}
+
+/// A full log takes no longer for the next attempt than an empty one, and no more memory than its limit needs.
+#[test]
+fn a_long_log_costs_no_more_than_its_limit() {
+    let mut limiter = limiter("IP 100000/100000ms");
+    let single = request(IPS[0], EMAILS[0]);
+    for at in 0..120_000 {
+        let verdict = check(&mut limiter, single, NOW + at);
+        assert!(verdict.allowed);
+        assert_eq!(verdict.remaining == 0, at >= 99_999);
+    }
+    assert!(!check(&mut limiter, single, NOW + 119_999).allowed);
+    assert!(limiter.bytes() < 100_000 * 8 * 5 / 4);
+    assert_eq!(reset(&mut limiter, single, NOW + 119_999), 100_000);
+}

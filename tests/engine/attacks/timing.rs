@@ -1,0 +1,116 @@
+//! However attempts are timed, no more than the limit are admitted.
+
+use super::{SUBJECTS, check_text, email_number, ip_number, limiter_for, request_for};
+use crate::model::steps::{EMAILS, IPS};
+use crate::model::support::{NOW, cases, check};
+use authlimit::policy::Subject;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::collections::HashMap;
+
+/// Moments to try at: bursts about the moments at which the attempts before leave a window, and single tries
+/// anywhere.
+fn any_tries(window: u64) -> impl Strategy<Value = Vec<u64>> {
+    let moments = (0..4).flat_map(|n| [n * window, n * window + window / 2, n * window + 1]);
+    let moments: Vec<u64> = moments.collect();
+    let bursts = vec((select(moments), -2..3_i64, 1..80_usize), 30);
+    let jitter = vec(0..=4 * window, 60);
+    (bursts, jitter).prop_map(|(bursts, jitter)| {
+        let bursts = bursts.into_iter().flat_map(|(at, offset, size)| {
+            std::iter::repeat_n(at.saturating_add_signed(offset), size)
+        });
+        let mut tries: Vec<u64> = bursts.chain(jitter).collect();
+        tries.sort_unstable();
+        tries
+    })
+}
+
+/// A limit, a window, and moments to try at.
+fn any_timing() -> impl Strategy<Value = (usize, u64, Vec<u64>)> {
+    let limit = prop_oneof![1..6_usize, 1..60_usize];
+    let window = prop_oneof![1..20_u64, 1..100_000_u64];
+    (limit, window).prop_flat_map(|(limit, window)| (Just(limit), Just(window), any_tries(window)))
+}
+
+proptest! {
+    #![proptest_config(cases(128))]
+
+    /// In no window are more than the limit admitted, however the attempts are timed, and none is refused while
+    /// there are fewer.
+    #[test]
+    fn no_timing_gets_more_than_the_limit_into_a_window(
+        (limit, window, tries) in any_timing(),
+        subject in select(SUBJECTS.to_vec()),
+    ) {
+        let mut limiter = limiter_for(subject, limit, window);
+        let request = request_for(subject);
+        let mut admitted: Vec<u64> = Vec::new();
+        for at in tries {
+            let newest_first = admitted.iter().rev();
+            let in_window = newest_first.take_while(|t| **t + window > at).count();
+            let is_allowed = check(&mut limiter, request, NOW + at).allowed;
+            prop_assert_eq!(is_allowed, in_window < limit, "at {}", at);
+            if is_allowed {
+                admitted.push(at);
+            }
+        }
+        for more_than_limit in admitted.windows(limit + 1) {
+            prop_assert!(more_than_limit[limit] - more_than_limit[0] >= window);
+        }
+    }
+
+    /// In no window are more different ones than the limit admitted, however they are timed and whoever of them
+    /// comes back.
+    #[test]
+    fn no_timing_gets_more_different_ones_into_a_window(
+        (limit, window, tries) in any_timing(),
+        whom in vec(0..60_usize, 1..200),
+        subject in select(vec![Subject::EmailsPerIp, Subject::IpsPerEmail]),
+    ) {
+        let mut limiter = limiter_for(subject, limit, window);
+        // When each was last admitted.
+        let mut admitted: HashMap<usize, u64> = HashMap::new();
+        for (at, who) in tries.into_iter().zip(whom.into_iter().cycle()) {
+            admitted.retain(|_, last| *last + window > at);
+            let has_room = admitted.contains_key(&who) || admitted.len() < limit;
+            let is_allowed = match subject {
+                Subject::EmailsPerIp => check_text(&mut limiter, IPS[0], &email_number(who), NOW + at),
+                _ => check_text(&mut limiter, &ip_number(who), EMAILS[0], NOW + at),
+            };
+            prop_assert_eq!(is_allowed, has_room, "at {}", at);
+            if is_allowed {
+                admitted.insert(who, at);
+            }
+        }
+    }
+}
+
+/// A whole quota spent at one moment comes back whole at exactly one window later, and not a millisecond before.
+#[test]
+fn a_spent_quota_is_back_at_exactly_one_window() {
+    for limit in [1, 2, 3, 5, 10, 100] {
+        for window in [1, 2, 10, 999, 60_000, 2_592_000_000] {
+            for subject in SUBJECTS {
+                let mut limiter = limiter_for(subject, limit, window);
+                let request = request_for(subject);
+                let mut verdicts_at = |at: u64| {
+                    let verdicts = (0..2 * limit).map(|_| check(&mut limiter, request, at));
+                    verdicts.collect::<Vec<_>>()
+                };
+                for round in 0..3 {
+                    let start = NOW + round * window;
+                    let spent = verdicts_at(start);
+                    assert!(spent[..limit].iter().all(|verdict| verdict.allowed));
+                    assert!(spent[limit..].iter().all(|verdict| !verdict.allowed));
+                    assert_eq!(spent[limit].retry_after.get(), window);
+                    if window > 1 {
+                        for verdict in verdicts_at(start + window - 1) {
+                            assert_eq!((verdict.allowed, verdict.retry_after.get()), (false, 1));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

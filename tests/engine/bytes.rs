@@ -1,0 +1,270 @@
+//! The engine against hostile bytes: stored chunks that are damaged, forged or made up.
+//!
+//! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
+
+use crate::model::Request;
+use crate::model::run::{attempt, roomy, time};
+use crate::model::steps::{EMAILS, IPS, all_requests, any_request};
+use crate::model::support::{NOW, cases, limiter, mark_bytes, records, request, restored};
+use authlimit::identity::Cidr;
+use authlimit::format::{ChunkError, ListEntryError, Part};
+use authlimit::limiter::{Limiter, List, ListKey, ListTarget};
+use authlimit::table::Timestamp;
+use authlimit::policy::Millis;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::collections::HashMap;
+
+/// One thing done to the bytes of a chunk.
+#[derive(Clone, Debug)]
+enum Damage {
+    Flip(Index, u8),
+    Overwrite(Index, [u8; 8]),
+    Cut(Index),
+    Repeat(Index, Index),
+    Insert(Index, u8),
+}
+
+/// Any damage.
+fn any_damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        4 => (any::<Index>(), 1..=255_u8).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+        2 => (any::<Index>(), any::<[u8; 8]>()).prop_map(|(at, bytes)| Damage::Overwrite(at, bytes)),
+        1 => any::<Index>().prop_map(Damage::Cut),
+        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Damage::Repeat(from, to)),
+        1 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Insert(at, byte)),
+    ]
+}
+
+impl Damage {
+    /// Does it to `bytes`.
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let len = bytes.len();
+        if len == 0 {
+            return;
+        }
+        match self {
+            Self::Flip(at, bits) => bytes[at.index(len)] ^= bits,
+            Self::Overwrite(at, with) => {
+                let at = at.index(len);
+                let room = with.len().min(len - at);
+                bytes[at..at + room].copy_from_slice(&with[..room]);
+            }
+            Self::Cut(at) => bytes.truncate(at.index(len)),
+            Self::Repeat(from, to) => {
+                let (from, to) = (from.index(len), to.index(len));
+                bytes.extend_from_within(from.min(to)..from.max(to));
+            }
+            Self::Insert(at, byte) => bytes.insert(at.index(len), *byte),
+        }
+    }
+}
+
+/// A record of a chunk: an id and its stamps.
+fn record(id: u64, stamps: &[u64]) -> Vec<u8> {
+    let mut bytes = id.to_le_bytes().to_vec();
+    bytes.extend((stamps.len() as u32).to_le_bytes());
+    bytes.extend(stamps.iter().flat_map(|stamp| stamp.to_le_bytes()));
+    bytes
+}
+
+/// That the logs of `limiter` are in order, end by its newest time, and each belong to one identity.
+fn assert_sane(limiter: &Limiter) {
+    let newest = limiter.metadata().latest;
+    let mut logs: HashMap<(u8, u64), Vec<Timestamp>> = HashMap::new();
+    for (part, chunk) in limiter.chunks() {
+        let Part::Logs(table) = part else { continue };
+        for (id, stamps) in records(&chunk, mark_bytes(limiter, table)) {
+            assert!(!stamps.is_empty());
+            logs.entry((table, id))
+                .or_default()
+                .extend(stamps.iter().map(|stamp| stamp.at()));
+        }
+    }
+    for times in logs.values() {
+        assert!(times.is_sorted() && *times.last().unwrap() <= newest);
+    }
+    for (index, usage) in (0..).zip(limiter.usage()) {
+        let identities = logs.keys().filter(|(table, _)| *table == index).count();
+        assert!(usage.identities >= identities);
+    }
+}
+
+/// A limiter that has counted these attempts, each so many milliseconds after the one before, with somebody shut out
+/// and somebody on a list.
+fn limiter_of(attempts: &[(Request, u64)]) -> Limiter {
+    let mut limiter = limiter(
+        "IP 30/1h EMAIL 30/1h PAIR 30/1h LOCK 1s PAIR 2/1h LOCK 1m..1h SHADOW EMAILS-PER-IP 9/1h ALL 50/1m COUNT-DENIED",
+    );
+    let mut clock = NOW;
+    for (request, gap) in attempts {
+        clock += gap;
+        if let Some(attempt) = attempt(&limiter, request) {
+            limiter.check(&attempt, time(clock), roomy(), |_| {});
+        }
+    }
+    for network in ["192.0.2.0/24", "2001:db8:ffff::/48"] {
+        let network = ListTarget::Cidr(Cidr::parse(network.as_bytes()).unwrap());
+        let ttl = Some(Millis::new(3_600_000));
+        limiter
+            .list_add(ListKey { list: List::Allow, target: network }, ttl, time(clock), |_| {})
+            .unwrap();
+    }
+    let email = ListTarget::Email(limiter.email_id(b"friend@x.org"));
+    limiter
+        .list_add(ListKey { list: List::Deny, target: email }, None, time(clock), |_| {})
+        .unwrap();
+    limiter
+}
+
+/// That `bytes` load or are refused, and that a limiter which loaded them works as one that never was damaged.
+fn load(original: &Limiter, part: Part, bytes: &[u8]) -> Result<(), ChunkError> {
+    let mut limiter = Limiter::from_metadata(original.metadata()).unwrap();
+    limiter.load_chunk(part, bytes)?;
+    assert_sane(&limiter);
+    assert_eq!(restored(&limiter).digest(), limiter.digest());
+    for request in all_requests() {
+        if let Some(attempt) = attempt(&limiter, &request) {
+            limiter.check(&attempt, time(NOW + 1_000), roomy(), |_| {});
+            limiter.reset(&attempt, time(NOW + 2_000), |_| {});
+        }
+    }
+    assert_sane(&limiter);
+    assert_eq!(restored(&limiter).digest(), limiter.digest());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    /// Damaged chunks load or are refused, and never leave a limiter in disorder.
+    #[test]
+    fn damaged_chunks_load_in_order_or_are_refused(
+        attempts in vec((any_request(false), 0..100_u64), 1..60),
+        damages in vec(vec(any_damage(), 1..6), 8),
+    ) {
+        let limiter = limiter_of(&attempts);
+        for (part, chunk) in limiter.chunks() {
+            load(&limiter, part, &chunk).unwrap();
+            for damage in &damages {
+                let mut bytes = chunk.clone();
+                damage.iter().for_each(|damage| damage.apply(&mut bytes));
+                let _ = load(&limiter, part, &bytes);
+            }
+        }
+    }
+
+    /// So do random bytes.
+    #[test]
+    fn random_bytes_load_in_order_or_are_refused(bytes in vec(any::<u8>(), 0..200)) {
+        for part in [Part::Logs(0), Part::Locks(2), Part::Lists] {
+            let _ = load(&limiter_of(&[]), part, &bytes);
+        }
+    }
+
+    /// A chunk that ends early is refused, except between two records.
+    #[test]
+    fn a_chunk_cut_within_a_record_is_refused(attempts in vec((any_request(false), 0..100_u64), 1..30)) {
+        let limiter = limiter_of(&attempts);
+        for (part, chunk) in limiter.chunks() {
+            let lengths = match part {
+                Part::Logs(table) => {
+                    let mark = mark_bytes(&limiter, table);
+                    let records = records(&chunk, mark);
+                    records.iter().map(|(_, stamps)| 12 + mark * stamps.len()).collect()
+                }
+                Part::Locks(_) => vec![26; chunk.len() / 26],
+                Part::Lists => vec![27; chunk.len() / 27],
+            };
+            let truncated = match part {
+                Part::Logs(_) | Part::Locks(_) => ChunkError::Truncated,
+                Part::Lists => ChunkError::List(ListEntryError::Truncated),
+            };
+            let mut ends = vec![0];
+            for length in lengths {
+                ends.push(ends[ends.len() - 1] + length);
+            }
+            for end in 0..=chunk.len() {
+                let expected = if ends.contains(&end) { Ok(()) } else { Err(truncated) };
+                let mut empty = Limiter::from_metadata(limiter.metadata()).unwrap();
+                prop_assert_eq!(empty.load_chunk(part, &chunk[..end]), expected);
+            }
+        }
+    }
+}
+
+/// Each way of lying has its error.
+#[test]
+fn forged_chunks_are_refused_for_their_own_reason() {
+    let limiter = limiter_of(&[(request(IPS[0], EMAILS[0]), 0)]);
+    let stamp = |at: u64| at << 22;
+    let forged = |chunk: Vec<u8>| load(&limiter, Part::Logs(0), &chunk);
+    assert_eq!(forged(record(1, &[stamp(NOW)])), Ok(()));
+    assert_eq!(forged(record(1, &[])), Err(ChunkError::EmptyLog));
+    assert_eq!(forged(record(1, &[7])), Err(ChunkError::NoTime));
+    assert_eq!(
+        forged(record(1, &[stamp(NOW + 1)])),
+        Err(ChunkError::FromTheFuture)
+    );
+    assert_eq!(
+        forged(record(1, &[stamp(NOW), stamp(NOW - 1)])),
+        Err(ChunkError::OutOfOrder)
+    );
+    let twice = [record(1, &[stamp(NOW)]), record(1, &[stamp(NOW - 1)])].concat();
+    assert_eq!(forged(twice), Err(ChunkError::OutOfOrder));
+    let crowd = (0..20_000_u64)
+        .flat_map(|id| record(id << 20, &[stamp(NOW)]))
+        .collect();
+    assert_eq!(forged(crowd), Err(ChunkError::Skewed));
+    let mut claims_too_many = record(1, &[stamp(NOW)]);
+    claims_too_many[8..12].fill(0xff);
+    assert_eq!(forged(claims_too_many), Err(ChunkError::Truncated));
+    let mut small = limiter_of_two_subjects();
+    let foreign = small.load_chunk(Part::Logs(2), &record(1, &[stamp(NOW)]));
+    assert_eq!(foreign, Err(ChunkError::ForeignTable));
+}
+
+/// Each way of lying about locks has its error.
+#[test]
+fn forged_locks_are_refused_for_their_own_reason() {
+    let limiter = limiter_of(&[(request(IPS[0], EMAILS[0]), 0)]);
+    // The two rules for pairs have a lock each.
+    let forged = |chunk: Vec<u8>| load(&limiter, Part::Locks(2), &chunk);
+    assert_eq!(forged(lock(0, 0, NOW, 60_000)), Ok(()));
+    assert_eq!(forged(lock(1, 1, NOW + 60_000, 60_000)), Ok(()));
+    for lie in [
+        lock(2, 0, NOW, 1),
+        lock(0, 2, NOW, 1),
+        lock(0, 0, 0, 1),
+        lock(0, 0, NOW, 0),
+    ] {
+        assert_eq!(forged(lie), Err(ChunkError::ForeignLock));
+    }
+    let longer_than_any = lock(0, 0, NOW, 2_592_000_001);
+    assert_eq!(forged(longer_than_any), Err(ChunkError::ForeignLock));
+    let mut small = limiter_of_two_subjects();
+    let locks = lock(0, 0, NOW, 1);
+    assert_eq!(
+        small.load_chunk(Part::Locks(0), &locks),
+        Err(ChunkError::ForeignLock)
+    );
+    assert_eq!(
+        small.load_chunk(Part::Locks(2), &locks),
+        Err(ChunkError::ForeignTable)
+    );
+}
+
+/// A record of a lock of identity 1.
+fn lock(rule: u8, armed: u8, until: u64, length: u64) -> Vec<u8> {
+    let mut bytes = 1_u64.to_le_bytes().to_vec();
+    bytes.extend([rule, armed]);
+    bytes.extend(until.to_le_bytes());
+    bytes.extend(length.to_le_bytes());
+    bytes
+}
+
+/// A limiter of two subjects, without locks.
+fn limiter_of_two_subjects() -> Limiter {
+    limiter("IP 1/1s EMAIL 1/1s")
+}

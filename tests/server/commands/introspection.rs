@@ -1,0 +1,154 @@
+//! The server tells of every command what redis-cli and client libraries ask it.
+
+use super::policy::PRESETS;
+use crate::support::replies::{elements, entry, send, text, texts};
+use crate::support::{Server, command};
+use authlimit::policy::{Keyword, ModifierWord, Subject};
+use redis::Value;
+
+/// The commands that a client may send.
+const COMMANDS: [&str; 10] = [
+    "CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "TOP", "ALLOW", "DENY",
+];
+
+#[test]
+fn command_info_tells_arity_flags_and_the_key() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let secretive = ["skip_monitor", "skip_slowlog"];
+    let expected: [(&str, i64, &[&str], bool); 11] = [
+        ("CHECK", -4, &["write", "denyoom", "fast"], true),
+        ("PEEK", -4, &["readonly", "fast"], true),
+        ("RESET", -4, &["write", "fast"], true),
+        ("REFUND", -4, &["write", "fast"], true),
+        ("POLICY", -2, &["write", "denyoom"], false),
+        ("INFO", 2, &["readonly"], false),
+        ("UNLOCK", -4, &["write"], true),
+        ("TOP", -3, &["readonly"], false),
+        ("ALLOW", -3, &["write", "denyoom"], true),
+        ("DENY", -3, &["write", "denyoom"], true),
+        ("EFFECT", 3, &["write", "fast", "noscript"], true),
+    ];
+    for (name, arity, flags, secret) in expected {
+        let name = format!("AUTHLIMIT.{name}");
+        let reply = command(&mut client, &["COMMAND", "INFO", &name]).unwrap();
+        let info = elements(&elements(&reply)[0]);
+        assert_eq!(text(&info[0]), name);
+        assert_eq!(info[1], Value::Int(arity), "{name}");
+        let mut told = texts(&info[2]);
+        // That it is of a module, and where its keys are, is no matter of choice.
+        told.retain(|flag| !["module", "movablekeys"].contains(&flag.as_str()));
+        // Valkey has a log of commands of which the slow log is one part.
+        for flag in &mut told {
+            *flag = flag.replace("skip_commandlog", "skip_slowlog");
+        }
+        told.sort();
+        let secretive = secretive.iter().take(if secret { 2 } else { 0 });
+        let mut wanted: Vec<&str> = flags.iter().chain(secretive).copied().collect();
+        wanted.sort_unstable();
+        assert_eq!(told, wanted, "{name}");
+        let keys = [Value::Int(1), Value::Int(1), Value::Int(1)];
+        assert_eq!(info[3..6], keys, "{name}");
+
+        let specs = elements(&info[8]);
+        assert_eq!(specs.len(), 1, "{name}");
+        let mut access = texts(&entry(&specs[0], "flags"));
+        access.sort();
+        let reads = flags.contains(&"readonly");
+        let wanted: &[&str] = if reads {
+            &["RO", "access"]
+        } else {
+            &["RW", "access", "update"]
+        };
+        assert_eq!(access, wanted, "{name}");
+    }
+}
+
+#[test]
+fn command_getkeys_finds_the_one_key() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let lines = [
+        "CHECK login 1.2.3.4 a@b.c",
+        "CHECK login 1.2.3.4 a@b.c COST 2",
+        "PEEK login 1.2.3.4 a@b.c",
+        "RESET login 1.2.3.4 a@b.c",
+        "REFUND login 1.2.3.4 a@b.c",
+        "POLICY login IP 5/1h EMAIL 5/1h",
+        "INFO login",
+        "TOP login IP COUNT 5",
+        "EFFECT login x",
+    ];
+    for line in lines {
+        let keys = send(&mut client, &format!("COMMAND GETKEYS AUTHLIMIT.{line}"));
+        assert_eq!(texts(&keys.unwrap()), ["login"], "{line}");
+    }
+}
+
+#[test]
+fn command_docs_tells_what_each_command_does_and_every_argument() {
+    let server = Server::start();
+    let mut client = server.connect_resp3();
+    let arguments: [(&str, &[&str]); 10] = [
+        ("CHECK", &["key", "ip", "email", "COST", "DEVICE"]),
+        ("PEEK", &["key", "ip", "email", "COST", "DEVICE", "RULES"]),
+        ("RESET", &["key", "ip", "email", "DEVICE"]),
+        ("REFUND", &["key", "ip", "email", "COST", "DEVICE"]),
+        (
+            "POLICY",
+            &[
+                "key",
+                "rule",
+                "PRESET",
+                "CAPACITY",
+                "IPV6-PREFIX",
+                "PLUS-TAGS",
+            ],
+        ),
+        ("INFO", &["key"]),
+        ("UNLOCK", &["key", "IP", "EMAIL"]),
+        ("TOP", &["key", "whom", "COUNT"]),
+        ("ALLOW", &["key", "action"]),
+        ("DENY", &["key", "action"]),
+    ];
+    assert_eq!(arguments.map(|(name, _)| name), COMMANDS);
+    for (name, wanted) in arguments {
+        let name = format!("AUTHLIMIT.{name}");
+        let reply = command(&mut client, &["COMMAND", "DOCS", &name]).unwrap();
+        let docs = entry(&reply, &name);
+        for field in ["summary", "complexity", "since"] {
+            assert!(!text(&entry(&docs, field)).is_empty(), "{name}: {field}");
+        }
+        assert_eq!(text(&entry(&docs, "module")), "authlimit");
+        let told: Vec<String> = elements(&entry(&docs, "arguments"))
+            .iter()
+            .map(|argument| match argument {
+                Value::Map(pairs) if pairs.iter().any(|(key, _)| text(key) == "token") => {
+                    text(&entry(argument, "token"))
+                }
+                _ => text(&entry(argument, "name")),
+            })
+            .collect();
+        assert_eq!(told, wanted, "{name}");
+    }
+}
+
+#[test]
+fn command_docs_tells_the_words_of_a_policy() {
+    let server = Server::start();
+    let mut client = server.connect_resp3();
+    let reply = send(&mut client, "COMMAND DOCS authlimit.policy").unwrap();
+    let docs = format!("{:?}", entry(&reply, "AUTHLIMIT.POLICY"));
+    let subjects = Subject::all_words();
+    let modifiers = ModifierWord::all_words();
+    let words = ["keep", "strip"]
+        .into_iter()
+        .chain(subjects)
+        .chain(modifiers)
+        .chain(PRESETS.map(|(name, _)| name));
+    for word in words {
+        // As the reply's debug form spells a string.
+        let shown = format!("{:?}", Value::BulkString(word.as_bytes().to_vec()));
+        assert!(docs.contains(&shown), "{word} is not in {docs}");
+    }
+}

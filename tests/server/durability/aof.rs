@@ -1,0 +1,76 @@
+//! What is written to the append-only file, and what is not.
+
+use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
+use crate::support::{Save, Server, command, digest, verdict};
+
+#[test]
+fn attempts_in_transactions_and_scripts_are_stored_once() {
+    let mut server = Server::builder().aof("yes").start();
+    let mut client = server.connect();
+    ok(&mut client, "MULTI");
+    for _ in 0..2 {
+        send(&mut client, &format!("AUTHLIMIT.CHECK login {IP} {EMAIL}")).expect("queued");
+    }
+    send(&mut client, "EXEC").expect("both are admitted");
+    let script = "return redis.call('AUTHLIMIT.CHECK', KEYS[1], ARGV[1], ARGV[2])";
+    let words = ["EVAL", script, "1", "login", IP, EMAIL];
+    assert!(verdict(&mut client, &words).allowed);
+    let before = digest(&mut client, "login");
+    server.restart(Save::No);
+    let mut client = server.connect();
+    assert_eq!(digest(&mut client, "login"), before);
+    assert_eq!(verdict(&mut client, &PEEK).remaining, 2);
+    for secret in [IP, EMAIL] {
+        assert!(!server.grep_files(secret.as_bytes()), "{secret}");
+    }
+}
+
+#[test]
+fn refused_attempts_and_questions_are_not_written_at_all() {
+    let server = Server::builder().aof("yes").start();
+    let mut client = server.connect();
+    while verdict(&mut client, &CHECK).allowed {}
+    let before = server.file_size();
+    let silent = [
+        format!("CHECK login {IP} {EMAIL}"),
+        format!("PEEK login {IP} {EMAIL}"),
+        format!("PEEK login {IP} {EMAIL} COST 2"),
+        format!("PEEK none {IP} {EMAIL}"),
+        format!("RESET none {IP} {EMAIL}"),
+        format!("REFUND none {IP} {EMAIL}"),
+        format!("RESET login {IP} bob@example.com"),
+        format!("REFUND login {IP} bob@example.com"),
+        "INFO login".to_owned(),
+        "POLICY login PRESET signin".to_owned(),
+    ];
+    for _ in 0..20 {
+        for line in &silent {
+            send(&mut client, &format!("AUTHLIMIT.{line}")).expect("a proper command");
+        }
+        send(&mut client, "AUTHLIMIT.CHECK login unknown x").expect_err("an improper one");
+    }
+    assert_eq!(server.file_size(), before);
+    // So that this test would notice, had something been written.
+    assert!(verdict(&mut client, &["AUTHLIMIT.CHECK", "login", IP, "bob@x.org"]).allowed);
+    assert!(server.file_size() > before);
+}
+
+/// The file has no command that deletes a value which had expired before the limiter came.
+#[test]
+fn an_expired_value_in_the_way_of_a_limiter_is_replaced_when_the_file_is_loaded() {
+    let mut server = Server::builder().arg("appendonly", "yes").start();
+    let mut client = server.connect();
+    for words in [
+        &["DEBUG", "SET-ACTIVE-EXPIRE", "0"][..],
+        &["SET", "login", "x", "PX", "1"],
+        // A server that sleeps does nothing else, and the value expires.
+        &["DEBUG", "SLEEP", "0.01"],
+        &["DEBUG", "RELOAD"],
+    ] {
+        assert!(command(&mut client, words).is_ok(), "{words:?}");
+    }
+    assert_eq!(verdict(&mut client, &CHECK).remaining, 4);
+    server.restart(Save::No);
+    let verdict = verdict(&mut server.connect(), &CHECK);
+    assert_eq!(verdict.remaining, 3, "{verdict:?}");
+}

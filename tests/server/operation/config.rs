@@ -1,0 +1,263 @@
+//! The module's settings are those of any Redis setting: read, set, kept over a restart, and refused where wrong.
+
+use crate::support::{Save, Server, command, module_path, verdict};
+use redis::{Connection, Value};
+
+const POLICY: &str = "authlimit.default-policy";
+const AUTOCREATE: &str = "authlimit.autocreate";
+const IP: &str = "203.0.113.7";
+const EMAIL: &str = "alice@example.com";
+const NO_AUTOCREATE: &str =
+    "ERR no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first";
+
+/// Returns the value of a setting.
+#[track_caller]
+fn get(client: &mut Connection, name: &str) -> String {
+    let reply = redis::cmd("CONFIG").arg("GET").arg(name).query(client);
+    let [(told, value)]: [(String, String); 1] = reply
+        .map(|pairs: Vec<(String, String)>| pairs.try_into().expect("one setting"))
+        .expect("CONFIG GET answers");
+    assert_eq!(told, name);
+    value
+}
+
+/// Changes a setting.
+#[track_caller]
+fn set(client: &mut Connection, name: &str, value: &str) -> Result<Value, String> {
+    command(client, &["CONFIG", "SET", name, value])
+}
+
+/// Returns the rules of a new limiter, by the one that binds its first attempt.
+#[track_caller]
+fn rule_of_new_limiter(client: &mut Connection, key: &str) -> String {
+    verdict(client, &["AUTHLIMIT.CHECK", key, IP, EMAIL]).rule
+}
+
+#[test]
+fn the_settings_begin_with_the_sign_in_preset_and_autocreate() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert_eq!(get(&mut client, POLICY), "PRESET signin");
+    assert_eq!(get(&mut client, AUTOCREATE), "yes");
+}
+
+#[test]
+fn looking_at_the_settings_and_changing_them_takes_no_memory() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let mut grown_by = |command: &redis::Cmd| {
+        let used = || server.number::<i64>("used_memory");
+        let mut grown = 0;
+        // Twice, since the first time something may grow for good.
+        for _ in 0..2 {
+            let before = used();
+            for _ in 0..100 {
+                let mut pipe = redis::pipe();
+                for _ in 0..100 {
+                    pipe.add_command(command.clone());
+                }
+                let _: Vec<Value> = pipe.query(&mut client).expect("the server answers");
+            }
+            grown = used() - before;
+        }
+        grown
+    };
+    let mut get = redis::cmd("CONFIG");
+    get.arg("GET").arg("authlimit.*");
+    let mut set = redis::cmd("CONFIG");
+    set.arg("SET").arg(POLICY).arg("PAIR 3/1h IP 900/1d");
+    for command in [get, set] {
+        let grown = grown_by(&command);
+        assert!(grown < 100_000, "{grown} bytes by 10000 of {command:?}");
+    }
+}
+
+#[test]
+fn a_new_default_policy_is_for_new_limiters_only() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert_eq!(rule_of_new_limiter(&mut client, "old"), "PAIR 5/15m");
+    let words = "pair 3/1h  IP 90/1d plus-tags strip";
+    assert_eq!(set(&mut client, POLICY, words), Ok(Value::Okay));
+    assert_eq!(get(&mut client, POLICY), words);
+    assert_eq!(rule_of_new_limiter(&mut client, "old"), "PAIR 5/15m");
+    let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", "new", IP, EMAIL]);
+    assert_eq!((peeked.rule.as_str(), peeked.remaining), ("PAIR 3/1h", 3));
+    assert_eq!(rule_of_new_limiter(&mut client, "new"), "PAIR 3/1h");
+}
+
+#[test]
+fn a_wrong_default_policy_is_refused_with_the_reason() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let wrong = [
+        ("", "the policy has no rule"),
+        (
+            "PAIR",
+            "policy word 1: a subject is followed by limit/window",
+        ),
+        ("PAIR 0/1h", "policy word 2: the limit "),
+        ("IP 5/1h PAIR 5/1y", "policy word 4: the window "),
+        ("PRESET none", "policy word 2: the preset must be "),
+        ("PAIR 5/1h \u{100}", "policy word 3: expected a subject"),
+    ];
+    for (words, reason) in wrong {
+        let error = set(&mut client, POLICY, words).unwrap_err();
+        assert!(error.contains(reason), "{words}: {error}");
+        assert_eq!(get(&mut client, POLICY), "PRESET signin");
+    }
+    for bytes in [b"PAIR 5/1h \xff".as_slice(), b"PAIR 5/1h\0", b"\0"] {
+        let words = [b"CONFIG", b"SET".as_slice(), POLICY.as_bytes(), bytes];
+        assert!(command(&mut client, &words).is_err());
+        assert_eq!(get(&mut client, POLICY), "PRESET signin");
+    }
+    assert!(set(&mut client, AUTOCREATE, "maybe").is_err());
+    assert_eq!(get(&mut client, AUTOCREATE), "yes");
+    assert_eq!(rule_of_new_limiter(&mut client, "login"), "PAIR 5/15m");
+}
+
+#[test]
+fn without_autocreate_only_policy_makes_a_limiter() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert_eq!(set(&mut client, AUTOCREATE, "no"), Ok(Value::Okay));
+    for name in ["CHECK", "PEEK", "RESET", "REFUND"] {
+        let name = format!("AUTHLIMIT.{name}");
+        let reply = command(&mut client, &[&name, "login", IP, EMAIL]);
+        assert_eq!(reply, Err(NO_AUTOCREATE.to_owned()), "{name}");
+    }
+    assert_eq!(command(&mut client, &["DBSIZE"]), Ok(Value::Int(0)));
+    let made = command(&mut client, &["AUTHLIMIT.POLICY", "login", "PAIR", "5/1h"]);
+    assert_eq!(made, Ok(Value::Okay));
+    assert_eq!(rule_of_new_limiter(&mut client, "login"), "PAIR 5/1h");
+    assert_eq!(set(&mut client, AUTOCREATE, "yes"), Ok(Value::Okay));
+    assert_eq!(rule_of_new_limiter(&mut client, "other"), "PAIR 5/15m");
+}
+
+#[test]
+fn settings_that_were_written_are_there_after_a_restart() {
+    let mut server = Server::start();
+    for (words, autocreate) in [("PAIR 3/1h IP 90/1d", "no"), ("PRESET otp", "yes")] {
+        let mut client = server.connect();
+        assert_eq!(set(&mut client, POLICY, words), Ok(Value::Okay));
+        assert_eq!(set(&mut client, AUTOCREATE, autocreate), Ok(Value::Okay));
+        let written = command(&mut client, &["CONFIG", "REWRITE"]);
+        assert_eq!(written, Ok(Value::Okay));
+        server.restart(Save::No);
+        let mut client = server.connect();
+        assert_eq!(get(&mut client, POLICY), words);
+        assert_eq!(get(&mut client, AUTOCREATE), autocreate);
+    }
+}
+
+#[test]
+fn settings_that_were_not_written_are_gone_after_a_restart() {
+    let mut server = Server::start();
+    let mut client = server.connect();
+    assert_eq!(set(&mut client, POLICY, "PAIR 3/1h"), Ok(Value::Okay));
+    server.restart(Save::No);
+    assert_eq!(get(&mut server.connect(), POLICY), "PRESET signin");
+}
+
+#[test]
+fn settings_may_stand_in_redis_conf() {
+    let server = Server::builder()
+        .arg(POLICY, "\"PAIR 3/1h\"")
+        .arg(AUTOCREATE, "no")
+        .start();
+    let mut client = server.connect();
+    assert_eq!(get(&mut client, POLICY), "PAIR 3/1h");
+    assert_eq!(get(&mut client, AUTOCREATE), "no");
+}
+
+#[test]
+fn a_wrong_setting_in_redis_conf_keeps_the_server_from_starting() {
+    for (name, value) in [(POLICY, "\"PAIR 0/1h\""), (AUTOCREATE, "maybe")] {
+        let log = Server::builder().arg(name, value).try_start().unwrap_err();
+        assert!(log.contains(name), "{log}");
+    }
+}
+
+#[test]
+fn module_arguments_are_settings() {
+    let server = Server::builder()
+        .module_args(["default-policy", "PAIR 3/1h IP 90/1d", "autocreate", "no"])
+        .start();
+    let mut client = server.connect();
+    assert_eq!(get(&mut client, POLICY), "PAIR 3/1h IP 90/1d");
+    assert_eq!(get(&mut client, AUTOCREATE), "no");
+    assert_eq!(set(&mut client, AUTOCREATE, "yes"), Ok(Value::Okay));
+    assert_eq!(rule_of_new_limiter(&mut client, "login"), "PAIR 3/1h");
+}
+
+#[test]
+fn a_setting_that_was_written_wins_over_the_module_argument() {
+    let mut server = Server::builder()
+        .module_args(["default-policy", "PAIR 3/1h", "autocreate", "no"])
+        .start();
+    let mut client = server.connect();
+    assert_eq!(set(&mut client, POLICY, "PAIR 4/1h"), Ok(Value::Okay));
+    assert_eq!(set(&mut client, AUTOCREATE, "yes"), Ok(Value::Okay));
+    // Redis 7.0 forgets the quotes around a module's arguments here.
+    let written = command(&mut client, &["CONFIG", "REWRITE"]);
+    assert_eq!(written, Ok(Value::Okay));
+    server.restart(Save::No);
+    let mut client = server.connect();
+    assert_eq!(get(&mut client, POLICY), "PAIR 4/1h");
+    assert_eq!(get(&mut client, AUTOCREATE), "yes");
+}
+
+#[test]
+fn a_wrong_module_argument_keeps_the_server_from_starting_and_the_log_says_why() {
+    let wrong: [(&[&str], &str); 7] = [
+        (
+            &["default-policy", "PAIR 0/1h"],
+            "policy word 2: the limit ",
+        ),
+        (&["default-policy", ""], "the policy has no rule"),
+        (
+            &["default-policy"],
+            "module argument 1 has no value after it",
+        ),
+        (&["autocreate", "maybe"], "autocreate must be yes or no"),
+        (
+            &["autocreate", "no", "S3NT", "x"],
+            "module argument 3 is not a config",
+        ),
+        (&["PRESET", "signin"], "module argument 1 is not a config"),
+        (
+            &["authlimit.autocreate", "no"],
+            "module argument 1 is not a config",
+        ),
+    ];
+    for (args, reason) in wrong {
+        let refused = Server::builder()
+            .module_args(args.iter().copied())
+            .try_start();
+        let log = refused.expect_err("the module is not loaded");
+        assert!(log.contains(reason), "{args:?}: {log}");
+    }
+}
+
+#[test]
+fn a_module_that_is_loaded_later_takes_arguments_and_settings_too() {
+    let server = Server::builder().without_module().start();
+    let mut client = server.connect();
+    let path = module_path().to_string_lossy().into_owned();
+    let refused = command(
+        &mut client,
+        &["MODULE", "LOAD", &path, "default-policy", "PAIR 0/1h"],
+    );
+    assert!(refused.is_err(), "{refused:?}");
+    assert!(server.log().contains("policy word 2: the limit "));
+    assert!(command(&mut client, &["AUTHLIMIT.INFO", "x"]).is_err());
+
+    let loaded = command(
+        &mut client,
+        &["MODULE", "LOADEX", &path, "CONFIG", POLICY, "PAIR 7/1h"],
+    );
+    assert_eq!(loaded, Ok(Value::Okay));
+    assert_eq!(get(&mut client, POLICY), "PAIR 7/1h");
+    assert_eq!(get(&mut client, AUTOCREATE), "yes");
+    assert_eq!(rule_of_new_limiter(&mut client, "login"), "PAIR 7/1h");
+}

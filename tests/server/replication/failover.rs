@@ -1,0 +1,93 @@
+//! A replica that takes over goes on where its primary ended.
+
+use std::time::Instant;
+
+use crate::support::load::{assert_same_load, prepare, under_load};
+use crate::support::replies::{CHECK, RESET, ok};
+use crate::support::storm::Storm;
+use crate::support::{
+    DEADLINE, Server, Verdict, are_the_same, change_places, command, replica_of, verdict,
+    wait_for_replica,
+};
+use redis::{Connection, Value};
+
+#[test]
+fn a_promoted_replica_goes_on_with_the_same_counts() {
+    let mut primary = Server::start();
+    let mut client = primary.connect();
+    let replica = replica_of(&primary);
+    for _ in 0..3 {
+        verdict(&mut client, &CHECK);
+    }
+    wait_for_replica(&primary, &replica);
+    primary.kill_9();
+    let mut client = replica.connect();
+    ok(&mut client, "REPLICAOF NO ONE");
+    let first = verdict(&mut client, &CHECK);
+    assert_eq!((first.allowed, first.remaining), (true, 1));
+    assert!(verdict(&mut client, &CHECK).allowed);
+    assert!(!verdict(&mut client, &CHECK).allowed);
+    assert_eq!(command(&mut client, &RESET), Ok(Value::Int(5)));
+}
+
+/// Returns a function that makes attempts at whichever of some servers is the primary.
+fn client_of_the_primary(servers: &[&Server]) -> impl FnMut(&[&str]) -> Verdict + Send + use<> {
+    let mut clients: Vec<Connection> = servers.iter().map(|server| server.connect()).collect();
+    move |words| {
+        let started = Instant::now();
+        loop {
+            // A replica refuses, having counted nothing, so to ask again is safe; the one that answers is kept first.
+            match command(&mut clients[0], words) {
+                Err(error) if error.starts_with("READONLY ") => {
+                    assert!(started.elapsed() < DEADLINE, "no server is the primary");
+                    clients.rotate_left(1);
+                }
+                Err(error) => panic!("{words:?}: {error}"),
+                Ok(reply) => return Verdict::from_reply(&reply).expect("a verdict"),
+            }
+        }
+    }
+}
+
+#[test]
+fn no_attempt_is_lost_when_primary_and_replica_change_places() {
+    let first = Server::start();
+    let second = replica_of(&first);
+    prepare(&mut first.connect());
+    let tally = under_load(
+        || client_of_the_primary(&[&first, &second]),
+        |progress| {
+            for _ in 0..2 {
+                change_places(&first, &second);
+                progress.wait_for(50);
+                change_places(&second, &first);
+                progress.wait_for(50);
+            }
+        },
+    );
+    tally.is_what_was_counted(&mut first.connect());
+    assert_same_load(&first, &second);
+    // The places changed, and nothing was copied anew.
+    assert_eq!(first.number::<u64>("sync_full"), 1);
+    assert_eq!(second.number::<u64>("sync_full"), 0);
+}
+
+#[test]
+fn a_chain_of_replicas_goes_on_when_its_first_two_change_places() {
+    let first = Server::start();
+    let middle = replica_of(&first);
+    let last = replica_of(&middle);
+    prepare(&mut first.connect());
+    let tally = under_load(
+        || client_of_the_primary(&[&first, &middle]),
+        |progress| {
+            change_places(&first, &middle);
+            progress.wait_for(50);
+        },
+    );
+    tally.is_what_was_counted(&mut middle.connect());
+    assert_same_load(&middle, &first);
+    assert_same_load(&middle, &last);
+    Storm::new(23).send(&mut middle.connect(), 1_000);
+    are_the_same(&middle, &[&first, &last]);
+}

@@ -1,0 +1,141 @@
+//! How a server is started: its settings, its module, its configuration file.
+
+use std::env;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use super::server::Server;
+
+/// What the server runs with unless a test says otherwise, in the words of redis.conf.
+const SETTINGS: &[(&str, &str)] = &[
+    ("bind", "127.0.0.1"),
+    ("save", ""),
+    ("appendonly", "no"),
+    // Compressed, an email in a dump would be there and not be found.
+    ("rdbcompression", "no"),
+    // A replica would otherwise wait five seconds for company.
+    ("repl-diskless-sync-delay", "0"),
+    // A busy machine keeps a replica waiting; one that is really lost closes its connection.
+    ("repl-timeout", "3600"),
+    ("enable-debug-command", "local"),
+    ("enable-module-command", "local"),
+];
+
+/// A server about to be started.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Builder {
+    without_module: bool,
+    module_args: Vec<String>,
+    settings: Vec<(String, String)>,
+}
+
+/// Returns the module under test: what `AUTHLIMIT_MODULE` names, or what cargo built together with this test.
+pub(crate) fn module_path() -> PathBuf {
+    let path = env::var_os("AUTHLIMIT_MODULE").map_or_else(
+        // Not target/<profile>/ one level up: only `cargo build` refreshes that copy, and it may be an old one.
+        || {
+            let name = format!(
+                "{}authlimit{}",
+                env::consts::DLL_PREFIX,
+                env::consts::DLL_SUFFIX
+            );
+            env::current_exe()
+                .expect("a test has a path")
+                .with_file_name(name)
+        },
+        PathBuf::from,
+    );
+    path.canonicalize()
+        .unwrap_or_else(|error| panic!("no module at {}: {error}", path.display()))
+}
+
+impl Builder {
+    /// Adds a line to redis.conf: the value may be several words, quoted where they hold spaces.
+    pub(crate) fn arg(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Keeps an append-only file in which every command is before it is answered, rewritten only when a test says so.
+    pub(crate) fn aof(self, preamble: &str) -> Self {
+        self.arg("appendonly", "yes")
+            .arg("appendfsync", "always")
+            .arg("aof-use-rdb-preamble", preamble)
+            .arg("auto-aof-rewrite-percentage", "0")
+    }
+
+    /// Makes it a replica of another server.
+    pub(crate) fn replica_of(self, primary: &Server) -> Self {
+        self.arg(
+            "replicaof",
+            &format!("{} {}", Ipv4Addr::LOCALHOST, primary.port()),
+        )
+    }
+
+    /// Gives the module these arguments when it is loaded.
+    pub(crate) fn module_args<A: Into<String>>(
+        mut self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.module_args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Starts without the module, for a test that brings it in later with `MODULE LOAD`.
+    pub(crate) fn without_module(mut self) -> Self {
+        self.without_module = true;
+        self
+    }
+
+    /// Starts the server and waits until it answers.
+    #[track_caller]
+    pub(crate) fn start(self) -> Server {
+        match self.try_start() {
+            Ok(server) => server,
+            Err(log) => panic!("the server did not start:\n{log}"),
+        }
+    }
+
+    /// Starts the server, or returns what it logged before it ended by itself.
+    pub(crate) fn try_start(self) -> Result<Server, String> {
+        Server::start_with(|server| self.config(server))
+    }
+
+    /// Returns the text of redis.conf.
+    fn config(&self, server: &Server) -> String {
+        let mut lines = vec![
+            format!("port {}", server.port()),
+            format!("dir {}", quoted(&server.folder().to_string_lossy())),
+        ];
+        let settings = self
+            .settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in SETTINGS.iter().copied().chain(settings) {
+            lines.push(format!(
+                "{name} {}",
+                if value.is_empty() { "\"\"" } else { value }
+            ));
+        }
+        if !self.without_module {
+            let words = [module_path().to_string_lossy().into_owned()]
+                .into_iter()
+                .chain(self.module_args.iter().cloned());
+            let words: Vec<String> = words.map(|word| quoted(&word)).collect();
+            lines.push(format!("loadmodule {}", words.join(" ")));
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// Quotes a word for redis.conf.
+fn quoted(word: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in word.chars() {
+        if matches!(character, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted + "\""
+}
