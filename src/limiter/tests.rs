@@ -282,7 +282,7 @@ proptest! {
     }
 }
 
-/// Whoever locks identity after identity holds no more than twice as many as the table is to hold, nor do their locks,
+/// An attacker who locks identity after identity holds no more than twice as many as the table is to hold, nor do their locks,
 /// and the replica is the same.
 #[test]
 fn locked_identities_are_bounded_too() {

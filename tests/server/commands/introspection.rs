@@ -107,7 +107,7 @@ fn command_docs_tells_what_each_command_does_and_every_argument() {
         ),
         ("INFO", &["key"]),
         ("UNLOCK", &["key", "IP", "EMAIL"]),
-        ("TOP", &["key", "whom", "COUNT"]),
+        ("TOP", &["key", "subject", "COUNT"]),
         ("ALLOW", &["key", "action"]),
         ("DENY", &["key", "action"]),
     ];
