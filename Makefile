@@ -1,7 +1,7 @@
 # What to type. The work is cargo's; .ci/deps brings what is missing, .ci/serve starts the server of `make run`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-examples storm build deps licences deb test-deb audit sbom bench bench-large bench-smoke \
+.PHONY: help run demo test test-fast lint test-examples storm build deps licences deb test-deb audit sbom bench bench-large bench-smoke \
 	bench-engine callgrind profile
 
 # As rustup's own env file does, for a shell that has not read it: before a distribution's older cargo.
@@ -25,20 +25,29 @@ demo: build ## try passwords in a browser and watch the limiter: on port 8080, t
 	cd examples/demo && CARGO_TARGET_DIR="$(TARGET)/examples" cargo build --locked
 	@.ci/demo "$(MODULE)" "$(TARGET)/examples/debug/authlimit-demo" $(PORT)
 
-# The integration tests load the library that people will load, not the unoptimised one of the test build.
-test: ## check format and lints, then run all tests, and those of a server on Redis 7.0 and 8 and Valkey 9
+# Most of the server tests wait for a server's timer most of the time.
+export RUST_TEST_THREADS ?= $(shell expr 4 \* "$$(getconf _NPROCESSORS_ONLN)")
+
+# The server tests load the library that people will load, not the unoptimised one of the test build.
+test: lint ## check format and lints, then run all tests, those of a server on Redis 7.0 and 8 and Valkey 9
+	cargo build --release --locked
+	AUTHLIMIT_MODULE="$(MODULE)" tests/on-every-server
+
+test-fast: lint ## the same on this machine's own server only
+	cargo build --release --locked
+	AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --no-fail-fast
+
+lint: ## check format and lints
 	@.ci/deps test
 	cargo fmt --all --check
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo build --release --locked
-	AUTHLIMIT_MODULE="$(MODULE)" tests/on-every-server
 
 test-examples: build ## check the examples and the demo, and attack them
 	@.ci/deps examples
 	EXAMPLES_TARGET="$(TARGET)/examples" .ci/examples "$(MODULE)"
 
 storm: build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
-	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test server durability
+	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test server storm
 
 build: deps ## build the module, target/release/libauthlimit.so
 	cargo build --release --locked
