@@ -108,7 +108,7 @@ const LIMITERS: [StormLimiter; 11] = [
 ];
 
 /// How many mailboxes, addresses and devices there are.
-const MAILBOXES: usize = 40;
+const MAILBOXES: usize = 20;
 const ADDRESSES: usize = 20;
 const DEVICES: usize = 5;
 
