@@ -24,11 +24,7 @@ impl Cli {
         let folder = TempDir::with_prefix("authlimit-test-").expect("a temporary folder");
         let cli = Self { folder };
         let real = find("redis-cli");
-        let script = format!(
-            "#!/bin/sh\nexec '{}' -p {} --no-raw \"$@\"\n",
-            real.display(),
-            server.port()
-        );
+        let script = format!("#!/bin/sh\nexec '{}' -p {} --no-raw \"$@\"\n", real.display(), server.port());
         let path = cli.folder.path().join("redis-cli");
         fs::write(&path, script).expect("the folder is ours");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
@@ -77,9 +73,7 @@ fn find(program: &str) -> PathBuf {
     let path = env::var_os("PATH").expect("there is one");
     let found = env::split_paths(&path).map(|folder| folder.join(program));
     let mut found = found.filter(|path| path.is_file());
-    found
-        .next()
-        .unwrap_or_else(|| panic!("no {program}: run make deps"))
+    found.next().unwrap_or_else(|| panic!("no {program}: run make deps"))
 }
 
 /// Types a page's sessions, and checks that each line prints what the page shows.
@@ -108,11 +102,7 @@ pub(crate) fn without_chance(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let (name, number) = line.rsplit_once(' ').unwrap_or(("", line));
         let is_size = std::mem::replace(&mut of_size, number == "\"bytes\"");
-        if is_size {
-            format!("{name} <size>")
-        } else {
-            without_times_and_ids(line)
-        }
+        if is_size { format!("{name} <size>") } else { without_times_and_ids(line) }
     });
     lines.collect::<Vec<_>>().join("\n")
 }

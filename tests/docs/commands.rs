@@ -57,11 +57,7 @@ fn known_commands() -> Vec<Known> {
             let docs = send(&mut client, &format!("COMMAND DOCS {name}")).expect("an answer");
             let info = send(&mut client, &format!("COMMAND INFO {name}")).expect("an answer");
             let info = elements(&elements(&info)[0]);
-            Known {
-                docs: entry(&docs, &name),
-                flags: told_flags(texts(&info[2])),
-                name,
-            }
+            Known { docs: entry(&docs, &name), flags: told_flags(texts(&info[2])), name }
         })
         .collect();
     assert!(known.len() >= 10, "there are {}", known.len());
@@ -73,16 +69,13 @@ fn told_flags(flags: Vec<String>) -> BTreeSet<String> {
     let own = flags.into_iter();
     let own = own.filter(|flag| !["module", "movablekeys"].contains(&flag.as_str()));
     // Valkey has a log of commands of which the slow log is one part.
-    own.map(|flag| flag.replace("skip_commandlog", "skip_slowlog"))
-        .collect()
+    own.map(|flag| flag.replace("skip_commandlog", "skip_slowlog")).collect()
 }
 
 /// Returns the page's sections about a command: its name, and what is told of it.
 fn told_commands(page: &str) -> Vec<(&str, &str)> {
     let sections = sections(page).into_iter();
-    sections
-        .filter(|(heading, _)| heading.starts_with("AUTHLIMIT."))
-        .collect()
+    sections.filter(|(heading, _)| heading.starts_with("AUTHLIMIT.")).collect()
 }
 
 /// Returns the section about a command.
@@ -153,10 +146,7 @@ fn every_command_has_a_section_and_nothing_else_has() {
     names.sort_unstable();
     assert_eq!(told, names);
     assert!(page.contains(&format!("`{INTERNAL}`")));
-    let mut overview: Vec<_> = table(&page, "command")
-        .iter()
-        .map(|row| quoted(&row[0])[0].to_owned())
-        .collect();
+    let mut overview: Vec<_> = table(&page, "command").iter().map(|row| quoted(&row[0])[0].to_owned()).collect();
     overview.sort_unstable();
     assert_eq!(overview, names);
 }
@@ -174,11 +164,7 @@ fn summary_syntax_complexity_and_flags_are_the_servers_own() {
         let arguments = parts(&docs);
         let words: Vec<String> = arguments.iter().map(syntax).collect();
         let shown = blocks(section, "syntax");
-        assert_eq!(
-            one_line(shown[0]),
-            format!("{name} {}", words.join(" ")),
-            "{name}"
-        );
+        assert_eq!(one_line(shown[0]), format!("{name} {}", words.join(" ")), "{name}");
 
         let complexity = format!("Complexity: {}.", text(&entry(&docs, "complexity")));
         assert!(one_line(section).contains(&complexity), "{complexity}");
@@ -202,11 +188,7 @@ fn every_word_of_every_argument_is_told_and_no_other() {
         }
         let mut told = BTreeSet::new();
         for row in table(section_of(&page, &known.name), "argument") {
-            told.extend(
-                quoted(&row[0])
-                    .iter()
-                    .map(|w| w.split(' ').next().expect("a word").to_owned()),
-            );
+            told.extend(quoted(&row[0]).iter().map(|w| w.split(' ').next().expect("a word").to_owned()));
             assert!(row[1].len() > 8, "{row:?} tells nothing");
         }
         assert_eq!(told, words, "{}", known.name);
@@ -219,10 +201,7 @@ fn the_examples_go_as_they_are_shown() {
     let page = page(PAGE);
     for (name, section) in told_commands(&page) {
         let shown = blocks(section, "console").join("\n");
-        assert!(
-            shown.contains(&format!("redis-cli {name} ")),
-            "{name} has no example"
-        );
+        assert!(shown.contains(&format!("redis-cli {name} ")), "{name} has no example");
         assert!(section.contains("**Reply**"), "{name} has no reply");
     }
 }
@@ -243,10 +222,7 @@ fn each_error_is_what_its_example_is_answered_with() {
         ok(&mut client, "FLUSHALL");
         ok(&mut client, "CONFIG SET authlimit.autocreate yes");
         let printed = cli.type_in(&lines.join("\n"));
-        let (before, last) = printed
-            .trim_end()
-            .rsplit_once('\n')
-            .unwrap_or(("", &printed));
+        let (before, last) = printed.trim_end().rsplit_once('\n').unwrap_or(("", &printed));
         assert!(!before.contains("(error)"), "{lines:?}: {printed}");
         assert_eq!(last.trim_end(), format!("(error) {error}"), "{lines:?}");
         shown += 1;
@@ -256,10 +232,7 @@ fn each_error_is_what_its_example_is_answered_with() {
 
 #[test]
 fn every_error_that_a_client_can_get_is_told() {
-    let told: Vec<String> = table(&page(PAGE), "error")
-        .iter()
-        .map(|row| quoted(&row[0])[0].to_owned())
-        .collect();
+    let told: Vec<String> = table(&page(PAGE), "error").iter().map(|row| quoted(&row[0])[0].to_owned()).collect();
     let mut found = 0;
     for file in ERRORS {
         for message in messages(&page(file)) {
@@ -275,9 +248,9 @@ fn every_error_that_a_client_can_get_is_told() {
             // So that no error is taken for a longer one that begins like it.
             let goes_on = message.ends_with('}') || message == SERVER_GOES_ON;
             let end = fragments.last().filter(|_| !goes_on);
-            let is_told = told.iter().any(|error| {
-                holds_in_order(error, &fragments) && end.is_none_or(|end| error.ends_with(end))
-            });
+            let is_told = told
+                .iter()
+                .any(|error| holds_in_order(error, &fragments) && end.is_none_or(|end| error.ends_with(end)));
             assert!(is_told, "{file}: not told: {message}");
             found += 1;
         }

@@ -8,11 +8,7 @@ use crate::pages::{markdown_in, page, pages_of_the_manual, prose, root};
 /// Returns all pages that people read.
 fn every_page() -> Vec<String> {
     let mut every = pages_of_the_manual();
-    every.extend(
-        ["examples", "bench", "src"]
-            .into_iter()
-            .flat_map(markdown_in),
-    );
+    every.extend(["examples", "bench", "src"].into_iter().flat_map(markdown_in));
     every.extend(["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned));
     assert!(every.len() > 15, "{every:?}");
     every
@@ -21,19 +17,12 @@ fn every_page() -> Vec<String> {
 /// Returns the targets of a page's links and pictures, code and comments left out.
 fn targets(page: &str) -> Vec<String> {
     let text = prose(page);
-    let shown = text
-        .split("<!--")
-        .map(|part| part.split_once("-->").map_or(part, |(_, after)| after));
+    let shown = text.split("<!--").map(|part| part.split_once("-->").map_or(part, |(_, after)| after));
     let text = shown.collect::<String>();
     // What is between backticks is not read as a link.
     let text: String = text.split('`').step_by(2).collect::<Vec<_>>().join("``");
     let parts = text.split("](").skip(1);
-    let inline = parts.map(|part| {
-        part.split(')')
-            .next()
-            .expect("a link has an end")
-            .to_owned()
-    });
+    let inline = parts.map(|part| part.split(')').next().expect("a link has an end").to_owned());
     inline.collect()
 }
 
@@ -44,9 +33,7 @@ fn anchors(page: &str) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let anchors = headings.map(|heading| {
         let text = heading.trim_start_matches('#').trim().to_lowercase();
-        let kept = text
-            .chars()
-            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
         let before = seen.entry(anchor.clone()).or_insert(0);
         *before += 1;
@@ -92,10 +79,7 @@ fn every_link_leads_somewhere() {
             assert!(root().join(&found).exists(), "{path}: no {target}");
             if !anchor.is_empty() {
                 let there = anchors(&page(found.to_str().expect("a plain name")));
-                assert!(
-                    there.iter().any(|known| known == anchor),
-                    "{path}: no heading {target} among {there:?}"
-                );
+                assert!(there.iter().any(|known| known == anchor), "{path}: no heading {target} among {there:?}");
             }
             links += 1;
         }

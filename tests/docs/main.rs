@@ -15,9 +15,5 @@ mod pages;
 mod policies;
 mod sessions;
 #[path = "../server/support/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the tests of the server use the rest"
-)]
+#[allow(dead_code, unused_imports, reason = "the tests of the server use the rest")]
 mod support;

@@ -64,9 +64,7 @@ fn the_comparison_quotes_what_was_measured() {
         .filter_map(|line| {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             match cells.as_slice() {
-                [name, _, times] if times.parse::<f64>().is_ok() => {
-                    Some(((*name).to_owned(), (*times).to_owned()))
-                }
+                [name, _, times] if times.parse::<f64>().is_ok() => Some(((*name).to_owned(), (*times).to_owned())),
                 _ => None,
             }
         })
@@ -77,9 +75,7 @@ fn the_comparison_quotes_what_was_measured() {
         .lines()
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .filter_map(|cells: Vec<&str>| match cells.as_slice() {
-            [name, times, _, _, _] if times.parse::<f64>().is_ok() => {
-                Some(((*name).to_owned(), (*times).to_owned()))
-            }
+            [name, times, _, _, _] if times.parse::<f64>().is_ok() => Some(((*name).to_owned(), (*times).to_owned())),
             _ => None,
         })
         .collect();

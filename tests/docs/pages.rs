@@ -61,9 +61,7 @@ pub(crate) fn prose(page: &str) -> String {
 pub(crate) fn sections(page: &str) -> Vec<(&str, &str)> {
     let sections = page.split("\n## ").skip(1);
     let parted = sections.map(|section| section.split_once('\n'));
-    parted
-        .map(|parts| parts.expect("a heading ends its line"))
-        .collect()
+    parted.map(|parts| parts.expect("a heading ends its line")).collect()
 }
 
 /// Returns the cells of each row below the header of every table whose first column is headed so.

@@ -128,17 +128,9 @@ fn every_endpoint_has_a_row_with_a_policy_that_does_what_it_says() {
         ok(&mut client, "FLUSHALL");
         ok(&mut client, &format!("AUTHLIMIT.POLICY example {words}"));
         // What is passed has to be what the rules need, so that a reader gets no error.
-        let ip = if policy.needs_address() {
-            "203.0.113.7"
-        } else {
-            ""
-        };
+        let ip = if policy.needs_address() { "203.0.113.7" } else { "" };
         let passes_email = !email.contains("nothing");
-        let given = if passes_email {
-            "alice@example.com"
-        } else {
-            ""
-        };
+        let given = if passes_email { "alice@example.com" } else { "" };
         let line = ["AUTHLIMIT.CHECK", "example", ip, given];
         assert!(verdict(&mut client, &line).allowed, "{endpoint}");
         if email == "nothing" {
@@ -153,10 +145,7 @@ fn every_endpoint_has_a_row_with_a_policy_that_does_what_it_says() {
 #[test]
 fn the_page_has_its_three_parts() {
     let page = page(PAGE);
-    let told: Vec<&str> = sections(&page)
-        .iter()
-        .map(|(heading, _)| *heading)
-        .collect();
+    let told: Vec<&str> = sections(&page).iter().map(|(heading, _)| *heading).collect();
     for part in ["Endpoint by endpoint", "Worked policies", "The language"] {
         assert!(told.contains(&part), "{told:?}");
     }
@@ -168,20 +157,12 @@ fn one_address_shuts_an_account_as_soon_as_the_security_page_says() {
     const MINUTE: u64 = 60_000;
     let policy = Policy::from_text("PRESET signin").expect("it is a policy");
     let mut limiter = Limiter::new(policy, Secret::from_bytes([7; 16]));
-    let received = AttemptRequest {
-        ip: b"203.0.113.7",
-        email: b"alice@example.com",
-        device: None,
-        cost: Cost::ONE,
-    };
+    let received = AttemptRequest { ip: b"203.0.113.7", email: b"alice@example.com", device: None, cost: Cost::ONE };
     let attempt = limiter.attempt(&received).expect("it is an attempt");
     let mut admitted = Vec::new();
     for minute in 0..24 * 60 {
         let now = Timestamp::from_millis(1_000_000_000 + minute * MINUTE).expect("a time");
-        while limiter
-            .check(&attempt, now, Capacity::nearest(1_000), |_| {})
-            .allowed
-        {
+        while limiter.check(&attempt, now, Capacity::nearest(1_000), |_| {}).allowed {
             admitted.push(minute);
         }
     }

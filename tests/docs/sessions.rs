@@ -48,15 +48,9 @@ fn an_event_is_as_it_is_shown() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login PAIR 5/15m LOCK 15m..24h",
-    );
+    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 5/15m LOCK 15m..24h");
     for _ in 0..6 {
-        let checked = send(
-            &mut client,
-            "AUTHLIMIT.CHECK login 203.0.113.7 alice@example.com",
-        );
+        let checked = send(&mut client, "AUTHLIMIT.CHECK login 203.0.113.7 alice@example.com");
         assert!(checked.is_ok(), "{checked:?}");
     }
     let event = listener.event(&mut client);
@@ -80,9 +74,7 @@ fn every_code_block_is_of_a_kind_that_is_tried() {
                 // What it tells to install is tried by what .ci has for packages and images.
                 "sh" | "text" if path == "docs/install.md" => true,
                 "sh" => inside.lines().all(|line| line.starts_with("make ")),
-                "" => inside
-                    .lines()
-                    .all(|line| line.starts_with("AUTHLIMIT.POLICY ")),
+                "" => inside.lines().all(|line| line.starts_with("AUTHLIMIT.POLICY ")),
                 _ => false,
             };
             assert!(is_tried, "{path}: nobody tries this: {kind}\n{inside}");
@@ -128,9 +120,7 @@ fn every_command_in_the_text_is_accepted() {
             if is_syntax || !is_command && !words.starts_with("ACL SETUSER ") {
                 continue;
             }
-            let line = words
-                .replace("<ip>", "203.0.113.7")
-                .replace("<email>", "alice@example.com");
+            let line = words.replace("<ip>", "203.0.113.7").replace("<email>", "alice@example.com");
             let printed = cli.type_in(&line);
             assert!(!printed.contains("(error)"), "{path}: {line}: {printed}");
             lines += 1;

@@ -5,9 +5,7 @@
 
 use crate::model::policies::{any_policy, has_devices, policy};
 use crate::model::run::{Answer, attempt, secret, standings, time};
-use crate::model::steps::{
-    Case, EMAILS, EPOCHS, Step, all_requests, any_case, any_command, any_set_back, any_wait,
-};
+use crate::model::steps::{Case, EMAILS, EPOCHS, Step, all_requests, any_case, any_command, any_set_back, any_wait};
 use crate::model::support::{NOW, cases, hold, limiter, longest_time, peeks, request};
 use crate::model::{Model, Request};
 use authlimit::identity::Tag;
@@ -24,11 +22,7 @@ use std::collections::HashMap;
 /// Tags are hashes of 22 bits: were two of the tests' own alike, the engine would be right to differ from the model.
 #[test]
 fn the_tests_identities_have_tags_of_their_own() {
-    for words in [
-        "PAIR 1/1s",
-        "PAIR 1/1s IPV6-PREFIX 48",
-        "PAIR 1/1s IPV6-PREFIX 128 PLUS-TAGS strip",
-    ] {
+    for words in ["PAIR 1/1s", "PAIR 1/1s IPV6-PREFIX 48", "PAIR 1/1s IPV6-PREFIX 128 PLUS-TAGS strip"] {
         let limiter = limiter(words);
         let mut seen = HashMap::new();
         let (mut addresses, mut emails) = (HashMap::new(), HashMap::new());
@@ -78,13 +72,7 @@ fn answers_are_the_models(case: &Case, epoch: u64) -> Result<(), TestCaseError> 
         let answer = step.ask(&mut limiter, clock, |_| {});
         let models = step.ask_model(&mut model, clock);
         prop_assert_eq!(answer, models, "step {} at {}", number, clock);
-        prop_assert_eq!(
-            limiter.totals(),
-            model.totals(),
-            "step {} at {}",
-            number,
-            clock
-        );
+        prop_assert_eq!(limiter.totals(), model.totals(), "step {} at {}", number, clock);
         if let Some(request) = step.request() {
             let [engines, models] = standings(&limiter, &model, &request, clock);
             prop_assert_eq!(engines, models, "step {} at {}", number, clock);
@@ -93,12 +81,7 @@ fn answers_are_the_models(case: &Case, epoch: u64) -> Result<(), TestCaseError> 
     for request in all_requests() {
         let attempt = attempt(&limiter, &request);
         let verdict = attempt.map(|attempt| limiter.peek(&attempt, time(clock)));
-        prop_assert_eq!(
-            verdict,
-            model.peek(&request, clock),
-            "{:?} in the end",
-            request
-        );
+        prop_assert_eq!(verdict, model.peek(&request, clock), "{:?} in the end", request);
         let [engines, models] = standings(&limiter, &model, &request, clock);
         prop_assert_eq!(engines, models, "{:?} in the end", request);
     }
@@ -108,47 +91,22 @@ fn answers_are_the_models(case: &Case, epoch: u64) -> Result<(), TestCaseError> 
 /// The model's answers to what the random cases come upon only now and then.
 #[test]
 fn rare_answers_are_the_models() {
-    let (one, another) = (
-        request("203.0.113.7", "own@x.org"),
-        request("203.0.113.8", "own@x.org"),
-    );
+    let (one, another) = (request("203.0.113.7", "own@x.org"), request("203.0.113.8", "own@x.org"));
     let costly = Request { cost: 2, ..one };
     let unlock = || Step::Unlock(Some(one.ip), None);
     let rows = [
         // The refusal that trips tells of the lock, in shadow too.
-        (
-            "PAIR 1/1ms LOCK 50ms SHADOW",
-            vec![Step::Check(one), Step::Check(one)],
-        ),
+        ("PAIR 1/1ms LOCK 50ms SHADOW", vec![Step::Check(one), Step::Check(one)]),
         // A lock that is over is nothing to clear.
-        (
-            "IP 1/1s LOCK 1s",
-            vec![
-                Step::Check(one),
-                Step::Check(one),
-                Step::Wait(2_000),
-                unlock(),
-            ],
-        ),
+        ("IP 1/1s LOCK 1s", vec![Step::Check(one), Step::Check(one), Step::Wait(2_000), unlock()]),
         // A restart makes no difference to when a rule trips again.
         (
             "IP 1/15m LOCK 1500ms SHADOW",
-            vec![
-                Step::Check(costly),
-                Step::Wait(3_600_000),
-                Step::Check(another),
-                Step::Check(costly),
-            ],
+            vec![Step::Check(costly), Step::Wait(3_600_000), Step::Check(another), Step::Check(costly)],
         ),
         (
             "IP 1/15m LOCK 1500ms SHADOW",
-            vec![
-                Step::Check(costly),
-                Step::Wait(3_600_000),
-                Step::Check(another),
-                Step::Restart,
-                Step::Check(costly),
-            ],
+            vec![Step::Check(costly), Step::Wait(3_600_000), Step::Check(another), Step::Restart, Step::Check(costly)],
         ),
     ];
     for (words, steps) in rows {
@@ -181,9 +139,7 @@ fn waits_are_as_told(case: &Case) -> Result<(), TestCaseError> {
 }
 
 /// A policy, and steps of those that `step` makes for one with or without rules for devices.
-fn any_case_of<S: Strategy<Value = Step> + 'static>(
-    step: fn(bool) -> S,
-) -> impl Strategy<Value = Case> {
+fn any_case_of<S: Strategy<Value = Step> + 'static>(step: fn(bool) -> S) -> impl Strategy<Value = Case> {
     any_policy().prop_flat_map(move |policy| {
         let steps = vec(step(has_devices(&policy)), 1..400);
         (Just(policy), steps).prop_map(|(policy, steps)| Case { policy, steps })
@@ -253,10 +209,7 @@ fn set_back_does_no_harm(case: &Case) -> Result<(), TestCaseError> {
     let later = clock + longest_time(policy) + 1_000;
     for verdict in peeks(&limiter, later).into_iter().flatten() {
         prop_assert!(verdict.allowed);
-        prop_assert_eq!(
-            (verdict.remaining, verdict.reset),
-            (verdict.limit, Millis::ZERO)
-        );
+        prop_assert_eq!((verdict.remaining, verdict.reset), (verdict.limit, Millis::ZERO));
     }
     Ok(())
 }

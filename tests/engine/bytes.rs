@@ -6,11 +6,11 @@ use crate::model::Request;
 use crate::model::run::{attempt, roomy, time};
 use crate::model::steps::{EMAILS, IPS, all_requests, any_request};
 use crate::model::support::{NOW, cases, limiter, mark_bytes, records, request, restored};
-use authlimit::identity::Cidr;
 use authlimit::format::{ChunkError, ListEntryError, Part};
+use authlimit::identity::Cidr;
 use authlimit::limiter::{Limiter, List, ListKey, ListTarget};
-use authlimit::table::Timestamp;
 use authlimit::policy::Millis;
+use authlimit::table::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -77,9 +77,7 @@ fn assert_sane(limiter: &Limiter) {
         let Part::Logs(table) = part else { continue };
         for (id, stamps) in records(&chunk, mark_bytes(limiter, table)) {
             assert!(!stamps.is_empty());
-            logs.entry((table, id))
-                .or_default()
-                .extend(stamps.iter().map(|stamp| stamp.at()));
+            logs.entry((table, id)).or_default().extend(stamps.iter().map(|stamp| stamp.at()));
         }
     }
     for times in logs.values() {
@@ -107,14 +105,10 @@ fn limiter_of(attempts: &[(Request, u64)]) -> Limiter {
     for network in ["192.0.2.0/24", "2001:db8:ffff::/48"] {
         let network = ListTarget::Cidr(Cidr::parse(network.as_bytes()).unwrap());
         let ttl = Some(Millis::new(3_600_000));
-        limiter
-            .list_add(ListKey { list: List::Allow, target: network }, ttl, time(clock), |_| {})
-            .unwrap();
+        limiter.list_add(ListKey { list: List::Allow, target: network }, ttl, time(clock), |_| {}).unwrap();
     }
     let email = ListTarget::Email(limiter.email_id(b"friend@x.org"));
-    limiter
-        .list_add(ListKey { list: List::Deny, target: email }, None, time(clock), |_| {})
-        .unwrap();
+    limiter.list_add(ListKey { list: List::Deny, target: email }, None, time(clock), |_| {}).unwrap();
     limiter
 }
 
@@ -203,19 +197,11 @@ fn forged_chunks_are_refused_for_their_own_reason() {
     assert_eq!(forged(record(1, &[stamp(NOW)])), Ok(()));
     assert_eq!(forged(record(1, &[])), Err(ChunkError::EmptyLog));
     assert_eq!(forged(record(1, &[7])), Err(ChunkError::NoTime));
-    assert_eq!(
-        forged(record(1, &[stamp(NOW + 1)])),
-        Err(ChunkError::FromTheFuture)
-    );
-    assert_eq!(
-        forged(record(1, &[stamp(NOW), stamp(NOW - 1)])),
-        Err(ChunkError::OutOfOrder)
-    );
+    assert_eq!(forged(record(1, &[stamp(NOW + 1)])), Err(ChunkError::FromTheFuture));
+    assert_eq!(forged(record(1, &[stamp(NOW), stamp(NOW - 1)])), Err(ChunkError::OutOfOrder));
     let twice = [record(1, &[stamp(NOW)]), record(1, &[stamp(NOW - 1)])].concat();
     assert_eq!(forged(twice), Err(ChunkError::OutOfOrder));
-    let crowd = (0..20_000_u64)
-        .flat_map(|id| record(id << 20, &[stamp(NOW)]))
-        .collect();
+    let crowd = (0..20_000_u64).flat_map(|id| record(id << 20, &[stamp(NOW)])).collect();
     assert_eq!(forged(crowd), Err(ChunkError::Skewed));
     let mut claims_too_many = record(1, &[stamp(NOW)]);
     claims_too_many[8..12].fill(0xff);
@@ -233,26 +219,15 @@ fn forged_locks_are_refused_for_their_own_reason() {
     let forged = |chunk: Vec<u8>| load(&limiter, Part::Locks(2), &chunk);
     assert_eq!(forged(lock(0, 0, NOW, 60_000)), Ok(()));
     assert_eq!(forged(lock(1, 1, NOW + 60_000, 60_000)), Ok(()));
-    for lie in [
-        lock(2, 0, NOW, 1),
-        lock(0, 2, NOW, 1),
-        lock(0, 0, 0, 1),
-        lock(0, 0, NOW, 0),
-    ] {
+    for lie in [lock(2, 0, NOW, 1), lock(0, 2, NOW, 1), lock(0, 0, 0, 1), lock(0, 0, NOW, 0)] {
         assert_eq!(forged(lie), Err(ChunkError::ForeignLock));
     }
     let longer_than_any = lock(0, 0, NOW, 2_592_000_001);
     assert_eq!(forged(longer_than_any), Err(ChunkError::ForeignLock));
     let mut small = limiter_of_two_subjects();
     let locks = lock(0, 0, NOW, 1);
-    assert_eq!(
-        small.load_chunk(Part::Locks(0), &locks),
-        Err(ChunkError::ForeignLock)
-    );
-    assert_eq!(
-        small.load_chunk(Part::Locks(2), &locks),
-        Err(ChunkError::ForeignTable)
-    );
+    assert_eq!(small.load_chunk(Part::Locks(0), &locks), Err(ChunkError::ForeignLock));
+    assert_eq!(small.load_chunk(Part::Locks(2), &locks), Err(ChunkError::ForeignTable));
 }
 
 /// A record of a lock of identity 1.

@@ -45,53 +45,24 @@ fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
             _ => {}
         }
         let is_changed = primary.digest() != before;
-        prop_assert!(
-            !is_changed || !effects.is_empty(),
-            "step {} is not replicated",
-            number
-        );
-        prop_assert!(
-            is_changed || effects.iter().all(may_change_nothing),
-            "step {} does nothing",
-            number
-        );
+        prop_assert!(!is_changed || !effects.is_empty(), "step {} is not replicated", number);
+        prop_assert!(is_changed || effects.iter().all(may_change_nothing), "step {} does nothing", number);
         for effect in effects {
             replica.apply(effect);
         }
         if matches!(step, Step::Tick) {
-            tick(&mut replica, None, |_| {
-                panic!("a replica replicates nothing")
-            });
+            tick(&mut replica, None, |_| panic!("a replica replicates nothing"));
         }
-        prop_assert_eq!(
-            replica.digest(),
-            primary.digest(),
-            "step {} at {}",
-            number,
-            clock
-        );
-        if let Some(attempt) = step
-            .request()
-            .and_then(|request| attempt(&primary, &request))
-        {
-            let [one, other] =
-                [&primary, &replica].map(|limiter| limiter.peek(&attempt, time(clock)));
+        prop_assert_eq!(replica.digest(), primary.digest(), "step {} at {}", number, clock);
+        if let Some(attempt) = step.request().and_then(|request| attempt(&primary, &request)) {
+            let [one, other] = [&primary, &replica].map(|limiter| limiter.peek(&attempt, time(clock)));
             prop_assert_eq!(one, other, "step {} at {}", number, clock);
         }
         if number % 16 == 0 {
-            prop_assert_eq!(
-                peeks(&replica, clock),
-                peeks(&primary, clock),
-                "step {}",
-                number
-            );
+            prop_assert_eq!(peeks(&replica, clock), peeks(&primary, clock), "step {}", number);
         }
     }
-    prop_assert_eq!(
-        restored(&primary).digest(),
-        primary.digest(),
-        "stored in the end"
-    );
+    prop_assert_eq!(restored(&primary).digest(), primary.digest(), "stored in the end");
     Ok(())
 }
 
@@ -99,13 +70,7 @@ fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
 /// gets (of a rule in shadow) or by one of those who are counted once, and an entry with the end that it has; and
 /// that somebody makes room who has expired.
 fn may_change_nothing(effect: &Effect) -> bool {
-    matches!(
-        effect,
-        Effect::Admit { .. }
-            | Effect::CountDenied { .. }
-            | Effect::Evict { .. }
-            | Effect::ListAdd { .. }
-    )
+    matches!(effect, Effect::Admit { .. } | Effect::CountDenied { .. } | Effect::Evict { .. } | Effect::ListAdd { .. })
 }
 
 /// That a replica follows the steps that `policy` begins with.
@@ -145,10 +110,7 @@ fn unlocking_what_is_over_changes_nothing() {
 /// A lock that is over is not stored, so it must make no difference either to whoever still has it in memory.
 #[test]
 fn a_lock_that_is_over_makes_no_difference() {
-    let costly = Request {
-        cost: 2,
-        ..request(IPS[0], EMAILS[0])
-    };
+    let costly = Request { cost: 2, ..request(IPS[0], EMAILS[0]) };
     let steps = vec![
         Step::Check(costly),
         Step::Wait(3_600_000),
@@ -173,10 +135,7 @@ fn a_refused_attempt_evicts_nobody_where_it_is_not_counted() {
         effects.push(effect.clone());
     });
     assert!(!verdict.allowed);
-    assert!(
-        matches!(effects[..], [Effect::CountDenied { .. }]),
-        "{effects:?}"
-    );
+    assert!(matches!(effects[..], [Effect::CountDenied { .. }]), "{effects:?}");
 }
 
 /// What no longer counts is not stored, though it may still be in memory.
@@ -187,9 +146,7 @@ fn only_what_still_counts_is_stored() {
         assert!(check(&mut limiter, request(ip, EMAILS[0]), NOW + at).allowed);
     }
     let stored = |table| {
-        let chunks = limiter
-            .chunks()
-            .filter(move |(of, _)| *of == Part::Logs(table));
+        let chunks = limiter.chunks().filter(move |(of, _)| *of == Part::Logs(table));
         let stamps = chunks.flat_map(|(_, chunk)| records(&chunk, 8));
         stamps.map(|(_, stamps)| stamps.len()).sum::<usize>()
     };

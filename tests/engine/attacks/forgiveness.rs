@@ -28,11 +28,7 @@ fn ones_own_success_buys_no_guesses() {
     let ip = IPS[0];
     let plain = [request(ip, "victim@x.org")];
     let alternating = [request(ip, "victim@x.org"), request(ip, "VICTIM @x.org")];
-    let owns = [
-        request(ip, "own@x.org"),
-        request(ip, "Victim@x.org"),
-        request(IPS[1], "Victim@x.org"),
-    ];
+    let owns = [request(ip, "own@x.org"), request(ip, "Victim@x.org"), request(IPS[1], "Victim@x.org")];
     for (words, limit) in [
         ("IP 20/15m", 20),
         ("IP 21/15m", 21),
@@ -44,11 +40,7 @@ fn ones_own_success_buys_no_guesses() {
         for guesses in [&plain[..], &alternating[..]] {
             assert_eq!(guesses_admitted(words, guesses, None), limit, "{words}");
             for own in owns {
-                assert_eq!(
-                    guesses_admitted(words, guesses, Some(own)),
-                    limit,
-                    "{words} {own:?}"
-                );
+                assert_eq!(guesses_admitted(words, guesses, Some(own)), limit, "{words} {own:?}");
             }
         }
     }
@@ -58,8 +50,7 @@ fn ones_own_success_buys_no_guesses() {
 #[test]
 fn a_success_forgives_exactly_its_own_attempts() {
     let mut limiter = limiter("IP 10/1h EMAIL 10/1h PAIR 10/1h");
-    let [own, other_email, other_address] =
-        [(0, 0), (0, 3), (2, 0)].map(|(ip, email)| request(IPS[ip], EMAILS[email]));
+    let [own, other_email, other_address] = [(0, 0), (0, 3), (2, 0)].map(|(ip, email)| request(IPS[ip], EMAILS[email]));
     for request in [own, own, own, other_email, other_address] {
         assert!(check(&mut limiter, request, NOW).allowed);
     }

@@ -16,8 +16,7 @@ fn a_lowered_limit_refuses_at_once_and_a_raised_one_gives_back_what_is_left() {
         for _ in 0..8 {
             assert!(check(&mut limiter, request, NOW).allowed);
         }
-        let [wide, narrow] =
-            [10, 5].map(|limit| limiter_for(subject, limit, 3_600_000).policy().clone());
+        let [wide, narrow] = [10, 5].map(|limit| limiter_for(subject, limit, 3_600_000).policy().clone());
         limiter.change_policy(narrow, time(NOW), |_| {});
         assert!(!check(&mut limiter, request, NOW).allowed);
         limiter.change_policy(wide, time(NOW), |_| {});
@@ -33,10 +32,7 @@ const GREATEST: &str = "IP 100000/30d EMAIL 100000/1h PAIR 100000/15m";
 #[test]
 fn the_greatest_cost_is_counted_and_forgiven_whole() {
     let mut limiter = limiter(GREATEST);
-    let greatest = Request {
-        cost: Cost::MAX.get(),
-        ..request(IPS[0], EMAILS[0])
-    };
+    let greatest = Request { cost: Cost::MAX.get(), ..request(IPS[0], EMAILS[0]) };
     for _ in 0..3 {
         let verdict = check(&mut limiter, greatest, NOW);
         assert_eq!((verdict.allowed, verdict.remaining), (true, 0));

@@ -16,15 +16,10 @@ fn hammering_a_locked_pair_changes_nothing() {
     }
     let attempt = attempt(&limiter, &attacker).unwrap();
     let mut effects = 0;
-    let mut hammer = |limiter: &mut Limiter, at: u64| {
-        limiter.check(&attempt, time(at), roomy(), |_| effects += 1)
-    };
+    let mut hammer = |limiter: &mut Limiter, at: u64| limiter.check(&attempt, time(at), roomy(), |_| effects += 1);
     // The refusal that trips tells the lock's wait.
     let tripping = hammer(&mut limiter, NOW + 1_000);
-    assert_eq!(
-        (tripping.allowed, tripping.retry_after.get()),
-        (false, 1_800_000)
-    );
+    assert_eq!((tripping.allowed, tripping.retry_after.get()), (false, 1_800_000));
     let digest = limiter.digest();
     for n in 0..10_000 {
         let verdict = hammer(&mut limiter, NOW + 1_000 + n * 179);
@@ -47,22 +42,12 @@ fn a_pci_account_stays_shut_for_half_an_hour() {
     let mut limiter = limiter("PRESET pci");
     let half_an_hour = 1_800_000;
     for n in 0..10 {
-        assert!(check_text(
-            &mut limiter,
-            &ip_number(n),
-            EMAILS[0],
-            NOW + n as u64 * 60_000
-        ));
+        assert!(check_text(&mut limiter, &ip_number(n), EMAILS[0], NOW + n as u64 * 60_000));
     }
     let shut = NOW + 10 * 60_000;
     for n in 0..1_800_u64 {
         let at = shut + n * 1_000;
-        assert!(!check_text(
-            &mut limiter,
-            &ip_number(n as usize),
-            EMAILS[n as usize % 3],
-            at
-        ));
+        assert!(!check_text(&mut limiter, &ip_number(n as usize), EMAILS[n as usize % 3], at));
         reset(&mut limiter, request(IPS[0], EMAILS[0]), at);
     }
     let victim = attempt(&limiter, &request(IPS[0], EMAILS[0])).unwrap();

@@ -17,9 +17,9 @@ fn any_tries(window: u64) -> impl Strategy<Value = Vec<u64>> {
     let bursts = vec((select(moments), -2..3_i64, 1..80_usize), 30);
     let jitter = vec(0..=4 * window, 60);
     (bursts, jitter).prop_map(|(bursts, jitter)| {
-        let bursts = bursts.into_iter().flat_map(|(at, offset, size)| {
-            std::iter::repeat_n(at.saturating_add_signed(offset), size)
-        });
+        let bursts = bursts
+            .into_iter()
+            .flat_map(|(at, offset, size)| std::iter::repeat_n(at.saturating_add_signed(offset), size));
         let mut tries: Vec<u64> = bursts.chain(jitter).collect();
         tries.sort_unstable();
         tries

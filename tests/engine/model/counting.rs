@@ -14,19 +14,13 @@ impl Model {
             return;
         };
         let identity = who.identity(rule.subject()).expect("it has refused");
-        let last = self
-            .trips
-            .iter()
-            .position(|trip| trip.is_of(place, &identity));
+        let last = self.trips.iter().position(|trip| trip.is_of(place, &identity));
         let last = last.map(|at| self.trips[at].clone());
         // Once its strike is forgotten and nothing of the identity counts any more it is as if it never had tripped:
         // an attempt that costs more than the limit of a rule in shadow may refuse without anything admitted before.
         let has_attempts = self.has_attempts(place.0, &identity, now);
         let last = last.filter(|last| last.is_strike(now) || has_attempts);
-        if last
-            .as_ref()
-            .is_some_and(|last| last.until > now || !last.is_armed)
-        {
+        if last.as_ref().is_some_and(|last| last.until > now || !last.is_armed) {
             return;
         }
         let length = lock_length(lock, last.filter(|last| last.is_strike(now)));
@@ -77,13 +71,7 @@ impl Model {
                 self.units.retain(|unit| !is_same(unit));
                 units = 1;
             }
-            let unit = Unit {
-                series,
-                identity,
-                mark,
-                spelled,
-                at: now,
-            };
+            let unit = Unit { series, identity, mark, spelled, at: now };
             self.units.extend(std::iter::repeat_n(unit.clone(), units));
             self.keep_newest(series, &unit.identity);
             self.newest = now;
@@ -99,11 +87,7 @@ impl Model {
         let rules = self.policy.rules().iter().enumerate();
         let its_rules = rules.filter(|(index, _)| series_of(&self.policy, *index) == series);
         let longest = its_rules.map(|(_, rule)| rule.limit().get() as usize).max();
-        let length = self
-            .units
-            .iter()
-            .filter(|unit| unit.is_on(series, identity))
-            .count();
+        let length = self.units.iter().filter(|unit| unit.is_on(series, identity)).count();
         let mut surplus = length.saturating_sub(longest.expect("a series is of some rule"));
         self.units.retain(|unit| {
             let goes = surplus > 0 && unit.is_on(series, identity);
@@ -128,13 +112,7 @@ impl Model {
     /// Forgives, for each series of the subjects that `goes_for` names, the newest `at_most` attempts by this
     /// address on this email as spelled that it still remembers; says how many that were for the one with most of
     /// them. With the last of a pair's attempts, if all are forgiven, goes its lock. None leaves all as it was.
-    pub(super) fn forgive(
-        &mut self,
-        who: &Who,
-        at_most: usize,
-        now: u64,
-        goes_for: impl Fn(Subject) -> bool,
-    ) -> usize {
+    pub(super) fn forgive(&mut self, who: &Who, at_most: usize, now: u64, goes_for: impl Fn(Subject) -> bool) -> usize {
         let mut most = 0;
         for series in all_series(&self.policy) {
             let Some(identity) = who.identity(series.0).filter(|_| goes_for(series.0)) else {

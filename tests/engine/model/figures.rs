@@ -29,9 +29,7 @@ impl Model {
     /// The verdict of the refusing rule with the longest wait, of equals the first; `None` if all rules admit.
     pub(super) fn refusal(&self, who: &Who, cost: u32, now: u64) -> Option<Verdict> {
         let all = self.all_figures(who, cost, now);
-        let concerned = self
-            .enforced()
-            .filter_map(|index| Some((index, all[index]?)));
+        let concerned = self.enforced().filter_map(|index| Some((index, all[index]?)));
         let (index, figures) = concerned
             .filter(|(_, figures)| figures.wait > 0)
             .min_by_key(|(index, figures)| (Reverse(figures.wait), *index))?;
@@ -43,10 +41,7 @@ impl Model {
     /// to wait is for all rules that may refuse (another rule than the binding one may make it wait longer).
     pub(super) fn admission(&self, who: &Who, cost: u32, now: u64) -> Verdict {
         let all = self.all_figures(who, cost, now);
-        let enforced: Vec<usize> = self
-            .enforced()
-            .filter(|index| all[*index].is_some())
-            .collect();
+        let enforced: Vec<usize> = self.enforced().filter(|index| all[*index].is_some()).collect();
         let waits = enforced.iter().filter_map(|index| all[*index]);
         let wait = waits.map(|figures| figures.wait).max().unwrap_or(0);
         let (index, figures) = (0..all.len())
@@ -60,9 +55,7 @@ impl Model {
     /// The figures of every rule; `None` for one that the attempt does not concern.
     pub(super) fn all_figures(&self, who: &Who, cost: u32, now: u64) -> Vec<Option<Figures>> {
         let rules = 0..self.policy.rules().len();
-        rules
-            .map(|index| self.figures(index, who, cost, now))
-            .collect()
+        rules.map(|index| self.figures(index, who, cost, now)).collect()
     }
 
     /// What rule number `index` says of an attempt: how many it has left, and how long until it would admit `cost`
@@ -73,11 +66,8 @@ impl Model {
         let identity = who.identity(rule.subject())?;
         let series = series_of(&self.policy, index);
         // What is in the rule's window; each leaves it exactly one window after it was counted.
-        let counted: Vec<&Unit> = self
-            .units
-            .iter()
-            .filter(|unit| unit.is_on(series, &identity) && unit.at + window(rule) > now)
-            .collect();
+        let counted: Vec<&Unit> =
+            self.units.iter().filter(|unit| unit.is_on(series, &identity) && unit.at + window(rule) > now).collect();
         let leaves = || counted.iter().map(|unit| unit.at + window(rule));
         let needed = if counts_different_ones(rule.subject()) {
             let mark = who.mark(rule.subject());
@@ -89,10 +79,7 @@ impl Model {
         let admits_at = |moment: &u64| needed == 0 || used_at(*moment) + needed <= limit;
         let moments = std::iter::once(now).chain(leaves());
         // A rule in shadow may be asked for more than its limit, and then says that it takes a window.
-        let opens = moments
-            .filter(admits_at)
-            .min()
-            .unwrap_or(now + window(rule));
+        let opens = moments.filter(admits_at).min().unwrap_or(now + window(rule));
         let whole = leaves().max().unwrap_or(now);
         let locked_for = lock_place(&self.policy, index)
             .and_then(|place| self.trips.iter().find(|trip| trip.is_of(place, &identity)))

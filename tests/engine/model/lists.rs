@@ -28,21 +28,14 @@ impl Lists {
     /// Adds an entry, or gives it another end; says whether it was not there.
     pub(crate) fn add(&mut self, list: List, entry: ListTarget, expires: Option<u64>, now: u64) -> bool {
         let was_there = self.remove(list, &entry, now);
-        self.0
-            .retain(|listing| listing.list != list || listing.entry != entry);
-        self.0.push(ListEntry {
-            list,
-            entry,
-            expires,
-        });
+        self.0.retain(|listing| listing.list != list || listing.entry != entry);
+        self.0.push(ListEntry { list, entry, expires });
         !was_there
     }
 
     /// Takes an entry off; says whether it was there.
     pub(crate) fn remove(&mut self, list: List, entry: &ListTarget, now: u64) -> bool {
-        let is_it = |listing: &ListEntry| {
-            listing.list == list && listing.entry == *entry && listing.is_live(now)
-        };
+        let is_it = |listing: &ListEntry| listing.list == list && listing.entry == *entry && listing.is_live(now);
         let before = self.0.len();
         self.0.retain(|listing| !is_it(listing));
         self.0.len() < before
@@ -51,12 +44,7 @@ impl Lists {
     /// What the lists say of an attempt, and until when: of the networks that hold the address the longest prefix,
     /// of the same network on both lists a denial; of the verdicts by address and email a denial, of two that are
     /// the same the one that lasts longer.
-    pub(crate) fn find(
-        &self,
-        ip: Option<IpAddr>,
-        email: Option<&str>,
-        now: u64,
-    ) -> Option<(List, Option<u64>)> {
+    pub(crate) fn find(&self, ip: Option<IpAddr>, email: Option<&str>, now: u64) -> Option<(List, Option<u64>)> {
         let live = || self.0.iter().filter(|listing| listing.is_live(now));
         let is_denial = |listing: &ListEntry| listing.list == List::Deny;
         let by_address = live()
@@ -64,9 +52,7 @@ impl Lists {
             .max_by_key(|(prefix, listing)| (*prefix, is_denial(listing)))
             .map(|(_, listing)| listing);
         let by_email = live()
-            .filter(
-                |listing| matches!(&listing.entry, ListTarget::Email(e) if Some(e.as_str()) == email),
-            )
+            .filter(|listing| matches!(&listing.entry, ListTarget::Email(e) if Some(e.as_str()) == email))
             .max_by_key(|listing| is_denial(listing));
         let deciding = by_address
             .into_iter()

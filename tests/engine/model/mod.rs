@@ -23,9 +23,7 @@ use authlimit::limiter::{Binding, List, RuleTotals, Verdict};
 use authlimit::policy::{Counting, Enforcement, Millis, Policy, Rule, Subject};
 use figures::Figures;
 use lists::{ListTarget, Lists};
-use rules::{
-    LogKind, all_series, counts_different_ones, is_enforced, lock_place, series_of, window,
-};
+use rules::{LogKind, all_series, counts_different_ones, is_enforced, lock_place, series_of, window};
 pub(crate) use who::Request;
 use who::{Identity, Mark, Who, address, canonical_email, grouped};
 
@@ -176,12 +174,10 @@ impl Model {
         for series in all_series(&self.policy) {
             let whom = match series.0 {
                 Subject::Ip | Subject::EmailsPerIp => address.map(|a| Identity::Address(Some(a))),
-                Subject::Email | Subject::IpsPerEmail => {
-                    email.clone().map(|email| Identity::Email(Some(email)))
+                Subject::Email | Subject::IpsPerEmail => email.clone().map(|email| Identity::Email(Some(email))),
+                Subject::Pair => {
+                    address.zip(email.clone()).map(|(address, email)| Identity::Pair(Some(address), Some(email)))
                 }
-                Subject::Pair => address
-                    .zip(email.clone())
-                    .map(|(address, email)| Identity::Pair(Some(address), Some(email))),
                 Subject::All | Subject::Device => None,
             };
             let Some(whom) = whom else { continue };
@@ -202,13 +198,7 @@ impl Model {
     }
 
     /// ALLOW ADD or DENY ADD; says whether the entry is new.
-    pub(crate) fn list_add(
-        &mut self,
-        list: List,
-        entry: &str,
-        ttl: Option<u64>,
-        clock: u64,
-    ) -> bool {
+    pub(crate) fn list_add(&mut self, list: List, entry: &str, ttl: Option<u64>, clock: u64) -> bool {
         let now = self.read_clock(clock);
         self.newest = now;
         let entry = self.entry(entry);
@@ -236,9 +226,7 @@ impl Model {
         self.units.retain(|unit| series.contains(&unit.series));
         self.trips.retain(|trip| {
             let places = (0..policy.rules().len()).filter_map(|index| lock_place(policy, index));
-            places
-                .into_iter()
-                .any(|place| place == (trip.series, trip.place))
+            places.into_iter().any(|place| place == (trip.series, trip.place))
         });
         let old_totals = std::mem::take(&mut self.totals);
         self.totals = policy
@@ -283,12 +271,7 @@ impl Model {
     /// Who a request is about; `None` if it is an error: an empty field that a rule needs, a cost that some
     /// enforced rule could never admit, or a device that is empty or that no rule is for.
     fn who(&self, request: &Request) -> Option<Who> {
-        let Request {
-            ip,
-            email,
-            device,
-            cost,
-        } = *request;
+        let Request { ip, email, device, cost } = *request;
         let rules = || self.policy.rules().iter();
         let lacks_address = ip.is_empty() && rules().any(|rule| rule.subject().needs_address());
         let lacks_email = email.is_empty() && rules().any(|rule| rule.subject().needs_email());
@@ -297,8 +280,7 @@ impl Model {
             is_enforced(rule) && counts_cost && cost > rule.limit().get()
         };
         let is_device_rule = |rule: &&Rule| rule.subject() == Subject::Device;
-        let has_bad_device =
-            device.is_some_and(|device| device.is_empty() || !rules().any(|r| is_device_rule(&r)));
+        let has_bad_device = device.is_some_and(|device| device.is_empty() || !rules().any(|r| is_device_rule(&r)));
         if lacks_address || lacks_email || rules().any(is_beyond) || has_bad_device {
             return None;
         }

@@ -5,22 +5,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 /// Short and long windows, two of them equal in length and not in words.
-const WINDOWS: [&str; 10] = [
-    "1ms", "7ms", "100ms", "999ms", "1500ms", "1m", "60s", "15m", "1h", "30d",
-];
+const WINDOWS: [&str; 10] = ["1ms", "7ms", "100ms", "999ms", "1500ms", "1m", "60s", "15m", "1h", "30d"];
 
 /// Short and long locks, for ever as long or doubling.
-const LOCKS: [&str; 9] = [
-    "1ms",
-    "50ms",
-    "1500ms",
-    "1h",
-    "1ms..5ms",
-    "7ms..1h",
-    "100ms..350ms",
-    "1s..30d",
-    "1m..60s",
-];
+const LOCKS: [&str; 9] = ["1ms", "50ms", "1500ms", "1h", "1ms..5ms", "7ms..1h", "100ms..350ms", "1s..30d", "1m..60s"];
 
 /// The policy of these words.
 pub(crate) fn policy(words: &str) -> Policy {
@@ -46,9 +34,8 @@ fn any_rule() -> impl Strategy<Value = String> {
     let subject = select(Subject::ALL.to_vec());
     let limit = prop_oneof![2 => 1..5_u32, 1 => 1..31_u32];
     let window = select(WINDOWS.to_vec());
-    (subject, limit, window, any_modifiers()).prop_map(|(subject, limit, window, modifiers)| {
-        format!("{} {limit}/{window}{modifiers}", subject.word())
-    })
+    (subject, limit, window, any_modifiers())
+        .prop_map(|(subject, limit, window, modifiers)| format!("{} {limit}/{window}{modifiers}", subject.word()))
 }
 
 /// Options in words.
@@ -60,11 +47,7 @@ fn any_options(with_capacity: bool) -> impl Strategy<Value = String> {
         1 => Just("IPV6-PREFIX 128"),
     ];
     (how_to_tell_apart, 1..5_u32).prop_map(move |(options, capacity)| {
-        if with_capacity {
-            format!("{options} CAPACITY {capacity}")
-        } else {
-            options.to_owned()
-        }
+        if with_capacity { format!("{options} CAPACITY {capacity}") } else { options.to_owned() }
     })
 }
 

@@ -48,18 +48,11 @@ pub(crate) fn attempt(limiter: &Limiter, request: &Request) -> Option<Attempt> {
 
 /// How each rule stands to a request, as the engine and as the model say; `None` if it is an error. A rule that the
 /// attempt does not concern stands as if untouched.
-pub(crate) fn standings(
-    limiter: &Limiter,
-    model: &Model,
-    request: &Request,
-    clock: u64,
-) -> [Option<Vec<Row>>; 2] {
+pub(crate) fn standings(limiter: &Limiter, model: &Model, request: &Request, clock: u64) -> [Option<Vec<Row>>; 2] {
     let attempt = attempt(limiter, request);
     let engines = attempt.map(|attempt| {
         let standings = limiter.rule_statuses(&attempt, time(clock));
-        standings
-            .map(|standing| Row::of_engine(&standing))
-            .collect()
+        standings.map(|standing| Row::of_engine(&standing)).collect()
     });
     let models = model.standings(request, clock).map(|figures| {
         let rules = limiter.policy().rules().iter().zip(figures);
@@ -78,23 +71,12 @@ pub(crate) struct Row(Figure);
 
 impl Row {
     fn of_engine(standing: &RuleStatus<'_>) -> Self {
-        Self((
-            standing.remaining,
-            standing.retry_after.get(),
-            standing.reset.get(),
-            standing.locked_for.get(),
-        ))
+        Self((standing.remaining, standing.retry_after.get(), standing.reset.get(), standing.locked_for.get()))
     }
 
     fn of_model(limit: u32, figures: Option<Figures>) -> Self {
         Self(figures.map_or((limit, 0, 0, 0), |figures| {
-            let Figures {
-                remaining,
-                wait,
-                reset,
-                locked_for,
-                ..
-            } = figures;
+            let Figures { remaining, wait, reset, locked_for, .. } = figures;
             (remaining, wait, reset, locked_for)
         }))
     }
@@ -118,10 +100,7 @@ impl Step {
     /// The request that it makes.
     pub(crate) fn request(&self) -> Option<Request> {
         match self {
-            Self::Check(request)
-            | Self::Peek(request)
-            | Self::Reset(request)
-            | Self::Refund(request) => Some(*request),
+            Self::Check(request) | Self::Peek(request) | Self::Reset(request) | Self::Refund(request) => Some(*request),
             _ => None,
         }
     }
@@ -141,22 +120,21 @@ impl Step {
     }
 
     /// Lets the engine take this step, and hands every effect to `emit`.
-    pub(crate) fn ask(
-        &self,
-        limiter: &mut Limiter,
-        clock: u64,
-        emit: impl FnMut(&Effect),
-    ) -> Answer {
+    pub(crate) fn ask(&self, limiter: &mut Limiter, clock: u64, emit: impl FnMut(&Effect)) -> Answer {
         let clock = time(clock);
         let answer = match self {
-            Self::Check(request) => attempt(limiter, request)
-                .map(|attempt| Answer::Verdict(limiter.check(&attempt, clock, roomy(), emit))),
-            Self::Peek(request) => attempt(limiter, request)
-                .map(|attempt| Answer::Verdict(limiter.peek(&attempt, clock))),
-            Self::Reset(request) => attempt(limiter, request)
-                .map(|attempt| Answer::Count(limiter.reset(&attempt, clock, emit))),
-            Self::Refund(request) => attempt(limiter, request)
-                .map(|attempt| Answer::Count(limiter.refund(&attempt, clock, emit))),
+            Self::Check(request) => {
+                attempt(limiter, request).map(|attempt| Answer::Verdict(limiter.check(&attempt, clock, roomy(), emit)))
+            }
+            Self::Peek(request) => {
+                attempt(limiter, request).map(|attempt| Answer::Verdict(limiter.peek(&attempt, clock)))
+            }
+            Self::Reset(request) => {
+                attempt(limiter, request).map(|attempt| Answer::Count(limiter.reset(&attempt, clock, emit)))
+            }
+            Self::Refund(request) => {
+                attempt(limiter, request).map(|attempt| Answer::Count(limiter.refund(&attempt, clock, emit)))
+            }
             Self::Unlock(ip, email) => {
                 let ip = ip.map(|ip| ClientIp::parse(ip.as_bytes()).expect("it is an address"));
                 let address = ip.map(|ip| limiter.address_id(ip));

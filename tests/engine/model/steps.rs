@@ -10,26 +10,12 @@ use proptest::sample::select;
 use std::fmt;
 
 /// Few addresses, some of them spellings of one, so that attempts collide. The last two of IPv6 are one under /48.
-pub(crate) const IPS: [&str; 7] = [
-    "203.0.113.7",
-    "::ffff:203.0.113.7",
-    "203.0.113.8",
-    "2001:db8:0:1::1",
-    "2001:db8:0:1::2",
-    "2001:db8:0:2::1",
-    "",
-];
+pub(crate) const IPS: [&str; 7] =
+    ["203.0.113.7", "::ffff:203.0.113.7", "203.0.113.8", "2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:2::1", ""];
 
 /// Few emails, most of them spellings of one; the last but one has a plus-tag.
-pub(crate) const EMAILS: [&str; 7] = [
-    "victim@x.org",
-    "Victim@x.org",
-    "VICTIM @x.org",
-    "own@x.org",
-    "Own@X.org",
-    "victim+tag@x.org",
-    "",
-];
+pub(crate) const EMAILS: [&str; 7] =
+    ["victim@x.org", "Victim@x.org", "VICTIM @x.org", "own@x.org", "Own@X.org", "victim+tag@x.org", ""];
 
 /// Devices; the last is an error.
 const DEVICES: [&str; 3] = ["phone", "laptop", ""];
@@ -124,17 +110,8 @@ impl fmt::Debug for Step {
 /// Every request of cost 1 that can be made of the tests' addresses and emails, by no device and by one.
 pub(crate) fn all_requests() -> impl Iterator<Item = Request> {
     let devices = [None, Some(DEVICES[0])];
-    let pairs = IPS
-        .into_iter()
-        .flat_map(|ip| EMAILS.map(|email| (ip, email)));
-    pairs.flat_map(move |(ip, email)| {
-        devices.map(|device| Request {
-            ip,
-            email,
-            device,
-            cost: 1,
-        })
-    })
+    let pairs = IPS.into_iter().flat_map(|ip| EMAILS.map(|email| (ip, email)));
+    pairs.flat_map(move |(ip, email)| devices.map(|device| Request { ip, email, device, cost: 1 }))
 }
 
 /// A request, most often by one address on one email, now and then without one of them; by a device only where
@@ -156,12 +133,7 @@ pub(crate) fn any_request(with_devices: bool) -> impl Strategy<Value = Request> 
         1 => select(DEVICES.to_vec()).prop_map(Some),
     ];
     let cost = prop_oneof![30 => Just(1), 4 => 2..5_u32, 1 => 1..32_u32];
-    (ip, email, device, cost).prop_map(|(ip, email, device, cost)| Request {
-        ip,
-        email,
-        device,
-        cost,
-    })
+    (ip, email, device, cost).prop_map(|(ip, email, device, cost)| Request { ip, email, device, cost })
 }
 
 /// A command that asks or forgives.
@@ -224,12 +196,7 @@ pub(crate) fn any_case() -> impl Strategy<Value = Case> {
 
 /// The same, and what may happen to a primary and its replica; with room for a few identities only, or for all.
 pub(crate) fn any_case_with_servers(with_capacity: bool) -> impl Strategy<Value = Case> {
-    let server = select(vec![
-        Step::Tick,
-        Step::Restart,
-        Step::Resync,
-        Step::FailOver,
-    ]);
+    let server = select(vec![Step::Tick, Step::Restart, Step::Resync, Step::FailOver]);
     any_case_of_everything(with_capacity, server)
 }
 

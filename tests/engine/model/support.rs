@@ -6,8 +6,8 @@ use super::run::{attempt, roomy, secret, time};
 use super::steps::{Case, all_requests};
 use authlimit::format::CHUNK_BYTES;
 use authlimit::limiter::{Limiter, Verdict};
-use authlimit::table::AttemptEntry;
 use authlimit::policy::{Policy, Rule};
+use authlimit::table::AttemptEntry;
 use proptest::test_runner::{Config as ProptestConfig, TestCaseError};
 
 /// In our days.
@@ -31,12 +31,7 @@ pub(crate) fn cases(cases: u32) -> ProptestConfig {
 
 /// A request of cost 1, by no device.
 pub(crate) fn request(ip: &'static str, email: &'static str) -> Request {
-    Request {
-        ip,
-        email,
-        device: None,
-        cost: 1,
-    }
+    Request { ip, email, device: None, cost: 1 }
 }
 
 /// A limiter with the policy of these words.
@@ -87,23 +82,17 @@ pub(crate) fn restored(original: &Limiter) -> Limiter {
 
 /// Tries `property` on a case. If it fails, the error tells of the smallest case found by leaving steps and rules
 /// out for which it still does.
-pub(crate) fn hold(
-    case: Case,
-    property: impl Fn(&Case) -> Result<(), TestCaseError>,
-) -> Result<(), TestCaseError> {
+pub(crate) fn hold(case: Case, property: impl Fn(&Case) -> Result<(), TestCaseError>) -> Result<(), TestCaseError> {
     let Err(mut error) = property(&case) else {
         return Ok(());
     };
     let mut smallest = case;
     loop {
-        let smaller =
-            smaller_cases(&smallest).find_map(|case| Some((property(&case).err()?, case)));
+        let smaller = smaller_cases(&smallest).find_map(|case| Some((property(&case).err()?, case)));
         match smaller {
             Some((its_error, case)) => (error, smallest) = (its_error, case),
             None => {
-                return Err(TestCaseError::fail(format!(
-                    "{error}\nof the case:\n{smallest:?}"
-                )));
+                return Err(TestCaseError::fail(format!("{error}\nof the case:\n{smallest:?}")));
             }
         }
     }
@@ -139,11 +128,7 @@ fn smaller_cases(case: &Case) -> impl Iterator<Item = Case> {
 /// the other party's id after it.
 pub(crate) fn mark_bytes(limiter: &Limiter, table: u8) -> usize {
     let usage = limiter.usage().nth(usize::from(table)).expect("a table");
-    if usage.kind.subject.is_distinct_count() {
-        16
-    } else {
-        8
-    }
+    if usage.kind.subject.is_distinct_count() { 16 } else { 8 }
 }
 
 /// The records of a chunk of logs that the engine has written, by id and stamps.

@@ -17,12 +17,7 @@ pub(crate) struct Request {
 impl fmt::Debug for Request {
     /// In the words of a command, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            ip,
-            email,
-            device,
-            cost,
-        } = self;
+        let Self { ip, email, device, cost } = self;
         write!(f, "'{ip}' '{email}'")?;
         device.map_or(Ok(()), |device| write!(f, " DEVICE '{device}'"))?;
         match cost {

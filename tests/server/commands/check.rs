@@ -39,11 +39,7 @@ fn the_first_session(mut client: Connection) {
     let forgiven = command(&mut client, &["AUTHLIMIT.RESET", "login", IP, EMAIL]);
     assert_eq!(forgiven, Ok(Value::Int(5)));
     let after = peek(&mut client, IP, EMAIL);
-    let expected = Verdict {
-        remaining: 5,
-        reset_ms: 0,
-        ..expected
-    };
+    let expected = Verdict { remaining: 5, reset_ms: 0, ..expected };
     assert_eq!(after, expected);
 }
 
@@ -102,10 +98,7 @@ fn an_attempt_of_a_cost_counts_as_that_many_and_never_in_part() {
     assert_eq!(most.remaining, 3);
     assert!(cost("AUTHLIMIT.PEEK", "3").allowed);
     let refused = cost("AUTHLIMIT.CHECK", "4");
-    assert!(
-        !refused.allowed && refused.retry_after_ms > 0,
-        "{refused:?}"
-    );
+    assert!(!refused.allowed && refused.retry_after_ms > 0, "{refused:?}");
     assert_eq!(refused.remaining, 3);
     assert!(!cost("AUTHLIMIT.PEEK", "4").allowed);
     let rest = cost("AUTHLIMIT.CHECK", "3");
@@ -138,15 +131,9 @@ fn a_refused_attempt_is_admitted_when_the_wait_is_over_and_not_before() {
         if answer.allowed {
             return true;
         }
-        assert!(
-            !peeked.allowed,
-            "admitted, and refused after it: {peeked:?}"
-        );
+        assert!(!peeked.allowed, "admitted, and refused after it: {peeked:?}");
         let left = Duration::from_millis(answer.retry_after_ms.unsigned_abs());
-        assert!(
-            !left.is_zero() && left <= shortest,
-            "{left:?} after {shortest:?}"
-        );
+        assert!(!left.is_zero() && left <= shortest, "{left:?} after {shortest:?}");
         shortest = left;
         false
     });

@@ -14,8 +14,7 @@ const EMPTY_IP: &str = "ERR the ip is empty: pass the address of the client";
 
 const EMPTY_EMAIL: &str = "ERR the email is empty, and a rule of the limiter's policy needs it";
 
-const COST_TOO_HIGH: &str =
-    "ERR COST is above a limit of the policy, so no such attempt could ever be admitted";
+const COST_TOO_HIGH: &str = "ERR COST is above a limit of the policy, so no such attempt could ever be admitted";
 
 const BAD_COST: &str = "ERR argument 5: COST must be a whole number from 1 to 100000";
 
@@ -45,12 +44,8 @@ fn an_address_that_is_none_is_an_error_and_counts_nothing() {
         let before = exists(&mut client, key).then(|| digest(&mut client, key));
         for name in ATTEMPTS {
             let name = format!("AUTHLIMIT.{name}");
-            let mut with_ip = |ip: &[u8]| {
-                command(
-                    &mut client,
-                    &[name.as_bytes(), key.as_bytes(), ip, EMAIL.as_bytes()],
-                )
-            };
+            let mut with_ip =
+                |ip: &[u8]| command(&mut client, &[name.as_bytes(), key.as_bytes(), ip, EMAIL.as_bytes()]);
             for ip in bad {
                 assert_eq!(with_ip(ip), Err(BAD_IP.to_owned()), "{}", ip.escape_ascii());
             }
@@ -90,11 +85,7 @@ fn a_cost_that_no_rule_could_admit_is_an_error() {
     let before = digest(&mut client, "login");
     for name in ["CHECK", "PEEK", "REFUND"] {
         let mut cost = |key: &str, cost: &str| {
-            send(
-                &mut client,
-                &format!("AUTHLIMIT.{name} {key} {IP} {EMAIL} COST {cost}"),
-            )
-            .unwrap_err()
+            send(&mut client, &format!("AUTHLIMIT.{name} {key} {IP} {EMAIL} COST {cost}")).unwrap_err()
         };
         for key in ["login", "new"] {
             assert_eq!(cost(key, "6"), COST_TOO_HIGH, "{name}");
@@ -113,28 +104,17 @@ fn an_option_that_is_none_is_an_error_that_names_its_place() {
     let server = Server::start();
     let mut client = server.connect();
     for name in ["CHECK", "PEEK", "REFUND"] {
-        let mut error = |options: &str| {
-            send(
-                &mut client,
-                &format!("AUTHLIMIT.{name} login {IP} {EMAIL} {options}"),
-            )
-            .unwrap_err()
-        };
+        let mut error =
+            |options: &str| send(&mut client, &format!("AUTHLIMIT.{name} login {IP} {EMAIL} {options}")).unwrap_err();
         let takes = match name {
             "PEEK" => "COST n, DEVICE id and RULES",
             _ => "COST n and DEVICE id",
         };
-        let none = |position| {
-            format!("ERR argument {position} is not an option of this command; it takes {takes}")
-        };
+        let none = |position| format!("ERR argument {position} is not an option of this command; it takes {takes}");
         assert_eq!(error("x"), none(4), "{name}");
         assert_eq!(error("RULE x"), none(4), "{name}");
         assert_eq!(error("COST 1 x"), none(6), "{name}");
-        assert_eq!(
-            error("COST 1 COST 1"),
-            "ERR argument 6 repeats an option",
-            "{name}"
-        );
+        assert_eq!(error("COST 1 COST 1"), "ERR argument 6 repeats an option", "{name}");
         let no_device = "ERR argument 5: DEVICE must be followed by the device's id";
         assert_eq!(error("DEVICE"), no_device, "{name}");
         assert_eq!(error("COST"), BAD_COST, "{name}");
@@ -158,15 +138,10 @@ fn too_few_or_too_many_arguments_are_an_error_in_redis_s_words() {
     for (name, counts) in wrong {
         let name = format!("AUTHLIMIT.{name}");
         for count in counts {
-            let words: Vec<&str> = [name.as_str(), "login", IP, EMAIL, "COST", "1"]
-                .into_iter()
-                .take(count + 1)
-                .collect();
+            let words: Vec<&str> =
+                [name.as_str(), "login", IP, EMAIL, "COST", "1"].into_iter().take(count + 1).collect();
             let error = command(&mut client, &words).unwrap_err().to_lowercase();
-            let expected = format!(
-                "err wrong number of arguments for '{}' command",
-                name.to_lowercase()
-            );
+            let expected = format!("err wrong number of arguments for '{}' command", name.to_lowercase());
             assert_eq!(error, expected, "{words:?}");
         }
     }

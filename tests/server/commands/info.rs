@@ -8,52 +8,28 @@ use redis::{Connection, Value};
 /// Checks what INFO tells of a limiter with three attempts, of which the last was refused.
 #[track_caller]
 fn info_tells_all(client: &mut Connection) -> Value {
-    ok(
-        client,
-        "AUTHLIMIT.POLICY login PAIR 2/1h IP 9/1h EMAIL 9/1h",
-    );
+    ok(client, "AUTHLIMIT.POLICY login PAIR 2/1h IP 9/1h EMAIL 9/1h");
     for _ in 0..3 {
         check(client, IP, EMAIL);
     }
     check(client, IP, "bob@example.com");
     let info = send(client, "AUTHLIMIT.INFO login").expect("there is such a limiter");
     let rules = elements(&entry(&info, "rules"));
-    let totals: Vec<_> = rules
-        .iter()
-        .map(|rule| {
-            (
-                text(&entry(rule, "rule")),
-                entry(rule, "allowed"),
-                entry(rule, "refused"),
-            )
-        })
-        .collect();
+    let totals: Vec<_> =
+        rules.iter().map(|rule| (text(&entry(rule, "rule")), entry(rule, "allowed"), entry(rule, "refused"))).collect();
     let total = |rule: &str, refused| (rule.to_owned(), Value::Int(3), Value::Int(refused));
-    assert_eq!(
-        totals,
-        [
-            total("PAIR 2/1h", 1),
-            total("IP 9/1h", 0),
-            total("EMAIL 9/1h", 0)
-        ]
-    );
+    assert_eq!(totals, [total("PAIR 2/1h", 1), total("IP 9/1h", 0), total("EMAIL 9/1h", 0)]);
     let subjects = elements(&entry(&info, "subjects"));
     let identities: Vec<_> = subjects
         .iter()
         .map(|subject| {
             let bytes = entry(subject, "bytes");
             assert!(matches!(bytes, Value::Int(1..)), "{bytes:?}");
-            (
-                text(&entry(subject, "subject")),
-                entry(subject, "identities"),
-            )
+            (text(&entry(subject, "subject")), entry(subject, "identities"))
         })
         .collect();
     let held = |subject: &str, count| (subject.to_owned(), Value::Int(count));
-    assert_eq!(
-        identities,
-        [held("PAIR", 2), held("IP", 1), held("EMAIL", 2)]
-    );
+    assert_eq!(identities, [held("PAIR", 2), held("IP", 1), held("EMAIL", 2)]);
     let bytes = entry(&info, "bytes");
     assert!(matches!(bytes, Value::Int(1..)), "{bytes:?}");
     info
@@ -64,33 +40,17 @@ fn info_is_a_list_of_names_and_values_in_resp2() {
     let server = Server::start();
     let info = info_tells_all(&mut server.connect());
     let names: Vec<_> = elements(&info).iter().step_by(2).map(text).collect();
-    assert_eq!(
-        names,
-        [
-            "policy",
-            "rules",
-            "subjects",
-            "allow_entries",
-            "deny_entries",
-            "bytes"
-        ]
-    );
+    assert_eq!(names, ["policy", "rules", "subjects", "allow_entries", "deny_entries", "bytes"]);
 }
 
 #[test]
 fn info_is_a_map_in_resp3() {
     let server = Server::start();
     let info = info_tells_all(&mut server.connect_resp3());
-    assert!(
-        matches!(&info, Value::Map(pairs) if pairs.len() == 6),
-        "{info:?}"
-    );
+    assert!(matches!(&info, Value::Map(pairs) if pairs.len() == 6), "{info:?}");
     for (list, fields) in [("rules", 5), ("subjects", 3)] {
         for row in elements(&entry(&info, list)) {
-            assert!(
-                matches!(&row, Value::Map(pairs) if pairs.len() == fields),
-                "{row:?}"
-            );
+            assert!(matches!(&row, Value::Map(pairs) if pairs.len() == fields), "{row:?}");
         }
     }
 }
@@ -110,17 +70,13 @@ fn info_tells_policy_rules_subjects_lists_and_bytes_in_both_protocols() {
         let expected = "allow_entries bytes deny_entries policy rules subjects";
         assert_eq!(names.join(" "), expected);
         assert_eq!(text(&info["policy"]), "IP 50/15m PAIR 2/15m LOCK 1h");
-        assert_eq!(
-            (int(&info["allow_entries"]), int(&info["deny_entries"])),
-            (2, 1)
-        );
+        assert_eq!((int(&info["allow_entries"]), int(&info["deny_entries"])), (2, 1));
         let [ip, pair] = &figures(&info, "rules")[..] else {
             panic!("{info:?}");
         };
-        for (rule, words, [allowed, refused, locks]) in [
-            (ip, "IP 50/15m", [2, 0, 0]),
-            (pair, "PAIR 2/15m LOCK 1h", [2, 3, 1]),
-        ] {
+        for (rule, words, [allowed, refused, locks]) in
+            [(ip, "IP 50/15m", [2, 0, 0]), (pair, "PAIR 2/15m LOCK 1h", [2, 3, 1])]
+        {
             assert_eq!(rule.len(), 5);
             assert_eq!(text(&rule["rule"]), words);
             assert_eq!(int(&rule["allowed"]), allowed);
@@ -129,10 +85,7 @@ fn info_tells_policy_rules_subjects_lists_and_bytes_in_both_protocols() {
             assert_eq!(int(&rule["locks"]), locks);
         }
         let subjects = figures(&info, "subjects");
-        let names: Vec<String> = subjects
-            .iter()
-            .map(|usage| text(&usage["subject"]))
-            .collect();
+        let names: Vec<String> = subjects.iter().map(|usage| text(&usage["subject"])).collect();
         assert_eq!(names, ["IP", "PAIR"]);
         for usage in &subjects {
             assert_eq!(int(&usage["identities"]), 1);

@@ -7,9 +7,7 @@ use authlimit::policy::{Keyword, ModifierWord, Subject};
 use redis::Value;
 
 /// The commands that a client may send.
-const COMMANDS: [&str; 10] = [
-    "CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "TOP", "ALLOW", "DENY",
-];
+const COMMANDS: [&str; 10] = ["CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "TOP", "ALLOW", "DENY"];
 
 #[test]
 fn command_info_tells_arity_flags_and_the_key() {
@@ -55,11 +53,7 @@ fn command_info_tells_arity_flags_and_the_key() {
         let mut access = texts(&entry(&specs[0], "flags"));
         access.sort();
         let reads = flags.contains(&"readonly");
-        let wanted: &[&str] = if reads {
-            &["RO", "access"]
-        } else {
-            &["RW", "access", "update"]
-        };
+        let wanted: &[&str] = if reads { &["RO", "access"] } else { &["RW", "access", "update"] };
         assert_eq!(access, wanted, "{name}");
     }
 }
@@ -94,17 +88,7 @@ fn command_docs_tells_what_each_command_does_and_every_argument() {
         ("PEEK", &["key", "ip", "email", "COST", "DEVICE", "RULES"]),
         ("RESET", &["key", "ip", "email", "DEVICE"]),
         ("REFUND", &["key", "ip", "email", "COST", "DEVICE"]),
-        (
-            "POLICY",
-            &[
-                "key",
-                "rule",
-                "PRESET",
-                "CAPACITY",
-                "IPV6-PREFIX",
-                "PLUS-TAGS",
-            ],
-        ),
+        ("POLICY", &["key", "rule", "PRESET", "CAPACITY", "IPV6-PREFIX", "PLUS-TAGS"]),
         ("INFO", &["key"]),
         ("UNLOCK", &["key", "IP", "EMAIL"]),
         ("TOP", &["key", "subject", "COUNT"]),
@@ -141,11 +125,7 @@ fn command_docs_tells_the_words_of_a_policy() {
     let docs = format!("{:?}", entry(&reply, "AUTHLIMIT.POLICY"));
     let subjects = Subject::all_words();
     let modifiers = ModifierWord::all_words();
-    let words = ["keep", "strip"]
-        .into_iter()
-        .chain(subjects)
-        .chain(modifiers)
-        .chain(PRESETS.map(|(name, _)| name));
+    let words = ["keep", "strip"].into_iter().chain(subjects).chain(modifiers).chain(PRESETS.map(|(name, _)| name));
     for word in words {
         // As the reply's debug form spells a string.
         let shown = format!("{:?}", Value::BulkString(word.as_bytes().to_vec()));

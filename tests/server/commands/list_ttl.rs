@@ -53,9 +53,7 @@ fn a_wider_network_decides_again_once_the_narrower_has_ended() {
         put(&mut client, "DENY ADD 192.0.2.7 TTL 1");
         decided_by(&mut client, "192.0.2.7", "a@x.org") == "DENY"
     });
-    wait_until("the narrower ends", || {
-        decided_by(&mut client, "192.0.2.7", "a@x.org") == "ALLOW"
-    });
+    wait_until("the narrower ends", || decided_by(&mut client, "192.0.2.7", "a@x.org") == "ALLOW");
 }
 
 #[test]

@@ -38,25 +38,13 @@ fn list_tells_networks_in_full_and_emails_by_number_in_both_protocols() {
     for mut client in [server.connect(), server.connect_resp3()] {
         let (cidrs, emails) = listed(&mut client, "ALLOW");
         let names: Vec<&str> = cidrs.iter().map(|(cidr, _)| cidr.as_str()).collect();
-        let expected = [
-            "0.0.0.0/0",
-            "10.0.0.0/8",
-            "198.51.100.0/24",
-            "198.51.100.7/32",
-            "2001:db8::/32",
-        ];
+        let expected = ["0.0.0.0/0", "10.0.0.0/8", "198.51.100.0/24", "198.51.100.7/32", "2001:db8::/32"];
         assert_eq!(names, expected);
         assert!(cidrs.iter().all(|(_, left)| *left == -1), "for good");
         assert_eq!(emails, 2);
         let (cidrs, emails) = listed(&mut client, "DENY");
-        assert_eq!(
-            (cidrs[0].0.as_str(), cidrs.len(), emails),
-            ("203.0.113.0/24", 1, 0)
-        );
-        assert!(
-            (90_000_000..=100_000_000).contains(&cidrs[0].1),
-            "{cidrs:?}"
-        );
+        assert_eq!((cidrs[0].0.as_str(), cidrs.len(), emails), ("203.0.113.0/24", 1, 0));
+        assert!((90_000_000..=100_000_000).contains(&cidrs[0].1), "{cidrs:?}");
     }
 }
 
@@ -210,11 +198,7 @@ fn an_email_is_listed_in_every_spelling() {
         "\u{ff41}lice@b\u{fc}cher.example",
         "al\u{200b}ice@b\u{fc}cher.example",
     ] {
-        assert_eq!(
-            decided_by(&mut client, "10.0.0.1", spelling),
-            "DENY",
-            "{spelling}"
-        );
+        assert_eq!(decided_by(&mut client, "10.0.0.1", spelling), "DENY", "{spelling}");
     }
     let other = decided_by(&mut client, "10.0.0.1", "alice+tag@b\u{fc}cher.example");
     assert_eq!(other, "PAIR 2/1h");
@@ -224,11 +208,7 @@ fn an_email_is_listed_in_every_spelling() {
 #[test]
 fn with_plus_tags_stripped_an_email_is_listed_with_all_of_them() {
     let (_server, mut client) = start();
-    send(
-        &mut client,
-        "AUTHLIMIT.POLICY login PAIR 2/1h PLUS-TAGS strip",
-    )
-    .unwrap();
+    send(&mut client, "AUTHLIMIT.POLICY login PAIR 2/1h PLUS-TAGS strip").unwrap();
     put(&mut client, "DENY ADD alice+one@x.org");
     for email in ["alice@x.org", "alice+two@x.org"] {
         assert_eq!(decided_by(&mut client, "10.0.0.1", email), "DENY");

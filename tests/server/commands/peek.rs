@@ -30,24 +30,14 @@ fn peek_with_rules_tells_why_somebody_cannot_log_in() {
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 5]);
     let before = digest(&mut client, "login");
     let rows = rows(&mut client, "login 10.0.0.1 a@x.org");
-    let told: Vec<_> = rows
-        .iter()
-        .map(|row| (row.rule.as_str(), row.limit, row.remaining, row.shadow))
-        .collect();
+    let told: Vec<_> = rows.iter().map(|row| (row.rule.as_str(), row.limit, row.remaining, row.shadow)).collect();
     assert_eq!(
         told,
-        [
-            ("IP 50/15m", 50, 48, false),
-            ("EMAIL 20/1h SHADOW", 20, 18, true),
-            ("PAIR 2/15m LOCK 1h..24h", 2, 0, false),
-        ]
+        [("IP 50/15m", 50, 48, false), ("EMAIL 20/1h SHADOW", 20, 18, true), ("PAIR 2/15m LOCK 1h..24h", 2, 0, false),]
     );
     assert_eq!([rows[0].retry_after_ms, rows[0].locked_ms], [0, 0]);
     assert!((1..=15 * MINUTE).contains(&rows[0].reset_ms));
-    assert!(
-        (HOUR - MINUTE..=HOUR).contains(&rows[2].locked_ms),
-        "{rows:?}"
-    );
+    assert!((HOUR - MINUTE..=HOUR).contains(&rows[2].locked_ms), "{rows:?}");
     assert_eq!(rows[2].retry_after_ms, rows[2].locked_ms);
     assert_eq!(rows[2].reset_ms, rows[2].locked_ms);
     assert_eq!(digest(&mut client, "login"), before);
@@ -65,14 +55,8 @@ fn peek_with_rules_is_the_same_in_both_protocols_and_for_any_order_of_options() 
         assert_eq!(rows, send(&mut resp3, &line));
     }
     // Of a limiter that is not there, the default policy's rows.
-    let rules: Vec<String> = rows(&mut resp3, "none 10.0.0.1 a@x.org")
-        .into_iter()
-        .map(|row| row.rule)
-        .collect();
-    assert_eq!(
-        rules.join(" "),
-        "IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m"
-    );
+    let rules: Vec<String> = rows(&mut resp3, "none 10.0.0.1 a@x.org").into_iter().map(|row| row.rule).collect();
+    assert_eq!(rules.join(" "), "IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m");
     assert_eq!(number(&mut resp3, "EXISTS none"), 0);
 }
 
@@ -83,8 +67,5 @@ fn rows_wait_for_the_cost_that_is_asked_about() {
     let one = rows(&mut client, "login 10.0.0.1 a@x.org COST 2")[0].clone();
     assert_eq!(one.retry_after_ms, 0);
     let three = rows(&mut client, "login 10.0.0.1 a@x.org COST 3")[0].clone();
-    assert!(
-        three.retry_after_ms > 0 && three.remaining == 2,
-        "{three:?}"
-    );
+    assert!(three.retry_after_ms > 0 && three.remaining == 2, "{three:?}");
 }

@@ -9,10 +9,7 @@ use redis::Value;
 pub(super) const PRESETS: [(&str, &str); 5] = [
     ("signin", "IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m"),
     ("signup", "IP 10/1h EMAIL 3/1h PLUS-TAGS strip"),
-    (
-        "reset",
-        "IP 10/15m EMAIL 3/15m EMAIL 10/24h PLUS-TAGS strip",
-    ),
+    ("reset", "IP 10/15m EMAIL 3/15m EMAIL 10/24h PLUS-TAGS strip"),
     ("otp", "IP 30/15m EMAIL 5/15m EMAIL 20/24h"),
     ("pci", "EMAIL 10/30m LOCK 30m"),
 ];
@@ -26,15 +23,10 @@ fn a_policy_changes_live_and_keeps_the_counts() {
     ok(&mut client, "AUTHLIMIT.POLICY login PAIR 5/1h");
     let refused = check(&mut client, IP, EMAIL);
     assert!(!refused.allowed, "{refused:?}");
-    assert_eq!(
-        (refused.limit, refused.remaining, refused.rule.as_str()),
-        (5, 0, "PAIR 5/1h")
-    );
+    assert_eq!((refused.limit, refused.remaining, refused.rule.as_str()), (5, 0, "PAIR 5/1h"));
     ok(&mut client, "AUTHLIMIT.POLICY login PAIR 10/1h");
-    let admitted = std::iter::repeat_with(|| check(&mut client, IP, EMAIL).allowed)
-        .take(5)
-        .filter(|&allowed| allowed)
-        .count();
+    let admitted =
+        std::iter::repeat_with(|| check(&mut client, IP, EMAIL).allowed).take(5).filter(|&allowed| allowed).count();
     assert_eq!(admitted, 2);
 }
 
@@ -61,10 +53,7 @@ fn a_policy_in_error_leaves_the_one_there_is() {
         for key in ["login", "new"] {
             let reply = send(&mut client, &format!("AUTHLIMIT.POLICY {key} {words}"));
             let error = reply.unwrap_err();
-            assert!(
-                error.starts_with(&format!("ERR {reason}")),
-                "{words}: {error}"
-            );
+            assert!(error.starts_with(&format!("ERR {reason}")), "{words}: {error}");
         }
     }
     let none = send(&mut client, "AUTHLIMIT.POLICY login").unwrap_err();
@@ -78,16 +67,10 @@ fn a_preset_is_short_for_its_rules() {
     let server = Server::start();
     let mut client = server.connect();
     for (name, rules) in PRESETS {
-        ok(
-            &mut client,
-            &format!("AUTHLIMIT.POLICY {name} PRESET {name}"),
-        );
+        ok(&mut client, &format!("AUTHLIMIT.POLICY {name} PRESET {name}"));
         assert_eq!(told_policy(&mut client, name), rules);
         let shouted = name.to_uppercase();
-        ok(
-            &mut client,
-            &format!("authlimit.policy upper preset {shouted}"),
-        );
+        ok(&mut client, &format!("authlimit.policy upper preset {shouted}"));
         assert_eq!(told_policy(&mut client, "upper"), rules);
     }
 }
@@ -99,10 +82,7 @@ fn the_policy_that_info_tells_makes_a_limiter_like_it() {
     let written = "pair 7/90s Email 20/1h EMAIL 50/1d ip 3/1500ms plus-tags STRIP ipv6-prefix 56";
     ok(&mut client, &format!("AUTHLIMIT.POLICY one {written}"));
     let told = told_policy(&mut client, "one");
-    assert_eq!(
-        told,
-        "PAIR 7/90s EMAIL 20/1h EMAIL 50/1d IP 3/1500ms IPV6-PREFIX 56 PLUS-TAGS strip"
-    );
+    assert_eq!(told, "PAIR 7/90s EMAIL 20/1h EMAIL 50/1d IP 3/1500ms IPV6-PREFIX 56 PLUS-TAGS strip");
     ok(&mut client, &format!("AUTHLIMIT.POLICY two {told}"));
     assert_eq!(told_policy(&mut client, "two"), told);
 }

@@ -15,10 +15,7 @@ fn a_refund_takes_the_newest_attempt_back_and_says_whether_there_was_one() {
     ok(&mut client, "AUTHLIMIT.POLICY login PAIR 10/1h IP 50/1h");
     assert_eq!(refund(IP, EMAIL, ""), Ok(Value::Int(0)));
     check(&mut client, IP, EMAIL);
-    verdict(
-        &mut client,
-        &["AUTHLIMIT.CHECK", "login", IP, EMAIL, "COST", "4"],
-    );
+    verdict(&mut client, &["AUTHLIMIT.CHECK", "login", IP, EMAIL, "COST", "4"]);
     assert_eq!(refund("203.0.113.8", EMAIL, ""), Ok(Value::Int(0)));
     assert_eq!(refund(IP, "bob@example.com", ""), Ok(Value::Int(0)));
     assert_eq!(peek(&mut client, IP, EMAIL).remaining, 5);

@@ -11,10 +11,7 @@ fn logging_in_to_an_own_account_between_guesses_buys_no_further_guess() {
     let mut client = server.connect();
     for own_account in [false, true] {
         ok(&mut client, "FLUSHALL");
-        ok(
-            &mut client,
-            "AUTHLIMIT.POLICY login IP 10/1h EMAIL 100/1h PAIR 100/1h",
-        );
+        ok(&mut client, "AUTHLIMIT.POLICY login IP 10/1h EMAIL 100/1h PAIR 100/1h");
         let mut guesses = 0;
         while check(&mut client, IP, "victim@example.com").allowed {
             guesses += 1;
@@ -43,22 +40,13 @@ fn a_success_forgives_neither_the_email_elsewhere_nor_other_emails_of_the_addres
     assert_eq!(peek(&mut client, IP, EMAIL).remaining, 7);
     assert_eq!(peek(&mut client, IP, "carol@example.com").remaining, 7);
     assert_eq!(peek(&mut client, "203.0.113.9", EMAIL).remaining, 7);
-    assert_eq!(
-        peek(&mut client, "203.0.113.9", "carol@example.com").remaining,
-        10
-    );
+    assert_eq!(peek(&mut client, "203.0.113.9", "carol@example.com").remaining, 10);
 }
 
 #[test]
 fn spellings_of_one_email_share_the_count_but_not_the_forgiveness() {
     let (_server, mut client) = start_with("PAIR 5/1h");
-    let spellings = [
-        "Victim@x.org",
-        "victim@X.ORG",
-        " victim@x.org ",
-        "\u{24e5}ictim@x.org",
-        "victim@x.org.",
-    ];
+    let spellings = ["Victim@x.org", "victim@X.ORG", " victim@x.org ", "\u{24e5}ictim@x.org", "victim@x.org."];
     for spelling in spellings {
         assert!(check(&mut client, IP, spelling).allowed);
     }

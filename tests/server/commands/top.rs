@@ -59,10 +59,7 @@ fn names_are_told_only_of_those_refused_while_full_is_set() {
     ok(&mut client, "CONFIG SET authlimit.events full");
     assert_eq!(top(&mut client, "EMAIL")[0].0.len(), 16, "not known yet");
     assert!(!check(&mut client, IP, "ALICE@example.com").allowed);
-    assert_eq!(
-        top(&mut client, "EMAIL"),
-        [(b"ALICE@example.com".to_vec(), 2)]
-    );
+    assert_eq!(top(&mut client, "EMAIL"), [(b"ALICE@example.com".to_vec(), 2)]);
     assert_eq!(top(&mut client, "IP"), [(IP.as_bytes().to_vec(), 2)]);
     let other = ["AUTHLIMIT.POLICY", "other", "EMAIL", "1/1h"];
     command(&mut client, &other).expect("made");
@@ -97,9 +94,7 @@ fn names_may_be_any_bytes_and_are_cut() {
     }
     let rows = top(&mut client, "EMAIL");
     assert_eq!(rows, [(huge[..320].to_vec(), 3), (odd.to_vec(), 2)]);
-    wait_until("the huge arguments are let go of", || {
-        server.number::<u64>("used_memory") < before + (4 << 20)
-    });
+    wait_until("the huge arguments are let go of", || server.number::<u64>("used_memory") < before + (4 << 20));
 }
 
 #[test]
@@ -161,10 +156,7 @@ fn errors_say_what_is_wrong() {
     let count = "ERR argument 4: COUNT must be a whole number from 1 to 100";
     assert_eq!(error("AUTHLIMIT.TOP login PAIR"), whom);
     for number in ["0", "101", "-1", "1x", "99999999999999999999999", "+1"] {
-        assert_eq!(
-            error(&format!("AUTHLIMIT.TOP login IP COUNT {number}")),
-            count
-        );
+        assert_eq!(error(&format!("AUTHLIMIT.TOP login IP COUNT {number}")), count);
     }
     assert_eq!(error("AUTHLIMIT.TOP login IP COUNT"), count);
     assert!(error("AUTHLIMIT.TOP login IP TEN 1").contains("argument 3 is not an option"));

@@ -39,10 +39,7 @@ fn unlocking_an_email_clears_what_is_counted_by_email() {
     shut(&mut client);
     let line = "AUTHLIMIT.UNLOCK login EMAIL A@X.ORG";
     assert_eq!(number(&mut client, line), 2);
-    assert_eq!(
-        remaining(&mut client, "login 10.0.0.1 a@x.org"),
-        vec![0, 0, 2, 1, 0]
-    );
+    assert_eq!(remaining(&mut client, "login 10.0.0.1 a@x.org"), vec![0, 0, 2, 1, 0]);
     assert!(check(&mut client, "login 10.0.0.2 a@x.org").allowed);
     let line = "AUTHLIMIT.UNLOCK login EMAIL b@x.org";
     assert_eq!(number(&mut client, line), 0);
@@ -56,15 +53,9 @@ fn unlocking_address_and_email_clears_the_pair_too() {
     // Another pair of the same email stays as it is.
     let line = "AUTHLIMIT.UNLOCK login EMAIL a@x.org IP 10.0.0.1";
     assert_eq!(number(&mut client, line), 5);
-    assert_eq!(
-        remaining(&mut client, "login 10.0.0.1 a@x.org"),
-        vec![2, 1, 2, 1, 2]
-    );
+    assert_eq!(remaining(&mut client, "login 10.0.0.1 a@x.org"), vec![2, 1, 2, 1, 2]);
     assert!(check(&mut client, "login 10.0.0.1 a@x.org").allowed);
-    assert_eq!(
-        number(&mut client, "AUTHLIMIT.UNLOCK none EMAIL a@x.org"),
-        0
-    );
+    assert_eq!(number(&mut client, "AUTHLIMIT.UNLOCK none EMAIL a@x.org"), 0);
     assert_eq!(number(&mut client, "EXISTS none"), 0);
 }
 

@@ -32,18 +32,12 @@ struct Tally {
 impl Tally {
     /// Nothing yet.
     fn new() -> Self {
-        Self {
-            admitted: vec![0; EMAILS],
-            sent: vec![0; EMAILS],
-        }
+        Self { admitted: vec![0; EMAILS], sent: vec![0; EMAILS] }
     }
 
     /// Adds what another client has done.
     fn add(&mut self, other: &Self) {
-        let pairs = [
-            (&mut self.admitted, &other.admitted),
-            (&mut self.sent, &other.sent),
-        ];
+        let pairs = [(&mut self.admitted, &other.admitted), (&mut self.sent, &other.sent)];
         for (mine, others) in pairs {
             mine.iter_mut().zip(others).for_each(|(n, more)| *n += more);
         }
@@ -51,21 +45,16 @@ impl Tally {
 }
 
 /// Sends attempts one by one until the server is gone.
-fn attempt_until_the_end(
-    mut client: Connection,
-    mut random: Random,
-    answers: &AtomicUsize,
-) -> Tally {
+fn attempt_until_the_end(mut client: Connection, mut random: Random, answers: &AtomicUsize) -> Tally {
     let mut tally = Tally::new();
     loop {
         let n = random.below(EMAILS);
         tally.sent[n] += 1;
-        let reply: redis::RedisResult<(i64, i64, i64, i64, i64, String)> =
-            redis::cmd("AUTHLIMIT.CHECK")
-                .arg("login")
-                .arg("192.0.2.7")
-                .arg(format!("user{n}@x.org"))
-                .query(&mut client);
+        let reply: redis::RedisResult<(i64, i64, i64, i64, i64, String)> = redis::cmd("AUTHLIMIT.CHECK")
+            .arg("login")
+            .arg("192.0.2.7")
+            .arg(format!("user{n}@x.org"))
+            .query(&mut client);
         match reply {
             Ok((allowed, ..)) => {
                 tally.admitted[n] += usize::from(allowed == 1);
@@ -84,16 +73,10 @@ fn nothing_is_missing(client: &mut Connection, known: &Tally, emails: &[usize]) 
         let row = &rows(client, &format!("login 192.0.2.7 user{n}@x.org"))[0];
         let used = LIMIT - usize::try_from(row.remaining).expect("it is none below 0");
         let (admitted, sent) = (known.admitted[n], known.sent[n]);
-        assert!(
-            admitted <= used,
-            "of {n}, {admitted} were answered, {used} are known"
-        );
+        assert!(admitted <= used, "of {n}, {admitted} were answered, {used} are known");
         assert!(used <= sent, "of {n}, {sent} were sent, {used} are known");
         // Over all crashes: an admission that was answered and forgotten would be given again.
-        assert!(
-            admitted <= LIMIT,
-            "{admitted} attempts on {n} were admitted"
-        );
+        assert!(admitted <= LIMIT, "{admitted} attempts on {n} were admitted");
     }
 }
 
@@ -117,9 +100,7 @@ fn survives_crashes(preamble: &str, crashes: usize, seed: u64) {
             let _ = crate::support::replies::send(&mut server.connect(), "BGREWRITEAOF");
         }
         let enough = random.below(400);
-        wait_until("so many attempts are answered", || {
-            answers.load(Ordering::Relaxed) >= enough
-        });
+        wait_until("so many attempts are answered", || answers.load(Ordering::Relaxed) >= enough);
         server.kill_9();
         let mut touched = Vec::new();
         for client in clients {
@@ -133,14 +114,8 @@ fn survives_crashes(preamble: &str, crashes: usize, seed: u64) {
         nothing_is_missing(&mut client, &known, &touched);
         let all = &rows(&mut client, "login 192.0.2.7 nobody@x.org")[1];
         let used = usize::try_from(all.limit - all.remaining).expect("it is none below 0");
-        let (admitted, sent) = (
-            known.admitted.iter().sum::<usize>(),
-            known.sent.iter().sum::<usize>(),
-        );
-        assert!(
-            (admitted..=sent).contains(&used),
-            "{admitted} {used} {sent}"
-        );
+        let (admitted, sent) = (known.admitted.iter().sum::<usize>(), known.sent.iter().sum::<usize>());
+        assert!((admitted..=sent).contains(&used), "{admitted} {used} {sent}");
     }
     let mut client = server.connect();
     nothing_is_missing(&mut client, &known, &(0..EMAILS).collect::<Vec<_>>());

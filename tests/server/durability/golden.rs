@@ -29,9 +29,7 @@ const KEYS: [&str; 2] = ["plain", "keyed"];
 
 /// Returns the path of a golden file.
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
 /// Reads a golden file.
@@ -42,10 +40,7 @@ fn golden(name: &str) -> Vec<u8> {
 
 /// A server whose limiters' time stands still, however long ago the golden attempts were: a replica of nobody.
 fn without_time() -> Builder {
-    Server::builder()
-        .arg("replicaof", "127.0.0.1 1")
-        .arg("replica-read-only", "no")
-        .arg("authlimit.hash-key", HASH_KEY)
+    Server::builder().arg("replicaof", "127.0.0.1 1").arg("replica-read-only", "no").arg("authlimit.hash-key", HASH_KEY)
 }
 
 /// The digests that were told when the files were made, for the lines that begin with `of`.
@@ -68,10 +63,7 @@ fn are_as_stored(client: &mut Connection, of: &str) {
         assert_eq!(policy(client, key), POLICY);
     }
     // By the lists, which have no end.
-    for (email, expected) in [
-        ("mallory@example.com", "DENY"),
-        ("MALLORY@Example.com.", "DENY"),
-    ] {
+    for (email, expected) in [("mallory@example.com", "DENY"), ("MALLORY@Example.com.", "DENY")] {
         for key in KEYS {
             let words = ["AUTHLIMIT.PEEK", key, "203.0.113.77", email];
             assert_eq!(crate::support::verdict(client, &words).rule, expected);
@@ -124,10 +116,7 @@ fn an_append_only_file_is_loaded() {
     server.start_again();
     are_as_stored(&mut server.connect(), "aof");
     for preamble in ["no", "yes"] {
-        ok(
-            &mut server.connect(),
-            &format!("CONFIG SET aof-use-rdb-preamble {preamble}"),
-        );
+        ok(&mut server.connect(), &format!("CONFIG SET aof-use-rdb-preamble {preamble}"));
         server.rewrite_aof();
         server.restart(Save::No);
         are_as_stored(&mut server.connect(), "aof");
@@ -205,10 +194,7 @@ fn make_golden_files() {
 /// Reads the base of a rewritten append-only file.
 #[track_caller]
 fn incremental_base(server: &Server) -> Vec<u8> {
-    let base = server
-        .files()
-        .into_iter()
-        .find(|path| path.to_string_lossy().ends_with(".base.aof"));
+    let base = server.files().into_iter().find(|path| path.to_string_lossy().ends_with(".base.aof"));
     fs::read(base.expect("it was rewritten")).expect("it is ours")
 }
 
@@ -257,19 +243,11 @@ fn use_every_effect(client: &mut Connection, key: &str) {
     }
     run(client, "POLICY KEY EMAIL 3/1d LOCK 1h CAPACITY 2");
     for email in ["v", "w", "x", "y"] {
-        run(
-            client,
-            &format!("CHECK KEY 203.0.113.12 {email}@example.com"),
-        );
+        run(client, &format!("CHECK KEY 203.0.113.12 {email}@example.com"));
     }
-    run(
-        client,
-        "POLICY KEY IP 4/20ms EMAIL 3/30ms LOCK 10ms CAPACITY 2",
-    );
+    run(client, "POLICY KEY IP 4/20ms EMAIL 3/30ms LOCK 10ms CAPACITY 2");
     run(client, "CHECK KEY 203.0.113.12 z@example.com");
-    wait_until("the timer moves the time on", || {
-        usage(client, key, "identities").iter().sum::<i64>() == 0
-    });
+    wait_until("the timer moves the time on", || usage(client, key, "identities").iter().sum::<i64>() == 0);
     run(client, &format!("POLICY KEY {POLICY}"));
     for _ in 0..6 {
         run(client, "CHECK KEY 203.0.113.7 alice@example.com");

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use crate::support::dump::{Dump, Part};
 use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
 use crate::support::storm::{Storm, secrets};
-use crate::support::{
-    Builder, Save, Server, command, digest, verdict, wait_for_replica, wait_until,
-};
+use crate::support::{Builder, Save, Server, command, digest, verdict, wait_for_replica, wait_until};
 use authlimit::identity::HashKey;
 use redis::{Connection, Value};
 
@@ -16,9 +14,9 @@ const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 const OTHER_KEY: &str = "ffffffffffffffffffffffffffffffff";
 
 /// What a server without the key, and one with another, say of a limiter that was stored under it.
-const NONE_HERE: &str = "the limiter was stored under an authlimit.hash-key, and this server has none: set the same one";
-const ANOTHER_HERE: &str =
-    "the limiter was stored under another authlimit.hash-key: set the one it was stored under";
+const NONE_HERE: &str =
+    "the limiter was stored under an authlimit.hash-key, and this server has none: set the same one";
+const ANOTHER_HERE: &str = "the limiter was stored under another authlimit.hash-key: set the one it was stored under";
 
 /// Begins the description of a server with a key.
 fn with_key(key: &str) -> Builder {
@@ -72,10 +70,7 @@ fn all_files(server: &Server) -> Vec<PathBuf> {
 fn the_key_cannot_be_changed_at_run_time_and_is_not_in_the_log() {
     let server = with_key(KEY).start();
     let mut client = server.connect();
-    let error = command(
-        &mut client,
-        &["CONFIG", "SET", "authlimit.hash-key", OTHER_KEY],
-    );
+    let error = command(&mut client, &["CONFIG", "SET", "authlimit.hash-key", OTHER_KEY]);
     assert!(error.unwrap_err().contains("immutable"));
     use_three(&mut client);
     for key in [KEY, OTHER_KEY] {
@@ -85,14 +80,10 @@ fn the_key_cannot_be_changed_at_run_time_and_is_not_in_the_log() {
 
 #[test]
 fn a_short_key_keeps_the_server_from_starting_and_is_not_in_the_log() {
-    let log = with_key("fifteen-bytes!!")
-        .try_start()
-        .expect_err("it is too short");
+    let log = with_key("fifteen-bytes!!").try_start().expect_err("it is too short");
     assert!(log.contains("a hash key must have at least 16 bytes"), "{log}");
-    let said: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("authlimit:") || line.contains("<authlimit>"))
-        .collect();
+    let said: Vec<&str> =
+        log.lines().filter(|line| line.contains("authlimit:") || line.contains("<authlimit>")).collect();
     for line in said {
         assert!(!line.contains("fifteen"), "{line}");
     }
@@ -101,10 +92,7 @@ fn a_short_key_keeps_the_server_from_starting_and_is_not_in_the_log() {
 #[test]
 fn a_restart_with_the_same_key_goes_on_from_rdb_and_aof() {
     for (appendonly, preamble) in [("no", "yes"), ("yes", "yes"), ("yes", "no")] {
-        let mut server = with_key(KEY)
-            .arg("appendonly", appendonly)
-            .arg("aof-use-rdb-preamble", preamble)
-            .start();
+        let mut server = with_key(KEY).arg("appendonly", appendonly).arg("aof-use-rdb-preamble", preamble).start();
         use_three(&mut server.connect());
         let before = digest(&mut server.connect(), "login");
         if appendonly == "yes" {
@@ -120,16 +108,10 @@ fn a_restart_with_the_same_key_goes_on_from_rdb_and_aof() {
 
 #[test]
 fn without_the_key_or_with_another_the_server_does_not_start_and_the_log_says_why() {
-    for (appendonly, preamble, rewrites) in [
-        ("no", "yes", false),
-        ("yes", "yes", false),
-        ("yes", "yes", true),
-        ("yes", "no", true),
-    ] {
-        let mut server = with_key(KEY)
-            .arg("appendonly", appendonly)
-            .arg("aof-use-rdb-preamble", preamble)
-            .start();
+    for (appendonly, preamble, rewrites) in
+        [("no", "yes", false), ("yes", "yes", false), ("yes", "yes", true), ("yes", "no", true)]
+    {
+        let mut server = with_key(KEY).arg("appendonly", appendonly).arg("aof-use-rdb-preamble", preamble).start();
         use_three(&mut server.connect());
         if rewrites {
             server.rewrite_aof();
@@ -183,10 +165,7 @@ fn a_dump_is_restored_only_under_its_key() {
     let words = [b"RESTORE".as_slice(), b"copy", b"0", &dump];
     assert_eq!(command(&mut client, &words), Ok(Value::Okay));
     assert_eq!(digest(&mut client, "copy"), digest(&mut client, "login"));
-    for (other, reason) in [
-        (Server::start(), NONE_HERE),
-        (with_key(OTHER_KEY).start(), ANOTHER_HERE),
-    ] {
+    for (other, reason) in [(Server::start(), NONE_HERE), (with_key(OTHER_KEY).start(), ANOTHER_HERE)] {
         let mut client = other.connect();
         let refused = Err("ERR Bad data format".to_owned());
         assert_eq!(command(&mut client, &words), refused);
@@ -210,17 +189,12 @@ fn a_replica_with_the_key_follows_and_one_with_another_says_why_it_does_not() {
     let mut other = with_key(OTHER_KEY).start();
     let follow = format!("REPLICAOF 127.0.0.1 {}", primary.port());
     ok(&mut other.connect(), &follow);
-    wait_until("the log says why", || {
-        other.grep_log(ANOTHER_HERE.as_bytes())
-    });
+    wait_until("the log says why", || other.grep_log(ANOTHER_HERE.as_bytes()));
     other.kill_9();
     // The primary and its other replica never noticed.
     assert_eq!(verdict(&mut client, &CHECK).remaining, 1);
     wait_for_replica(&primary, &replica);
-    assert_eq!(
-        digest(&mut replica.connect(), "login"),
-        digest(&mut client, "login")
-    );
+    assert_eq!(digest(&mut replica.connect(), "login"), digest(&mut client, "login"));
 }
 
 #[test]
@@ -231,11 +205,7 @@ fn a_replica_with_another_key_that_joined_an_empty_primary_says_why_it_does_not_
     let mut client = primary.connect();
     use_three(&mut client);
     wait_for_replica(&primary, &replica);
-    assert!(
-        replica.grep_log(ANOTHER_HERE.as_bytes()),
-        "{}",
-        replica.log()
-    );
+    assert!(replica.grep_log(ANOTHER_HERE.as_bytes()), "{}", replica.log());
     // It has no limiter rather than a wrong one.
     assert_eq!(send(&mut replica.connect(), "DBSIZE"), Ok(Value::Int(0)));
 }

@@ -59,10 +59,7 @@ fn an_expiry_of_the_key_is_kept_by_every_command_and_over_a_restart() {
     let mut server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY login PAIR 5/1h");
-    assert_eq!(
-        send(&mut client, "PEXPIREAT login 4102444800000"),
-        Ok(Value::Int(1))
-    );
+    assert_eq!(send(&mut client, "PEXPIREAT login 4102444800000"), Ok(Value::Int(1)));
     ask(&mut client, "AUTHLIMIT.CHECK", "login");
     ask(&mut client, "AUTHLIMIT.PEEK", "login");
     ok(&mut client, "AUTHLIMIT.POLICY login PAIR 6/1h");
@@ -71,10 +68,7 @@ fn an_expiry_of_the_key_is_kept_by_every_command_and_over_a_restart() {
     let before = digest(&mut client, "login");
     server.restart(Save::Yes);
     let mut client = server.connect();
-    assert_eq!(
-        send(&mut client, "PEXPIRETIME login"),
-        Ok(Value::Int(4_102_444_800_000))
-    );
+    assert_eq!(send(&mut client, "PEXPIRETIME login"), Ok(Value::Int(4_102_444_800_000)));
     assert_eq!(digest(&mut client, "login"), before);
     assert_eq!(ask(&mut client, "AUTHLIMIT.PEEK", "login").remaining, 5);
 }
@@ -85,9 +79,7 @@ fn a_limiter_whose_key_has_expired_begins_anew() {
     let mut client = server.connect();
     ask(&mut client, "AUTHLIMIT.CHECK", "login");
     assert_eq!(send(&mut client, "PEXPIRE login 1"), Ok(Value::Int(1)));
-    wait_until("the key expires", || {
-        ask(&mut client, "AUTHLIMIT.PEEK", "login").remaining == 5
-    });
+    wait_until("the key expires", || ask(&mut client, "AUTHLIMIT.PEEK", "login").remaining == 5);
     assert_eq!(ask(&mut client, "AUTHLIMIT.CHECK", "login").remaining, 4);
     assert_eq!(send(&mut client, "TTL login"), Ok(Value::Int(-1)));
     let before = digest(&mut client, "login");
@@ -106,9 +98,7 @@ fn a_limiter_of_which_all_attempts_have_expired_keeps_its_policy() {
             ask(&mut client, "AUTHLIMIT.CHECK", "login");
         }
         // And are reclaimed: until then the limiter's time moves on.
-        wait_until("the attempts expire", || {
-            usage(&mut client, "login", "identities") == [0, 0]
-        });
+        wait_until("the attempts expire", || usage(&mut client, "login", "identities") == [0, 0]);
         let both = |client: &mut Connection| (digest(client, "login"), digest(client, "empty"));
         let before = both(&mut client);
         ok(&mut client, "DEBUG RELOAD");
@@ -124,8 +114,7 @@ fn a_limiter_of_which_all_attempts_have_expired_keeps_its_policy() {
 }
 
 #[test]
-fn a_limiter_that_a_newer_authlimit_has_stored_keeps_the_server_from_starting_and_the_log_says_why()
-{
+fn a_limiter_that_a_newer_authlimit_has_stored_keeps_the_server_from_starting_and_the_log_says_why() {
     // Without a checksum, the file may be changed.
     let mut server = Server::builder().arg("rdbchecksum", "no").start();
     let mut client = server.connect();

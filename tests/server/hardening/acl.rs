@@ -8,10 +8,7 @@ use redis::Value;
 fn an_acl_user_is_kept_to_its_commands_and_key_patterns() {
     let server = Server::start();
     let mut admin = server.connect();
-    ok(
-        &mut admin,
-        "ACL SETUSER app on nopass ~acme:* +authlimit.check +authlimit.peek",
-    );
+    ok(&mut admin, "ACL SETUSER app on nopass ~acme:* +authlimit.check +authlimit.peek");
     let mut client = server.connect();
     ok(&mut client, "AUTH app x");
     let mut denied = |line: &str| {
@@ -48,9 +45,7 @@ fn all_commands_are_in_a_category_of_their_own() {
     let all = send(&mut client, "COMMAND LIST FILTERBY MODULE authlimit").expect("a list");
     let mut all: Vec<String> = elements(&all).iter().map(text).collect();
     let lower = |names: &mut Vec<String>| {
-        names
-            .iter_mut()
-            .for_each(|name| name.make_ascii_lowercase());
+        names.iter_mut().for_each(|name| name.make_ascii_lowercase());
         names.sort();
     };
     lower(&mut all);
@@ -64,10 +59,7 @@ fn all_commands_are_in_a_category_of_their_own() {
     assert!(send(&mut limited, "AUTHLIMIT.INFO login").is_ok());
     let error = send(&mut limited, "SET login x").expect_err("not permitted");
     assert!(error.starts_with("NOPERM"), "{error}");
-    ok(
-        &mut client,
-        "ACL SETUSER others on nopass ~* +@all -@authlimit",
-    );
+    ok(&mut client, "ACL SETUSER others on nopass ~* +@all -@authlimit");
     ok(&mut limited, "AUTH others x");
     ok(&mut limited, "SET text x");
     let error = send(&mut limited, "AUTHLIMIT.INFO login").expect_err("not permitted");
@@ -77,10 +69,7 @@ fn all_commands_are_in_a_category_of_their_own() {
 #[test]
 fn the_users_of_the_operations_page_can_do_their_work_and_nothing_else() {
     let page = page("docs/operations.md");
-    let lines: Vec<&str> = page
-        .lines()
-        .filter(|line| line.starts_with("ACL SETUSER"))
-        .collect();
+    let lines: Vec<&str> = page.lines().filter(|line| line.starts_with("ACL SETUSER")).collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     let server = Server::start();
     let mut admin = server.connect();
@@ -90,30 +79,10 @@ fn the_users_of_the_operations_page_can_do_their_work_and_nothing_else() {
     ok(&mut admin, "AUTHLIMIT.POLICY limit:login PRESET signin");
     ok(&mut admin, "AUTHLIMIT.POLICY other PRESET signin");
     let work: [(&str, &[&str]); 2] = [
-        (
-            "app",
-            &[
-                "CHECK KEY IP EMAIL",
-                "PEEK KEY IP EMAIL",
-                "RESET KEY IP EMAIL",
-                "REFUND KEY IP EMAIL",
-            ],
-        ),
-        (
-            "support",
-            &[
-                "INFO KEY",
-                "UNLOCK KEY EMAIL EMAIL",
-                "TOP KEY EMAIL COUNT 5",
-            ],
-        ),
+        ("app", &["CHECK KEY IP EMAIL", "PEEK KEY IP EMAIL", "RESET KEY IP EMAIL", "REFUND KEY IP EMAIL"]),
+        ("support", &["INFO KEY", "UNLOCK KEY EMAIL EMAIL", "TOP KEY EMAIL COUNT 5"]),
     ];
-    let rest = [
-        "POLICY KEY IP 5/1h",
-        "ALLOW KEY ADD IP",
-        "DENY KEY LIST",
-        "EFFECT KEY x",
-    ];
+    let rest = ["POLICY KEY IP 5/1h", "ALLOW KEY ADD IP", "DENY KEY LIST", "EFFECT KEY x"];
     let everything = work.iter().flat_map(|(_, lines)| *lines).chain(&rest);
     let everything: Vec<&str> = everything.copied().collect();
     for (user, own) in work {
@@ -121,9 +90,7 @@ fn the_users_of_the_operations_page_can_do_their_work_and_nothing_else() {
         ok(&mut client, &format!("AUTH {user} {user}-password"));
         for line in &everything {
             for key in ["limit:login", "other"] {
-                let words = line
-                    .replacen("KEY", key, 1)
-                    .replace(" IP", &format!(" {IP}"));
+                let words = line.replacen("KEY", key, 1).replace(" IP", &format!(" {IP}"));
                 let words = match words.strip_suffix(" EMAIL") {
                     Some(words) => format!("{words} {EMAIL}"),
                     None => words,
@@ -137,12 +104,7 @@ fn the_users_of_the_operations_page_can_do_their_work_and_nothing_else() {
                 }
             }
         }
-        for line in [
-            "GET limit:login",
-            "DEL limit:login",
-            "CONFIG GET *",
-            "KEYS *",
-        ] {
+        for line in ["GET limit:login", "DEL limit:login", "CONFIG GET *", "KEYS *"] {
             let error = send(&mut client, line).expect_err("not permitted");
             assert!(error.starts_with("NOPERM"), "{user}: {line}: {error}");
         }

@@ -39,14 +39,7 @@ pub(super) const CALLS: [&[&[u8]]; 15] = [
         b"strip",
     ],
     &[b"AUTHLIMIT.UNLOCK", b"login", b"IP", IP, b"EMAIL", EMAIL],
-    &[
-        b"AUTHLIMIT.ALLOW",
-        b"login",
-        b"ADD",
-        b"192.0.2.0/24",
-        b"TTL",
-        b"9",
-    ],
+    &[b"AUTHLIMIT.ALLOW", b"login", b"ADD", b"192.0.2.0/24", b"TTL", b"9"],
     &[b"AUTHLIMIT.ALLOW", b"login", b"DEL", b"bob@example.com"],
     &[b"AUTHLIMIT.ALLOW", b"login", b"LIST"],
     &[b"AUTHLIMIT.DENY", b"login", b"ADD", b"2001:db8::/32"],
@@ -98,17 +91,9 @@ fn hostile_words() -> Vec<Vec<u8>> {
 /// Words of a megabyte, each of which somebody might take long over.
 fn huge_words() -> Vec<Vec<u8>> {
     const MEGABYTE: usize = 1 << 20;
-    [
-        b"a".as_slice(),
-        b"\0",
-        b"\xff",
-        b"9",
-        b"@",
-        "\u{fdfa}".as_bytes(),
-        "\u{301}".as_bytes(),
-    ]
-    .map(|part| part.repeat(MEGABYTE / part.len()))
-    .to_vec()
+    [b"a".as_slice(), b"\0", b"\xff", b"9", b"@", "\u{fdfa}".as_bytes(), "\u{301}".as_bytes()]
+        .map(|part| part.repeat(MEGABYTE / part.len()))
+        .to_vec()
 }
 
 #[test]
@@ -168,8 +153,7 @@ fn a_hundred_thousand_arguments_get_an_error() {
     let mut client = server.connect();
     // Packed by hand, since a client takes longer over so many words than the server does.
     let pack = |words: &[&[u8]]| -> Vec<u8> {
-        let pack =
-            |word: &&[u8]| [format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat();
+        let pack = |word: &&[u8]| [format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat();
         words.iter().flat_map(pack).collect()
     };
     let mut is_error = |call: &[&[u8]], filler: &[&[u8]]| {
@@ -202,10 +186,7 @@ fn a_key_of_any_other_type_is_left_as_it_is() {
             words[1] = key.as_bytes();
             let error = endure(&mut client, &words).unwrap_err();
             let of_effect = call[0] == b"AUTHLIMIT.EFFECT" && error.starts_with("ERR ");
-            assert!(
-                error.starts_with("WRONGTYPE ") || of_effect,
-                "{line}: {error}"
-            );
+            assert!(error.starts_with("WRONGTYPE ") || of_effect, "{line}: {error}");
         }
         assert_eq!(digest(&mut client, key), before, "{line}");
     }
@@ -248,10 +229,7 @@ fn a_limiter_s_key_may_be_any_bytes() {
         let attempt = |name: &'static [u8]| [name, &key, IP, EMAIL];
         let checked = verdict(&mut client, &attempt(b"AUTHLIMIT.CHECK"));
         assert_eq!((checked.allowed, checked.remaining), (true, 4));
-        assert_eq!(
-            command(&mut client, &attempt(b"AUTHLIMIT.REFUND")),
-            Ok(Value::Int(1))
-        );
+        assert_eq!(command(&mut client, &attempt(b"AUTHLIMIT.REFUND")), Ok(Value::Int(1)));
         let policy = [b"AUTHLIMIT.POLICY".as_slice(), &key, b"PAIR", b"7/15m"];
         assert_eq!(command(&mut client, &policy), Ok(Value::Okay));
         let peeked = verdict(&mut client, &attempt(b"AUTHLIMIT.PEEK"));

@@ -9,18 +9,10 @@ use redis::{Connection, Value};
 /// Uses a limiter in every way, whatever is in it.
 #[track_caller]
 fn use_in_every_way(client: &mut Connection, key: &str) {
-    let attempts: [&[u8]; 4] = [
-        b"AUTHLIMIT.PEEK",
-        b"AUTHLIMIT.CHECK",
-        b"AUTHLIMIT.REFUND",
-        b"AUTHLIMIT.RESET",
-    ];
+    let attempts: [&[u8]; 4] = [b"AUTHLIMIT.PEEK", b"AUTHLIMIT.CHECK", b"AUTHLIMIT.REFUND", b"AUTHLIMIT.RESET"];
     for _ in 0..2 {
         for name in attempts {
-            let _ = endure(
-                client,
-                &[name, key.as_bytes(), IP.as_bytes(), EMAIL.as_bytes()],
-            );
+            let _ = endure(client, &[name, key.as_bytes(), IP.as_bytes(), EMAIL.as_bytes()]);
         }
     }
     let lines = [
@@ -50,10 +42,7 @@ fn dump_of_a_used_limiter(client: &mut Connection) -> Vec<u8> {
     );
     for n in 0..40 {
         for cost in ["1", "3"] {
-            let line = format!(
-                "AUTHLIMIT.CHECK used 203.0.113.{} user{n}@example.com COST {cost}",
-                n % 7
-            );
+            let line = format!("AUTHLIMIT.CHECK used 203.0.113.{} user{n}@example.com COST {cost}", n % 7);
             assert!(send(client, &line).is_ok());
         }
     }
@@ -98,14 +87,7 @@ fn the_test_itself_takes_dumps_apart_and_together() {
     let parsed = Dump::parse(&dump);
     assert!(matches!(
         parsed.parts.as_slice(),
-        [
-            Part::Text(_),
-            Part::Number(_),
-            Part::Number(_),
-            Part::Text(_),
-            ..,
-            Part::Number(0)
-        ]
+        [Part::Text(_), Part::Number(_), Part::Number(_), Part::Text(_), .., Part::Number(0)]
     ));
     let rebuilt = sealed(parsed.body(), version);
     let words = [b"RESTORE".as_slice(), b"restored", b"0", &rebuilt];
@@ -167,12 +149,7 @@ fn a_dump_with_forged_identities_neither_hangs_nor_fills_the_server() {
     let stamp = chunk[12..20].to_vec();
     let used = || server.number::<usize>("used_memory");
     // Identities as an attacker would have them: all in one place of the table, whichever bits choose it.
-    let forgeries: [fn(u64) -> u64; 4] = [
-        |n| n,
-        |n| n << 48,
-        |n| 0xdead_beef_0000_0000 | n,
-        |n| n.reverse_bits(),
-    ];
+    let forgeries: [fn(u64) -> u64; 4] = [|n| n, |n| n << 48, |n| 0xdead_beef_0000_0000 | n, |n| n.reverse_bits()];
     for forge in forgeries {
         let mut forged = original.clone();
         forged.parts.truncate(1);
@@ -204,14 +181,7 @@ fn a_dump_with_a_log_beyond_every_limit_is_refused_or_a_limiter() {
     let server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY used PAIR 100000/1h");
-    let words = [
-        "AUTHLIMIT.CHECK",
-        "used",
-        "203.0.113.7",
-        "a@b.c",
-        "COST",
-        "100000",
-    ];
+    let words = ["AUTHLIMIT.CHECK", "used", "203.0.113.7", "a@b.c", "COST", "100000"];
     assert!(verdict(&mut client, &words).allowed);
     let Ok(Value::BulkString(dump)) = send(&mut client, "DUMP used") else {
         panic!("DUMP has an answer");

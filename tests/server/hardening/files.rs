@@ -21,20 +21,8 @@ const EMPTY_SERVER: usize = 3_000_000;
 /// Makes a limiter of a few thousand identities, with locks and lists.
 fn fill(server: &Server) {
     let mut client = server.connect();
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login IP 90/1d EMAIL 20/1d LOCK 1h PAIR 9/1d EMAILS-PER-IP 90/1d",
-    );
-    checks(
-        &mut client,
-        (0..2_000).map(|n| {
-            format!(
-                "login {} user{n}@x.org COST {}",
-                address(n % 500),
-                1 + n % 9
-            )
-        }),
-    );
+    ok(&mut client, "AUTHLIMIT.POLICY login IP 90/1d EMAIL 20/1d LOCK 1h PAIR 9/1d EMAILS-PER-IP 90/1d");
+    checks(&mut client, (0..2_000).map(|n| format!("login {} user{n}@x.org COST {}", address(n % 500), 1 + n % 9)));
     for n in 0..50 {
         let line = format!("AUTHLIMIT.DENY login ADD 192.0.{n}.0/24");
         assert!(send(&mut client, &line).is_ok());
@@ -144,9 +132,7 @@ fn a_payload_takes_memory_in_proportion_and_a_truncated_one_leaves_none_taken() 
     }
     let most = before + FACTOR * dump.len();
     assert!(peak(&server) < most, "{} {most}", peak(&server));
-    crate::support::wait_until("what was read of them is given back", || {
-        used() < before + dump.len()
-    });
+    crate::support::wait_until("what was read of them is given back", || used() < before + dump.len());
     assert_eq!(send(&mut client, "DBSIZE"), Ok(Value::Int(0)));
     unharmed(&server);
 }

@@ -30,10 +30,8 @@ fn monitor_shows_no_email_and_no_address() {
     assert_eq!(lines.next().unwrap().unwrap(), "+OK");
     speak_of_alice(&server);
     assert!(send(&mut server.connect(), "ECHO the-end").is_ok());
-    let shown: Vec<String> = lines
-        .map(|line| line.expect("the monitor goes on"))
-        .take_while(|line| !line.contains("the-end"))
-        .collect();
+    let shown: Vec<String> =
+        lines.map(|line| line.expect("the monitor goes on")).take_while(|line| !line.contains("the-end")).collect();
     for line in shown {
         assert!(!line.contains(EMAIL) && !line.contains(IP), "{line}");
     }
@@ -41,9 +39,7 @@ fn monitor_shows_no_email_and_no_address() {
 
 #[test]
 fn the_slow_log_shows_no_email_and_no_address() {
-    let server = Server::builder()
-        .arg("slowlog-log-slower-than", "0")
-        .start();
+    let server = Server::builder().arg("slowlog-log-slower-than", "0").start();
     speak_of_alice(&server);
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY login IP 5/1h");
@@ -57,30 +53,18 @@ fn the_slow_log_shows_no_email_and_no_address() {
 fn replication_stream(server: &Server, happen: impl FnOnce()) -> Vec<u8> {
     const MARK: &[u8] = b"the-end-of-the-stream";
     let mut replica = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).expect("it listens");
-    replica
-        .set_read_timeout(Some(DEADLINE))
-        .expect("a time above zero");
+    replica.set_read_timeout(Some(DEADLINE)).expect("a time above zero");
     replica.write_all(b"PSYNC ? -1\r\n").expect("it listens");
     let (mut stream, mut part) = (Vec::new(), vec![0; 1 << 16]);
     // With its first word the server has begun the stream.
     let len = replica.read(&mut part).expect("PSYNC is answered");
     stream.extend_from_slice(&part[..len]);
-    assert!(
-        stream.starts_with(b"+FULLRESYNC"),
-        "{}",
-        stream.escape_ascii()
-    );
+    assert!(stream.starts_with(b"+FULLRESYNC"), "{}", stream.escape_ascii());
     happen();
     let mark = [b"SET".as_slice(), b"mark", MARK];
-    assert_eq!(
-        command(&mut server.connect(), &mark),
-        Ok(redis::Value::Okay)
-    );
+    assert_eq!(command(&mut server.connect(), &mark), Ok(redis::Value::Okay));
     let mut searched = 0;
-    while !stream[searched..]
-        .windows(MARK.len())
-        .any(|end| end == MARK)
-    {
+    while !stream[searched..].windows(MARK.len()).any(|end| end == MARK) {
         searched = stream.len().saturating_sub(MARK.len());
         let len = replica.read(&mut part).expect("the stream goes on");
         assert!(len > 0, "the server ended the stream");
@@ -105,10 +89,7 @@ fn streams_nobody(server: Builder) {
     let has = |bytes: &[u8]| stream.windows(bytes.len()).any(|part| part == bytes);
     // So that this test would find them: the limiters as a file, and the effects after it.
     assert!(has(b"REDIS0") || has(b"VALKEY"), "no file");
-    assert!(
-        has(b"AUTHLIMIT.EFFECT") && has(b"{acme}:locks"),
-        "no effects"
-    );
+    assert!(has(b"AUTHLIMIT.EFFECT") && has(b"{acme}:locks"), "no effects");
     for secret in secrets() {
         let shown = secret.escape_ascii();
         assert!(!has(secret), "{shown} is in the stream");

@@ -29,10 +29,7 @@ fn many_at_once(server: &Server, attempts: impl Fn(&mut Connection) -> usize + S
                 })
             })
             .collect();
-        running
-            .into_iter()
-            .map(|client| client.join().expect("no client fails"))
-            .sum()
+        running.into_iter().map(|client| client.join().expect("no client fails")).sum()
     });
     assert_eq!(admitted, LIMIT);
     let mut client = server.connect();
@@ -68,21 +65,13 @@ fn transaction_goes_through(client: &mut Connection) -> bool {
 #[test]
 fn a_thousand_parallel_checks_admit_exactly_the_limit() {
     let (server, _) = start_with("PAIR 137/1h");
-    many_at_once(&server, |client| {
-        (0..ATTEMPTS_EACH)
-            .filter(|_| verdict(client, &CHECK).allowed)
-            .count()
-    });
+    many_at_once(&server, |client| (0..ATTEMPTS_EACH).filter(|_| verdict(client, &CHECK).allowed).count());
 }
 
 #[test]
 fn a_thousand_parallel_checks_admit_exactly_the_least_of_several_limits() {
     let (server, _) = start_with("IP 200/1h EMAIL 137/1d PAIR 150/1h");
-    many_at_once(&server, |client| {
-        (0..ATTEMPTS_EACH)
-            .filter(|_| verdict(client, &CHECK).allowed)
-            .count()
-    });
+    many_at_once(&server, |client| (0..ATTEMPTS_EACH).filter(|_| verdict(client, &CHECK).allowed).count());
 }
 
 #[test]
@@ -117,12 +106,10 @@ fn parallel_scripts_admit_exactly_the_limit() {
     let [_, key, ip, email] = CHECK;
     many_at_once(&server, |client| {
         (0..ATTEMPTS_EACH / 4)
-            .map(
-                |_| match command(client, &["EVAL", SCRIPT, "1", key, ip, email]) {
-                    Ok(Value::Int(count)) => usize::try_from(count).expect("not negative"),
-                    other => panic!("EVAL: {other:?}"),
-                },
-            )
+            .map(|_| match command(client, &["EVAL", SCRIPT, "1", key, ip, email]) {
+                Ok(Value::Int(count)) => usize::try_from(count).expect("not negative"),
+                other => panic!("EVAL: {other:?}"),
+            })
             .sum()
     });
 }
@@ -186,9 +173,7 @@ fn a_client_side_cache_is_told_of_an_admitted_attempt_and_of_nothing_less() {
         assert!(reply.is_ok(), "{reply:?}");
         // What the server has to tell comes before the answer to this.
         assert!(command(&mut caching, &["PING"]).is_ok());
-        pushes
-            .try_iter()
-            .any(|push| push.kind == PushKind::Invalidate)
+        pushes.try_iter().any(|push| push.kind == PushKind::Invalidate)
     };
     assert!(!told_after(&PEEK), "PEEK");
     assert!(!told_after(&RESET), "RESET of nothing");

@@ -14,9 +14,8 @@ const NO_AUTOCREATE: &str =
 #[track_caller]
 fn get(client: &mut Connection, name: &str) -> String {
     let reply = redis::cmd("CONFIG").arg("GET").arg(name).query(client);
-    let [(told, value)]: [(String, String); 1] = reply
-        .map(|pairs: Vec<(String, String)>| pairs.try_into().expect("one setting"))
-        .expect("CONFIG GET answers");
+    let [(told, value)]: [(String, String); 1] =
+        reply.map(|pairs: Vec<(String, String)>| pairs.try_into().expect("one setting")).expect("CONFIG GET answers");
     assert_eq!(told, name);
     value
 }
@@ -92,10 +91,7 @@ fn a_wrong_default_policy_is_refused_with_the_reason() {
     let mut client = server.connect();
     let wrong = [
         ("", "the policy has no rule"),
-        (
-            "PAIR",
-            "policy word 1: a subject is followed by limit/window",
-        ),
+        ("PAIR", "policy word 1: a subject is followed by limit/window"),
         ("PAIR 0/1h", "policy word 2: the limit "),
         ("IP 5/1h PAIR 5/1y", "policy word 4: the window "),
         ("PRESET none", "policy word 2: the preset must be "),
@@ -161,10 +157,7 @@ fn settings_that_were_not_written_are_gone_after_a_restart() {
 
 #[test]
 fn settings_may_stand_in_redis_conf() {
-    let server = Server::builder()
-        .arg(POLICY, "\"PAIR 3/1h\"")
-        .arg(AUTOCREATE, "no")
-        .start();
+    let server = Server::builder().arg(POLICY, "\"PAIR 3/1h\"").arg(AUTOCREATE, "no").start();
     let mut client = server.connect();
     assert_eq!(get(&mut client, POLICY), "PAIR 3/1h");
     assert_eq!(get(&mut client, AUTOCREATE), "no");
@@ -180,9 +173,7 @@ fn a_wrong_setting_in_redis_conf_keeps_the_server_from_starting() {
 
 #[test]
 fn module_arguments_are_settings() {
-    let server = Server::builder()
-        .module_args(["default-policy", "PAIR 3/1h IP 90/1d", "autocreate", "no"])
-        .start();
+    let server = Server::builder().module_args(["default-policy", "PAIR 3/1h IP 90/1d", "autocreate", "no"]).start();
     let mut client = server.connect();
     assert_eq!(get(&mut client, POLICY), "PAIR 3/1h IP 90/1d");
     assert_eq!(get(&mut client, AUTOCREATE), "no");
@@ -192,9 +183,7 @@ fn module_arguments_are_settings() {
 
 #[test]
 fn a_setting_that_was_written_wins_over_the_module_argument() {
-    let mut server = Server::builder()
-        .module_args(["default-policy", "PAIR 3/1h", "autocreate", "no"])
-        .start();
+    let mut server = Server::builder().module_args(["default-policy", "PAIR 3/1h", "autocreate", "no"]).start();
     let mut client = server.connect();
     assert_eq!(set(&mut client, POLICY, "PAIR 4/1h"), Ok(Value::Okay));
     assert_eq!(set(&mut client, AUTOCREATE, "yes"), Ok(Value::Okay));
@@ -210,30 +199,16 @@ fn a_setting_that_was_written_wins_over_the_module_argument() {
 #[test]
 fn a_wrong_module_argument_keeps_the_server_from_starting_and_the_log_says_why() {
     let wrong: [(&[&str], &str); 7] = [
-        (
-            &["default-policy", "PAIR 0/1h"],
-            "policy word 2: the limit ",
-        ),
+        (&["default-policy", "PAIR 0/1h"], "policy word 2: the limit "),
         (&["default-policy", ""], "the policy has no rule"),
-        (
-            &["default-policy"],
-            "module argument 1 has no value after it",
-        ),
+        (&["default-policy"], "module argument 1 has no value after it"),
         (&["autocreate", "maybe"], "autocreate must be yes or no"),
-        (
-            &["autocreate", "no", "S3NT", "x"],
-            "module argument 3 is not a config",
-        ),
+        (&["autocreate", "no", "S3NT", "x"], "module argument 3 is not a config"),
         (&["PRESET", "signin"], "module argument 1 is not a config"),
-        (
-            &["authlimit.autocreate", "no"],
-            "module argument 1 is not a config",
-        ),
+        (&["authlimit.autocreate", "no"], "module argument 1 is not a config"),
     ];
     for (args, reason) in wrong {
-        let refused = Server::builder()
-            .module_args(args.iter().copied())
-            .try_start();
+        let refused = Server::builder().module_args(args.iter().copied()).try_start();
         let log = refused.expect_err("the module is not loaded");
         assert!(log.contains(reason), "{args:?}: {log}");
     }
@@ -244,18 +219,12 @@ fn a_module_that_is_loaded_later_takes_arguments_and_settings_too() {
     let server = Server::builder().without_module().start();
     let mut client = server.connect();
     let path = module_path().to_string_lossy().into_owned();
-    let refused = command(
-        &mut client,
-        &["MODULE", "LOAD", &path, "default-policy", "PAIR 0/1h"],
-    );
+    let refused = command(&mut client, &["MODULE", "LOAD", &path, "default-policy", "PAIR 0/1h"]);
     assert!(refused.is_err(), "{refused:?}");
     assert!(server.log().contains("policy word 2: the limit "));
     assert!(command(&mut client, &["AUTHLIMIT.INFO", "x"]).is_err());
 
-    let loaded = command(
-        &mut client,
-        &["MODULE", "LOADEX", &path, "CONFIG", POLICY, "PAIR 7/1h"],
-    );
+    let loaded = command(&mut client, &["MODULE", "LOADEX", &path, "CONFIG", POLICY, "PAIR 7/1h"]);
     assert_eq!(loaded, Ok(Value::Okay));
     assert_eq!(get(&mut client, POLICY), "PAIR 7/1h");
     assert_eq!(get(&mut client, AUTOCREATE), "yes");

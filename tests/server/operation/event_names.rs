@@ -8,9 +8,7 @@ use redis::Value;
 
 #[test]
 fn full_tells_address_and_email_as_received_and_no_tells_nothing() {
-    let server = Server::builder()
-        .arg("notify-keyspace-events", "KEA")
-        .start();
+    let server = Server::builder().arg("notify-keyspace-events", "KEA").start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
     policy(&mut client, "PAIR 1/1h");
@@ -18,10 +16,7 @@ fn full_tells_address_and_email_as_received_and_no_tells_nothing() {
     refuse(&mut client, IP, " Alice@EXAMPLE.com ");
     let told = listener.heard(&mut client);
     let told: Vec<_> = told.iter().map(|t| t.message.clone()).collect();
-    assert!(
-        !told.iter().any(|t| t.starts_with(b"authlimit.")),
-        "{told:?}"
-    );
+    assert!(!told.iter().any(|t| t.starts_with(b"authlimit.")), "{told:?}");
     assert_eq!(server.info("authlimit_events").as_deref(), Some("0"));
     // Switched on, the next refusal is the first that is told.
     ok(&mut client, "CONFIG SET authlimit.events full");
@@ -54,13 +49,7 @@ fn hostile_keys_and_emails_make_proper_messages_of_bounded_length() {
         "\u{1F600}".repeat(1_000).leak().as_bytes(),
         b"x@\xed\xa0\x80",
     ];
-    let keys: [&[u8]; 5] = [
-        b"",
-        b"\0",
-        b"\xff\xfe*",
-        b"a\r\nb\"c\\",
-        "{\u{e9}}".as_bytes(),
-    ];
+    let keys: [&[u8]; 5] = [b"", b"\0", b"\xff\xfe*", b"a\r\nb\"c\\", "{\u{e9}}".as_bytes()];
     for key in keys {
         let policy: [&[u8]; 4] = [b"AUTHLIMIT.POLICY", key, b"PAIR", b"1/1h"];
         assert_eq!(command(&mut client, &policy), Ok(Value::Okay));
@@ -95,15 +84,10 @@ fn with_full_nothing_of_it_is_stored_or_logged_or_replicated() {
     ok(&mut client, "SAVE");
     server.rewrite_aof();
     refuse(&mut client, IP, "second@example.com");
-    let Value::BulkString(dump) = dump else {
-        panic!("{dump:?}")
-    };
+    let Value::BulkString(dump) = dump else { panic!("{dump:?}") };
     let names = [IP, EMAIL, "second@example.com"];
     for name in names {
-        assert!(
-            !dump.windows(name.len()).any(|part| part == name.as_bytes()),
-            "{name}"
-        );
+        assert!(!dump.windows(name.len()).any(|part| part == name.as_bytes()), "{name}");
         assert!(!server.grep_log(name.as_bytes()), "{name}");
         assert!(!server.grep_files(name.as_bytes()), "{name}");
     }
@@ -113,31 +97,21 @@ fn with_full_nothing_of_it_is_stored_or_logged_or_replicated() {
     }
     server.start_again();
     let mut client = server.connect();
-    assert_eq!(
-        send(&mut client, "AUTHLIMIT.TOP login EMAIL"),
-        Ok(Value::Array(vec![]))
-    );
+    assert_eq!(send(&mut client, "AUTHLIMIT.TOP login EMAIL"), Ok(Value::Array(vec![])));
 }
 
 #[test]
 fn with_hashed_no_name_is_in_any_message_or_reply() {
-    let server = Server::builder()
-        .arg("notify-keyspace-events", "KEA")
-        .start();
+    let server = Server::builder().arg("notify-keyspace-events", "KEA").start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
-    policy(
-        &mut client,
-        "PAIR 1/1h LOCK 2h EMAIL 1/1h IP 1/1h EMAILS-PER-IP 1/1h",
-    );
+    policy(&mut client, "PAIR 1/1h LOCK 2h EMAIL 1/1h IP 1/1h EMAILS-PER-IP 1/1h");
     refuse(&mut client, IP, EMAIL);
     assert!(!check(&mut client, IP, "second@example.com").allowed);
     let heard = listener.heard(&mut client);
     assert!(heard.len() > 8, "{heard:?}");
-    let mut told: Vec<String> = heard
-        .iter()
-        .map(|heard| String::from_utf8_lossy(&heard.message).into_owned())
-        .collect();
+    let mut told: Vec<String> =
+        heard.iter().map(|heard| String::from_utf8_lossy(&heard.message).into_owned()).collect();
     for line in [
         "AUTHLIMIT.TOP login IP",
         "AUTHLIMIT.TOP login EMAIL",

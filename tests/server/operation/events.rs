@@ -27,9 +27,7 @@ fn time(client: &mut Connection) -> u64 {
 
 #[test]
 fn a_refusal_is_one_message_and_one_notification() {
-    let server = Server::builder()
-        .arg("notify-keyspace-events", "KEd")
-        .start();
+    let server = Server::builder().arg("notify-keyspace-events", "KEd").start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
     policy(&mut client, "PAIR 1/1h");
@@ -37,18 +35,8 @@ fn a_refusal_is_one_message_and_one_notification() {
     refuse(&mut client, IP, EMAIL);
     let after = time(&mut client);
     let heard = listener.heard(&mut client);
-    let channels: Vec<_> = heard
-        .iter()
-        .map(|heard| String::from_utf8_lossy(&heard.channel).into_owned())
-        .collect();
-    assert_eq!(
-        channels,
-        [
-            "authlimit:login",
-            "__keyspace@0__:login",
-            "__keyevent@0__:authlimit.refused"
-        ]
-    );
+    let channels: Vec<_> = heard.iter().map(|heard| String::from_utf8_lossy(&heard.channel).into_owned()).collect();
+    assert_eq!(channels, ["authlimit:login", "__keyspace@0__:login", "__keyevent@0__:authlimit.refused"]);
     assert_eq!(heard[1].message, b"authlimit.refused");
     assert_eq!(heard[2].message, b"login");
     let event = &heard[0];
@@ -76,9 +64,7 @@ fn a_refusal_is_one_message_and_one_notification() {
 
 #[test]
 fn each_kind_has_its_word() {
-    let server = Server::builder()
-        .arg("notify-keyspace-events", "Ed")
-        .start();
+    let server = Server::builder().arg("notify-keyspace-events", "Ed").start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
     let cases = [
@@ -113,19 +99,10 @@ fn a_spray_is_told_as_such_and_its_lock_as_well() {
     for n in 0..20 {
         assert!(!check(&mut client, IP, &format!("{n}@x.org")).allowed);
     }
-    let kinds: Vec<_> = listener
-        .events(&mut client)
-        .iter()
-        .map(|event| (event.text("kind"), event.text("event")))
-        .collect();
+    let kinds: Vec<_> =
+        listener.events(&mut client).iter().map(|event| (event.text("kind"), event.text("event"))).collect();
     let told = |kind: &str, event: &str| (kind.to_owned(), event.to_owned());
-    assert_eq!(
-        kinds,
-        [
-            told("locked", "authn_login_lock"),
-            told("spray", "excess_rate_limit_exceeded")
-        ]
-    );
+    assert_eq!(kinds, [told("locked", "authn_login_lock"), told("spray", "excess_rate_limit_exceeded")]);
     assert!(!check(&mut client, "203.0.113.8", "a@x.org").allowed);
     let event = listener.event(&mut client);
     assert_eq!(event.text("subject"), "IPS-PER-EMAIL");
@@ -139,15 +116,8 @@ fn a_million_refusals_of_one_identity_are_one_message() {
     let mut listener = Listener::on(&server);
     policy(&mut client, "PAIR 5/1h LOCK 2h IP 100/1h");
     // Unanswered: reading a million answers would take most of the time.
-    let reply = |word: &str| {
-        redis::cmd("CLIENT")
-            .arg("REPLY")
-            .arg(word)
-            .get_packed_command()
-    };
-    client
-        .send_packed_command(&reply("OFF"))
-        .expect("it is sent");
+    let reply = |word: &str| redis::cmd("CLIENT").arg("REPLY").arg(word).get_packed_command();
+    client.send_packed_command(&reply("OFF")).expect("it is sent");
     let checks = redis::cmd(CHECK[0]).arg(&CHECK[1..]).get_packed_command();
     let checks = checks.repeat(1_000);
     for _ in 0..1_000 {
@@ -246,9 +216,7 @@ fn a_client_that_subscribes_and_checks_gets_its_replies_whole() {
 fn replicas_restarts_and_copies_tell_nothing_by_themselves() {
     let mut primary = Server::builder().arg("appendonly", "yes").start();
     let replica = Server::builder().replica_of(&primary).start();
-    wait_until("the replica is there", || {
-        replica.info("master_link_status").as_deref() == Some("up")
-    });
+    wait_until("the replica is there", || replica.info("master_link_status").as_deref() == Some("up"));
     let mut client = primary.connect();
     let (mut here, mut there) = (Listener::on(&primary), Listener::on(&replica));
     policy(&mut client, "PAIR 1/1h LOCK 2h");
@@ -257,11 +225,7 @@ fn replicas_restarts_and_copies_tell_nothing_by_themselves() {
     crate::support::wait_for_replica(&primary, &replica);
     let mut at_replica = replica.connect();
     assert_eq!(there.heard(&mut at_replica), []);
-    send(
-        &mut at_replica,
-        "AUTHLIMIT.PEEK login 203.0.113.7 alice@example.com",
-    )
-    .expect("asked");
+    send(&mut at_replica, "AUTHLIMIT.PEEK login 203.0.113.7 alice@example.com").expect("asked");
     assert_eq!(there.heard(&mut at_replica), []);
     // A replica that clients may write to decides by itself, and tells nobody.
     ok(&mut at_replica, "CONFIG SET replica-read-only no");
@@ -287,10 +251,7 @@ fn an_attack_by_very_many_is_bounded_in_messages_and_hides_no_other_rule() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
-    policy(
-        &mut client,
-        "EMAIL 1/1h IP 100000/1h EMAILS-PER-IP 1000/1h SHADOW",
-    );
+    policy(&mut client, "EMAIL 1/1h IP 100000/1h EMAILS-PER-IP 1000/1h SHADOW");
     for _ in 0..3 {
         for part in 0..6 {
             let mut pipe = redis::pipe();
@@ -314,8 +275,7 @@ fn the_setting_takes_its_three_words_and_no_other() {
     let server = Server::builder().module_args(["events", "full"]).start();
     let mut client = server.connect();
     let get = |client: &mut Connection| -> Vec<String> {
-        redis::from_redis_value(send(client, "CONFIG GET authlimit.events").expect("a value"))
-            .expect("a pair")
+        redis::from_redis_value(send(client, "CONFIG GET authlimit.events").expect("a value")).expect("a pair")
     };
     assert_eq!(get(&mut client)[1], "full");
     for word in ["no", "hashed", "full"] {
@@ -326,9 +286,6 @@ fn the_setting_takes_its_three_words_and_no_other() {
         assert!(send(&mut client, &format!("CONFIG SET authlimit.events {word}")).is_err());
         assert_eq!(get(&mut client)[1], "full");
     }
-    let log = Server::builder()
-        .module_args(["events", "some"])
-        .try_start()
-        .expect_err("not a value");
+    let log = Server::builder().module_args(["events", "some"]).try_start().expect_err("not a value");
     assert!(log.contains("events must be no, hashed or full"), "{log}");
 }

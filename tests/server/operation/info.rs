@@ -26,13 +26,8 @@ fn fields(client: &mut Connection) -> BTreeMap<String, u64> {
 fn changed(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
     assert!(before.keys().eq(after.keys()));
     let sizes = ["limiters", "identities", "bytes"];
-    let pairs = after
-        .iter()
-        .filter(|(name, _)| !sizes.contains(&name.as_str()));
-    pairs
-        .map(|(name, number)| (name.clone(), number - before[name]))
-        .filter(|(_, change)| *change != 0)
-        .collect()
+    let pairs = after.iter().filter(|(name, _)| !sizes.contains(&name.as_str()));
+    pairs.map(|(name, number)| (name.clone(), number - before[name])).filter(|(_, change)| *change != 0).collect()
 }
 
 /// Sends lines, and returns what they have changed.
@@ -104,33 +99,18 @@ fn every_decision_is_counted_where_it_belongs() {
         ok(&mut client, &format!("AUTHLIMIT.POLICY login {words}"));
         let attempt = format!("AUTHLIMIT.CHECK login {IP} {EMAIL}{option}");
         let changes = changes(&mut client, &[&attempt, &attempt, &attempt]);
-        let expected = [
-            ("allowed", 1),
-            ("checks", 3),
-            ("events", 1),
-            ("refused", 2),
-            (field, 2),
-        ];
+        let expected = [("allowed", 1), ("checks", 3), ("events", 1), ("refused", 2), (field, 2)];
         assert_eq!(changes, told(&expected), "{words}");
     }
     ok(&mut client, "FLUSHALL");
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login EMAILS-PER-IP 1/1h LOCK 2h",
-    );
+    ok(&mut client, "AUTHLIMIT.POLICY login EMAILS-PER-IP 1/1h LOCK 2h");
     let lines = [
         "AUTHLIMIT.CHECK login 1.2.3.4 a@x.org",
         "AUTHLIMIT.CHECK login 1.2.3.4 b@x.org",
         "AUTHLIMIT.CHECK login 1.2.3.4 c@x.org",
     ];
-    let expected = [
-        ("allowed", 1),
-        ("checks", 3),
-        ("events", 2),
-        ("locks", 1),
-        ("refused", 2),
-        ("refused_emails_per_ip", 2),
-    ];
+    let expected =
+        [("allowed", 1), ("checks", 3), ("events", 2), ("locks", 1), ("refused", 2), ("refused_emails_per_ip", 2)];
     assert_eq!(changes(&mut client, &lines), told(&expected));
     ok(&mut client, "AUTHLIMIT.POLICY login IPS-PER-EMAIL 1/1h");
     let lines = [
@@ -145,13 +125,9 @@ fn every_decision_is_counted_where_it_belongs() {
         send(&mut client, line).expect("a reply");
     }
     let after = fields(&mut client);
-    for (field, change) in [
-        ("checks", 3),
-        ("allowed", 1),
-        ("refused_ips_per_email", 1),
-        ("refused_deny", 1),
-        ("refused", 2),
-    ] {
+    for (field, change) in
+        [("checks", 3), ("allowed", 1), ("refused_ips_per_email", 1), ("refused_deny", 1), ("refused", 2)]
+    {
         assert_eq!(after[field] - before[field], change, "{field}");
     }
 }
@@ -160,16 +136,10 @@ fn every_decision_is_counted_where_it_belongs() {
 fn what_support_and_success_take_back_is_counted_and_so_are_errors() {
     let (_server, mut client) = start_with("PAIR 5/1h CAPACITY 1");
     check(&mut client, IP, EMAIL);
-    assert_eq!(
-        changes(&mut client, &[&RESET.join(" "), &RESET.join(" ")]),
-        told(&[("resets", 1)])
-    );
+    assert_eq!(changes(&mut client, &[&RESET.join(" "), &RESET.join(" ")]), told(&[("resets", 1)]));
     check(&mut client, IP, EMAIL);
     let refund = format!("AUTHLIMIT.REFUND login {IP} {EMAIL}");
-    assert_eq!(
-        changes(&mut client, &[&refund, &refund]),
-        told(&[("refunds", 1)])
-    );
+    assert_eq!(changes(&mut client, &[&refund, &refund]), told(&[("refunds", 1)]));
     check(&mut client, IP, EMAIL);
     let unlock = format!("AUTHLIMIT.UNLOCK login IP {IP} EMAIL {EMAIL}");
     let before = fields(&mut client);
@@ -179,11 +149,7 @@ fn what_support_and_success_take_back_is_counted_and_so_are_errors() {
     check(&mut client, IP, EMAIL);
     check(&mut client, IP, "other@x.org");
     assert_eq!(fields(&mut client)["evicted"], 1);
-    let wrong = [
-        "AUTHLIMIT.CHECK login 1.2.3.4:80 a@x.org",
-        "AUTHLIMIT.POLICY login X",
-        "AUTHLIMIT.TOP none IP",
-    ];
+    let wrong = ["AUTHLIMIT.CHECK login 1.2.3.4:80 a@x.org", "AUTHLIMIT.POLICY login X", "AUTHLIMIT.TOP none IP"];
     assert_eq!(changes(&mut client, &wrong), told(&[("errors", 3)]));
 }
 
@@ -206,9 +172,7 @@ fn limiters_are_counted_as_they_come_and_go() {
     has(&mut client, 2, 4);
     ok(&mut client, "RENAME other third");
     has(&mut client, 2, 4);
-    let Ok(Value::BulkString(dump)) = send(&mut client, "DUMP login") else {
-        panic!("no dump")
-    };
+    let Ok(Value::BulkString(dump)) = send(&mut client, "DUMP login") else { panic!("no dump") };
     let restore: [&[u8]; 5] = [b"RESTORE", b"third", b"0", &dump, b"REPLACE"];
     assert_eq!(command(&mut client, &restore), Ok(Value::Okay));
     has(&mut client, 2, 4);
@@ -237,9 +201,7 @@ fn a_replica_counts_what_it_holds_and_decides_nothing() {
     for _ in 0..3 {
         check(&mut client, IP, EMAIL);
     }
-    wait_until("the link is up", || {
-        replica.info("master_link_status").as_deref() == Some("up")
-    });
+    wait_until("the link is up", || replica.info("master_link_status").as_deref() == Some("up"));
     crate::support::wait_for_replica(&primary, &replica);
     let mut there = fields(&mut replica.connect());
     assert!(there.remove("bytes").is_some_and(|bytes| bytes > 0));

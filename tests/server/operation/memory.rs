@@ -10,8 +10,7 @@ const WARNING: &str = "maxmemory-policy lets the server evict any key";
 /// Counts attempts by so many addresses on as many emails, each of a cost.
 #[track_caller]
 fn fill(client: &mut Connection, key: &str, identities: usize, cost: usize) {
-    let attempts =
-        (0..identities).map(|n| format!("{key} {} user{n}@x.org COST {cost}", address(n)));
+    let attempts = (0..identities).map(|n| format!("{key} {} user{n}@x.org COST {cost}", address(n)));
     let all = checks(client, attempts);
     assert!(all.iter().all(|verdict| verdict.allowed));
 }
@@ -23,9 +22,7 @@ fn warnings(server: &Server) -> usize {
 
 #[test]
 fn when_memory_is_full_attempts_are_errors_that_count_nothing_and_forgiving_works() {
-    let server = Server::builder()
-        .arg("maxmemory-policy", "noeviction")
-        .start();
+    let server = Server::builder().arg("maxmemory-policy", "noeviction").start();
     let mut client = server.connect();
     for _ in 0..3 {
         assert!(verdict(&mut client, &CHECK).allowed);
@@ -52,11 +49,7 @@ fn when_memory_is_full_attempts_are_errors_that_count_nothing_and_forgiving_work
     // In a transaction, the whole of it is refused, and from a script the call.
     ok(&mut client, "MULTI");
     assert!(command(&mut client, &CHECK).is_err());
-    assert!(
-        send(&mut client, "EXEC")
-            .unwrap_err()
-            .starts_with("EXECABORT")
-    );
+    assert!(send(&mut client, "EXEC").unwrap_err().starts_with("EXECABORT"));
     let script = "return redis.call('AUTHLIMIT.CHECK', KEYS[1], ARGV[1], ARGV[2])";
     let words = ["EVAL", script, "1", "login", IP, EMAIL];
     assert!(command(&mut client, &words).unwrap_err().contains("OOM"));
@@ -68,44 +61,28 @@ fn full_memory_keeps_reclaiming_going() {
     let (_server, mut client) = start_with("EMAIL 3/200ms");
     fill(&mut client, "login", 2_000, 1);
     ok(&mut client, "CONFIG SET maxmemory 100000");
-    wait_until("all identities are reclaimed", || {
-        usage(&mut client, "login", "identities") == [0]
-    });
+    wait_until("all identities are reclaimed", || usage(&mut client, "login", "identities") == [0]);
 }
 
 #[test]
 fn a_policy_that_may_evict_limiters_is_warned_of_once() {
-    let server = Server::builder()
-        .arg("maxmemory", "100mb")
-        .arg("maxmemory-policy", "allkeys-lru")
-        .start();
+    let server = Server::builder().arg("maxmemory", "100mb").arg("maxmemory-policy", "allkeys-lru").start();
     assert_eq!(warnings(&server), 1, "{}", server.log());
     let mut client = server.connect();
     // Still so after other changes, and after another such policy.
-    for line in [
-        "hz 20",
-        "maxmemory 200mb",
-        "maxmemory-policy allkeys-random",
-    ] {
+    for line in ["hz 20", "maxmemory 200mb", "maxmemory-policy allkeys-random"] {
         ok(&mut client, &format!("CONFIG SET {line}"));
         assert_eq!(warnings(&server), 1, "{line}");
     }
     // When it has not been so for a while, it is news again.
-    for line in [
-        "maxmemory-policy noeviction",
-        "maxmemory-policy allkeys-lru",
-    ] {
+    for line in ["maxmemory-policy noeviction", "maxmemory-policy allkeys-lru"] {
         ok(&mut client, &format!("CONFIG SET {line}"));
     }
     assert_eq!(warnings(&server), 2);
 
     let server = Server::builder().arg("maxmemory", "100mb").start();
     let mut client = server.connect();
-    for line in [
-        "maxmemory-policy volatile-lru",
-        "maxmemory-policy noeviction",
-        "hz 20",
-    ] {
+    for line in ["maxmemory-policy volatile-lru", "maxmemory-policy noeviction", "hz 20"] {
         ok(&mut client, &format!("CONFIG SET {line}"));
         assert_eq!(warnings(&server), 0, "{line}");
     }
@@ -117,9 +94,7 @@ fn a_policy_that_may_evict_limiters_is_warned_of_once() {
 
 #[test]
 fn without_a_limit_of_memory_nothing_is_evicted_and_nobody_warned() {
-    let server = Server::builder()
-        .arg("maxmemory-policy", "allkeys-lru")
-        .start();
+    let server = Server::builder().arg("maxmemory-policy", "allkeys-lru").start();
     assert_eq!(warnings(&server), 0, "{}", server.log());
     ok(&mut server.connect(), "CONFIG SET maxmemory 100mb");
     assert_eq!(warnings(&server), 1, "{}", server.log());
@@ -127,25 +102,16 @@ fn without_a_limit_of_memory_nothing_is_evicted_and_nobody_warned() {
 
 #[test]
 fn a_big_limiter_is_freed_in_another_thread() {
-    let server = Server::builder()
-        .arg("lazyfree-lazy-user-del", "yes")
-        .start();
+    let server = Server::builder().arg("lazyfree-lazy-user-del", "yes").start();
     let mut client = server.connect();
     for line in ["UNLINK login", "DEL login", "FLUSHALL ASYNC"] {
         ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 10/1d");
-        let before = (
-            server.number::<i64>("lazyfreed_objects"),
-            server.number::<i64>("used_memory"),
-        );
+        let before = (server.number::<i64>("lazyfreed_objects"), server.number::<i64>("used_memory"));
         fill(&mut client, "login", 20_000, 3);
         assert!(server.number::<i64>("used_memory") > before.1 + 1_000_000);
         assert!(send(&mut client, line).is_ok());
-        wait_until("it is freed by the thread for that", || {
-            server.number::<i64>("lazyfreed_objects") > before.0
-        });
-        wait_until("the memory is back", || {
-            server.number::<i64>("used_memory") < before.1 + 500_000
-        });
+        wait_until("it is freed by the thread for that", || server.number::<i64>("lazyfreed_objects") > before.0);
+        wait_until("the memory is back", || server.number::<i64>("used_memory") < before.1 + 500_000);
     }
     // A small one is not worth a thread.
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 10/1d");
@@ -157,9 +123,7 @@ fn a_big_limiter_is_freed_in_another_thread() {
 
 #[test]
 fn a_policy_that_drops_a_big_subject_does_not_wait_for_its_freeing() {
-    let server = Server::builder()
-        .arg("lazyfree-lazy-user-del", "no")
-        .start();
+    let server = Server::builder().arg("lazyfree-lazy-user-del", "no").start();
     let mut client = server.connect();
     // How long the thread that serves clients has run: on a busy machine as long as on an idle one.
     let ran = || {
@@ -174,17 +138,12 @@ fn a_policy_that_drops_a_big_subject_does_not_wait_for_its_freeing() {
         let (memory, before) = (server.number::<i64>("used_memory"), ran());
         assert!(send(&mut client, line).is_ok());
         let seconds = ran() - before;
-        wait_until("the memory is back", || {
-            server.number::<i64>("used_memory") < memory - 5_000_000
-        });
+        wait_until("the memory is back", || server.number::<i64>("used_memory") < memory - 5_000_000);
         seconds
     };
     let policy = seconds_of("AUTHLIMIT.POLICY login ALL 5/1d");
     let del = seconds_of("DEL login");
-    assert!(
-        policy < del / 2.0,
-        "POLICY took {policy} s, DEL in the foreground {del} s"
-    );
+    assert!(policy < del / 2.0, "POLICY took {policy} s, DEL in the foreground {del} s");
 }
 
 #[test]
@@ -208,10 +167,7 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
     let kept = ["kept0", "kept1", "kept2"];
     let gone = ["gone0", "gone1", "gone2"];
     for key in kept.iter().chain(&gone) {
-        ok(
-            &mut client,
-            &format!("AUTHLIMIT.POLICY {key} EMAIL 100/1d PAIR 90/1d LOCK 1h EMAILS-PER-IP 9/1d"),
-        );
+        ok(&mut client, &format!("AUTHLIMIT.POLICY {key} EMAIL 100/1d PAIR 90/1d LOCK 1h EMAILS-PER-IP 9/1d"));
     }
     for part in 0..10 {
         for key in kept.iter().chain(&gone) {
@@ -224,9 +180,7 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
     for key in gone {
         assert_eq!(send(&mut client, &format!("DEL {key}")), Ok(Value::Int(1)));
     }
-    let hits = || {
-        server.number::<i64>("active_defrag_key_hits") + server.number::<i64>("active_defrag_hits")
-    };
+    let hits = || server.number::<i64>("active_defrag_key_hits") + server.number::<i64>("active_defrag_hits");
     assert_eq!(hits(), 0);
     ok(&mut client, "CONFIG SET activedefrag yes");
     // In use meanwhile.
@@ -235,8 +189,7 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
         n += 1;
         ok(&mut client, "CONFIG SET activedefrag yes");
         assert!(checks(&mut client, [format!("used 192.0.2.{} a@x.org", n % 200)])[0].limit > 0);
-        server.number::<i64>("active_defrag_hits") > 100
-            && server.number::<i64>("active_defrag_key_hits") > 0
+        server.number::<i64>("active_defrag_hits") > 100 && server.number::<i64>("active_defrag_key_hits") > 0
     });
     let after = kept.map(|key| digest(&mut client, key));
     assert_eq!(after, before);
@@ -248,17 +201,13 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
 fn copying_moving_and_reloading_a_big_limiter_changes_nothing_about_it() {
     let mut server = Server::start();
     let mut client = server.connect();
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login EMAIL 100/1d LOCK 1h EMAILS-PER-IP 9/1d",
-    );
+    ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 100/1d LOCK 1h EMAILS-PER-IP 9/1d");
     fill(&mut client, "login", 5_000, 3);
     let expected = digest(&mut client, "login");
-    let memory =
-        |client: &mut Connection, key: &str| match send(client, &format!("MEMORY USAGE {key}")) {
-            Ok(Value::Int(bytes)) => bytes,
-            other => panic!("MEMORY USAGE: {other:?}"),
-        };
+    let memory = |client: &mut Connection, key: &str| match send(client, &format!("MEMORY USAGE {key}")) {
+        Ok(Value::Int(bytes)) => bytes,
+        other => panic!("MEMORY USAGE: {other:?}"),
+    };
     let bytes = memory(&mut client, "login");
     assert!(bytes > 5_000 * (24 + 16), "{bytes}");
     assert_eq!(send(&mut client, "COPY login copy"), Ok(Value::Int(1)));

@@ -24,9 +24,7 @@ fn scrape(client: &mut Connection) -> BTreeMap<String, String> {
     let strings: Vec<String> = strings.collect();
     assert_eq!(strings.len() % 2, 0, "{strings:?}");
     let pairs = strings.chunks(2);
-    pairs
-        .map(|pair| (pair[0].clone(), pair[1].clone()))
-        .collect()
+    pairs.map(|pair| (pair[0].clone(), pair[1].clone())).collect()
 }
 
 #[test]
@@ -70,11 +68,8 @@ fn the_alerts_and_their_tests_go_by_fields_that_there_are() {
     let scraped = scrape(&mut server.connect());
     for file in ["alerts.yml", "alerts_test.yml"] {
         let page = recipe(file);
-        let keys: Vec<&str> = page
-            .split("key=\"")
-            .skip(1)
-            .map(|rest| rest.split('"').next().expect("its end"))
-            .collect();
+        let keys: Vec<&str> =
+            page.split("key=\"").skip(1).map(|rest| rest.split('"').next().expect("its end")).collect();
         assert!(keys.len() > 5, "{keys:?}");
         for key in keys {
             assert!(scraped.contains_key(key), "{file}: {key}");
@@ -95,9 +90,7 @@ fn the_documentation_has_every_field_and_no_other() {
     let scraped = scrape(&mut server.connect());
     let page = page("docs/events.md");
     let (_, figures) = page.split_once("## Metrics").expect("the section");
-    let rows = figures
-        .lines()
-        .filter(|line| line.starts_with("| `authlimit_"));
+    let rows = figures.lines().filter(|line| line.starts_with("| `authlimit_"));
     let mut told = Vec::new();
     for row in rows {
         let cell = row.split('|').nth(1).expect("a cell");

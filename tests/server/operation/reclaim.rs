@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use crate::support::replies::{ok, send};
 use crate::support::rules::{address, checks, usage};
-use crate::support::{
-    PAUSE, Save, Server, change_places, command, digest, wait_for_replica, wait_until,
-};
+use crate::support::{PAUSE, Save, Server, change_places, command, digest, wait_for_replica, wait_until};
 use redis::{Connection, Value};
 
 /// Short windows and locks of every kind of subject.
@@ -40,39 +38,23 @@ fn an_idle_server_and_its_replica_return_to_empty() {
     let replica = small().replica_of(&primary).start();
     wait_for_replica(&primary, &replica);
     let (mut client, mut there) = (primary.connect(), replica.connect());
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login IP 900/1h EMAIL 3/1h PAIR 2/1h LOCK 1h",
-    );
+    ok(&mut client, "AUTHLIMIT.POLICY login IP 900/1h EMAIL 3/1h PAIR 2/1h LOCK 1h");
     ok(&mut client, "AUTHLIMIT.POLICY kept IP 9000/1d");
     fill(&mut client, "kept", 50);
-    let before = (
-        primary.number::<i64>("used_memory"),
-        replica.number::<i64>("used_memory"),
-    );
+    let before = (primary.number::<i64>("used_memory"), replica.number::<i64>("used_memory"));
     fill(&mut client, "login", 30_000);
     wait_for_replica(&primary, &replica);
-    let filled = (
-        primary.number::<i64>("used_memory"),
-        replica.number::<i64>("used_memory"),
-    );
+    let filled = (primary.number::<i64>("used_memory"), replica.number::<i64>("used_memory"));
     assert!(filled.0 > before.0 + 1_000_000, "{before:?} {filled:?}");
     assert!(filled.1 > before.1 + 1_000_000, "{before:?} {filled:?}");
     // All of it is over a second later.
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login IP 900/1s EMAIL 3/900ms PAIR 2/800ms LOCK 1s",
-    );
+    ok(&mut client, "AUTHLIMIT.POLICY login IP 900/1s EMAIL 3/900ms PAIR 2/800ms LOCK 1s");
     wait_until_empty(&mut client, "login");
     wait_until_empty(&mut there, "login");
     // A table's directory of a few KiB may stay, and buffers of the server's own.
     let near = |before: i64, filled: i64, now: i64| now - before < (filled - before) / 5;
-    wait_until("the primary's memory is given back", || {
-        near(before.0, filled.0, primary.number::<i64>("used_memory"))
-    });
-    wait_until("the replica's memory is given back", || {
-        near(before.1, filled.1, replica.number::<i64>("used_memory"))
-    });
+    wait_until("the primary's memory is given back", || near(before.0, filled.0, primary.number::<i64>("used_memory")));
+    wait_until("the replica's memory is given back", || near(before.1, filled.1, replica.number::<i64>("used_memory")));
     assert_eq!(usage(&mut client, "kept", "identities"), [50]);
     wait_for_replica(&primary, &replica);
     for key in ["login", "kept"] {
@@ -111,16 +93,8 @@ const WAYS: [(&[&str], u8, &str); 8] = [
     (&["SWAPDB 0 5"], 5, "login"),
     (&["COPY login there", "DEL login"], 0, "there"),
     (&["COPY login there DB 7", "DEL login"], 7, "there"),
-    (
-        &["AUTHLIMIT.POLICY there IP 5/1h", "RENAME login there"],
-        0,
-        "there",
-    ),
-    (
-        &["MOVE login 3", "SELECT 3", "RENAME login b", "SELECT 0"],
-        3,
-        "b",
-    ),
+    (&["AUTHLIMIT.POLICY there IP 5/1h", "RENAME login there"], 0, "there"),
+    (&["MOVE login 3", "SELECT 3", "RENAME login b", "SELECT 0"], 3, "b"),
     (&["DEBUG RELOAD"], 0, "login"),
 ];
 
@@ -130,23 +104,17 @@ fn limiters_are_found_wherever_they_have_gone() {
         let server = Server::start();
         let mut client = server.connect();
         // Again if it took so long that all was reclaimed on the way.
-        wait_until(
-            &format!("{lines:?}: it arrives with something in it"),
-            || {
-                ok(&mut client, "SELECT 0");
-                ok(&mut client, "FLUSHALL");
-                ok(
-                    &mut client,
-                    "AUTHLIMIT.POLICY login EMAIL 3/400ms IP 900/300ms",
-                );
-                fill(&mut client, "login", 200);
-                for line in lines {
-                    send(&mut client, line).unwrap_or_else(|error| panic!("{line}: {error}"));
-                }
-                ok(&mut client, &format!("SELECT {db}"));
-                !is_empty(&mut client, key)
-            },
-        );
+        wait_until(&format!("{lines:?}: it arrives with something in it"), || {
+            ok(&mut client, "SELECT 0");
+            ok(&mut client, "FLUSHALL");
+            ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/400ms IP 900/300ms");
+            fill(&mut client, "login", 200);
+            for line in lines {
+                send(&mut client, line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+            ok(&mut client, &format!("SELECT {db}"));
+            !is_empty(&mut client, key)
+        });
         wait_until_empty(&mut client, key);
     };
     // All at once: most of it is waiting for the timer.
@@ -182,10 +150,7 @@ fn limiters_are_found_after_restoring_restarting_and_flushing() {
     ok(&mut client, "AUTHLIMIT.POLICY other EMAIL 3/50ms");
     fill(&mut client, "other", 200);
     wait_until_empty(&mut client, "other");
-    assert_eq!(
-        send(&mut client, "TYPE login"),
-        Ok(Value::SimpleString("string".into()))
-    );
+    assert_eq!(send(&mut client, "TYPE login"), Ok(Value::SimpleString("string".into())));
 }
 
 #[test]
@@ -243,9 +208,7 @@ fn a_replica_finds_a_limiter_again_that_had_expired_by_its_own_clock() {
 
 #[test]
 fn nothing_is_replicated_while_writes_are_paused() {
-    let primary = Server::builder()
-        .arg("repl-ping-replica-period", "3600")
-        .start();
+    let primary = Server::builder().arg("repl-ping-replica-period", "3600").start();
     let replica = Server::builder().replica_of(&primary).start();
     wait_for_replica(&primary, &replica);
     let mut client = primary.connect();
@@ -315,9 +278,7 @@ fn reclaiming_does_not_make_a_key_look_used() {
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/3s");
     fill(&mut client, "login", 300);
     // Of all limiters: AUTHLIMIT.INFO of this one would be a use of it.
-    wait_until("it is reclaimed", || {
-        server.number::<i64>("authlimit_identities") == 0
-    });
+    wait_until("it is reclaimed", || server.number::<i64>("authlimit_identities") == 0);
     match send(&mut client, "OBJECT IDLETIME login") {
         Ok(Value::Int(seconds)) => assert!(seconds >= 2, "{seconds}"),
         other => panic!("OBJECT IDLETIME: {other:?}"),
@@ -335,9 +296,7 @@ fn five_thousand_limiters_return_to_empty() {
     assert_eq!(checks(&mut client, attempts).len(), 5_000);
     wait_until("all of them are empty", || {
         assert!(send(&mut client, "PING").is_ok());
-        (0..5_000)
-            .step_by(619)
-            .all(|n| is_empty(&mut client, &format!("limiter{n}")))
+        (0..5_000).step_by(619).all(|n| is_empty(&mut client, &format!("limiter{n}")))
     });
     // They are limiters still.
     assert_eq!(send(&mut client, "DBSIZE"), Ok(Value::Int(5_000)));

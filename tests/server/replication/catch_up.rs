@@ -5,9 +5,7 @@ use std::process::Command;
 use crate::support::load::{assert_same_load, prepare, under_load};
 use crate::support::replies::{CHECK, ok, send};
 use crate::support::storm::{Storm, wait_for_calm};
-use crate::support::{
-    Builder, Save, Server, Verdict, are_the_same, replica_of, verdict, wait_for_replica,
-};
+use crate::support::{Builder, Save, Server, Verdict, are_the_same, replica_of, verdict, wait_for_replica};
 use redis::Value;
 
 /// Returns a function that makes attempts at a server.
@@ -58,10 +56,7 @@ fn a_replica_that_missed_too_much_is_filled_anew() {
 #[track_caller]
 fn signal(server: &Server, name: &str) {
     // The shell's own: a small Debian has no program of that name.
-    let status = Command::new("sh")
-        .args(["-c", &format!("kill {name} {}", server.pid())])
-        .status()
-        .expect("sh runs");
+    let status = Command::new("sh").args(["-c", &format!("kill {name} {}", server.pid())]).status().expect("sh runs");
     assert!(status.success(), "kill {name}");
 }
 
@@ -115,11 +110,7 @@ fn is_known(setting: &str) -> bool {
 /// Fills a replica that has data of its own from a primary in use, both with these settings.
 #[track_caller]
 fn is_filled_by(settings: &[(&str, &str)]) {
-    let with = |builder: Builder| {
-        settings
-            .iter()
-            .fold(builder, |builder, (name, value)| builder.arg(name, value))
-    };
+    let with = |builder: Builder| settings.iter().fold(builder, |builder, (name, value)| builder.arg(name, value));
     let primary = with(Server::builder()).start();
     Storm::new(24).send(&mut primary.connect(), 1_000);
     prepare(&mut primary.connect());
@@ -144,10 +135,7 @@ fn is_filled_by(settings: &[(&str, &str)]) {
 fn a_replica_is_filled_by_whichever_way_there_is() {
     for through in ["yes", "no"] {
         for load in ["disabled", "on-empty-db", "swapdb"] {
-            is_filled_by(&[
-                ("repl-diskless-sync", through),
-                ("repl-diskless-load", load),
-            ]);
+            is_filled_by(&[("repl-diskless-sync", through), ("repl-diskless-load", load)]);
         }
     }
     // A second connection for the file, while the first goes on with what happens: Redis has it since 8.0 and Valkey

@@ -6,8 +6,7 @@ use crate::support::load::{assert_same_load, prepare, under_load};
 use crate::support::replies::{CHECK, RESET, ok};
 use crate::support::storm::Storm;
 use crate::support::{
-    DEADLINE, Server, Verdict, are_the_same, change_places, command, replica_of, verdict,
-    wait_for_replica,
+    DEADLINE, Server, Verdict, are_the_same, change_places, command, replica_of, verdict, wait_for_replica,
 };
 use redis::{Connection, Value};
 

@@ -6,8 +6,7 @@ use crate::support::rules::{check, number, peek};
 use crate::support::{Server, command, digest, replica_of, verdict, wait_for_replica, wait_until};
 use redis::Value;
 
-const EFFECT_REFUSED: &str =
-    "ERR AUTHLIMIT.EFFECT is for replication and the append-only file only";
+const EFFECT_REFUSED: &str = "ERR AUTHLIMIT.EFFECT is for replication and the append-only file only";
 
 #[test]
 fn a_replica_answers_questions_and_refuses_attempts() {
@@ -88,9 +87,7 @@ fn a_limiter_whose_key_has_expired_begins_anew_on_a_replica_too() {
     assert!(verdict(&mut client, &CHECK).allowed);
     let before = digest(&mut client, "login");
     assert_eq!(send(&mut client, "PEXPIRE login 1"), Ok(Value::Int(1)));
-    wait_until("the key has expired", || {
-        verdict(&mut client, &CHECK).remaining == 4
-    });
+    wait_until("the key has expired", || verdict(&mut client, &CHECK).remaining == 4);
     wait_for_replica(&primary, &replica);
     let after = digest(&mut client, "login");
     assert_ne!(after, before);
@@ -105,9 +102,7 @@ fn unlocking_what_has_ended_leaves_primary_and_replica_the_same() {
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 5/20ms");
     let attempt = "login 10.0.0.1 a@x.org";
     assert!(check(&mut client, attempt).allowed);
-    wait_until("the attempt leaves", || {
-        peek(&mut client, attempt).reset_ms == 0
-    });
+    wait_until("the attempt leaves", || peek(&mut client, attempt).reset_ms == 0);
     let unlocked = number(&mut client, "AUTHLIMIT.UNLOCK login EMAIL a@x.org");
     assert_eq!(unlocked, 0);
     wait_for_replica(&primary, &replica);
@@ -120,9 +115,7 @@ fn removing_a_list_entry_that_has_ended_leaves_primary_and_replica_the_same() {
     let (primary, mut client) = lists::start();
     let replica = replica_of(&primary);
     put(&mut client, "DENY ADD 10.0.0.1 TTL 1");
-    wait_until("the entry ends", || {
-        listed(&mut client, "DENY").0.is_empty()
-    });
+    wait_until("the entry ends", || listed(&mut client, "DENY").0.is_empty());
     assert_eq!(put(&mut client, "DENY DEL 10.0.0.1"), 0);
     wait_for_replica(&primary, &replica);
     let on_replica = digest(&mut replica.connect(), "login");
@@ -145,20 +138,11 @@ fn a_client_cannot_send_effects() {
     let queued = command(&mut client, &words);
     assert_eq!(queued, Ok(Value::SimpleString("QUEUED".to_owned())));
     let reply = format!("{:?}", send(&mut client, "EXEC"));
-    assert!(
-        reply.contains("for replication and the append-only file only"),
-        "{reply}"
-    );
+    assert!(reply.contains("for replication and the append-only file only"), "{reply}");
 
     for call in ["call", "pcall"] {
         let script = format!("return redis.{call}('AUTHLIMIT.EFFECT', KEYS[1], ARGV[1])");
-        let words = [
-            b"EVAL".as_slice(),
-            script.as_bytes(),
-            b"1",
-            b"login",
-            message,
-        ];
+        let words = [b"EVAL".as_slice(), script.as_bytes(), b"1", b"login", message];
         let error = command(&mut client, &words).unwrap_err();
         assert!(error.contains("not allowed from script"), "{error}");
     }
@@ -168,19 +152,12 @@ fn a_client_cannot_send_effects() {
 #[test]
 fn a_client_of_a_writable_replica_cannot_send_effects_either() {
     let primary = Server::start();
-    let replica = Server::builder()
-        .replica_of(&primary)
-        .arg("replica-read-only", "no")
-        .start();
+    let replica = Server::builder().replica_of(&primary).arg("replica-read-only", "no").start();
     verdict(&mut primary.connect(), &CHECK);
     wait_for_replica(&primary, &replica);
     let mut client = replica.connect();
     let before = digest(&mut client, "login");
-    let words = [
-        b"AUTHLIMIT.EFFECT".as_slice(),
-        b"login",
-        b"\x07\x01\0\0\0\0\0\0\0",
-    ];
+    let words = [b"AUTHLIMIT.EFFECT".as_slice(), b"login", b"\x07\x01\0\0\0\0\0\0\0"];
     assert_eq!(command(&mut client, &words), Err(EFFECT_REFUSED.to_owned()));
     assert_eq!(digest(&mut client, "login"), before);
 }

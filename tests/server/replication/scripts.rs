@@ -2,9 +2,7 @@
 
 use crate::support::replies::{CHECK, EMAIL, IP, ok, send};
 use crate::support::storm::Storm;
-use crate::support::{
-    Save, Server, are_the_same, command, digest, replica_of, verdict, wait_for_replica,
-};
+use crate::support::{Save, Server, are_the_same, command, digest, replica_of, verdict, wait_for_replica};
 use redis::Value;
 
 #[test]
@@ -19,27 +17,12 @@ fn a_replica_is_the_same_after_transactions_scripts_and_key_commands() {
     }
     assert!(send(&mut client, "EXEC").is_ok());
     let script = "for i = 1, 7 do redis.call('AUTHLIMIT.CHECK', KEYS[1], ARGV[1], ARGV[2]) end";
-    let words = [
-        "EVAL",
-        script,
-        "1",
-        "login",
-        "203.0.113.8",
-        "bob@example.com",
-    ];
+    let words = ["EVAL", script, "1", "login", "203.0.113.8", "bob@example.com"];
     assert_eq!(command(&mut client, &words), Ok(Value::Nil));
     assert_eq!(send(&mut client, "COPY login copy"), Ok(Value::Int(1)));
     ok(&mut client, "RENAME copy renamed");
-    command(
-        &mut client,
-        &[
-            "AUTHLIMIT.CHECK",
-            "renamed",
-            "203.0.113.7",
-            "carol@example.com",
-        ],
-    )
-    .expect("a proper command");
+    command(&mut client, &["AUTHLIMIT.CHECK", "renamed", "203.0.113.7", "carol@example.com"])
+        .expect("a proper command");
     are_the_same(&primary, &[&replica]);
     let expected = digest(&mut client, "renamed");
     assert_eq!(digest(&mut replica.connect(), "renamed"), expected);
@@ -58,18 +41,14 @@ fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
             return second[1]
         end
         redis.register_function('attempt', attempt)";
-    const SCRIPT: &str =
-        "redis.call('AUTHLIMIT.POLICY', KEYS[1], 'EMAIL', '9/1h', 'PAIR', '2/1h', 'LOCK', '1h')
+    const SCRIPT: &str = "redis.call('AUTHLIMIT.POLICY', KEYS[1], 'EMAIL', '9/1h', 'PAIR', '2/1h', 'LOCK', '1h')
         redis.call('AUTHLIMIT.DENY', KEYS[1], 'ADD', '192.0.2.66')
         for i = 1, 4 do redis.call('AUTHLIMIT.CHECK', KEYS[1], ARGV[1], ARGV[2]) end
         redis.call('AUTHLIMIT.CHECK', KEYS[1], '203.0.113.9', ARGV[2])
         return redis.call('AUTHLIMIT.UNLOCK', KEYS[1], 'EMAIL', ARGV[2])";
     let primary = Server::start();
-    let mut replica = Server::builder()
-        .replica_of(&primary)
-        .arg("appendonly", "yes")
-        .arg("appendfsync", "always")
-        .start();
+    let mut replica =
+        Server::builder().replica_of(&primary).arg("appendonly", "yes").arg("appendfsync", "always").start();
     wait_for_replica(&primary, &replica);
     let mut client = primary.connect();
 
@@ -81,10 +60,7 @@ fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
     let admitted = (0..5).filter(|_| command(&mut client, &call) == Ok(Value::Int(1)));
     assert_eq!(admitted.count(), 3);
     let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", "byip", IP, EMAIL]);
-    assert_eq!(
-        peeked.remaining, 97,
-        "what the second refused is refunded at the first"
-    );
+    assert_eq!(peeked.remaining, 97, "what the second refused is refunded at the first");
 
     let unlocked = command(&mut client, &["EVAL", SCRIPT, "1", "scripted", IP, EMAIL]);
     assert!(matches!(unlocked, Ok(Value::Int(1..))), "{unlocked:?}");
@@ -104,11 +80,7 @@ fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
     ];
     for line in lines {
         let queued = send(&mut client, line);
-        assert_eq!(
-            queued,
-            Ok(Value::SimpleString("QUEUED".to_owned())),
-            "{line}"
-        );
+        assert_eq!(queued, Ok(Value::SimpleString("QUEUED".to_owned())), "{line}");
     }
     let Ok(Value::Array(replies)) = send(&mut client, "EXEC") else {
         panic!("the transaction did not go through");
@@ -116,13 +88,7 @@ fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
     assert_eq!(replies.len(), lines.len());
     // One that is given up leaves nothing.
     ok(&mut client, "MULTI");
-    assert!(
-        send(
-            &mut client,
-            "AUTHLIMIT.CHECK given-up 203.0.113.7 alice@example.com"
-        )
-        .is_ok()
-    );
+    assert!(send(&mut client, "AUTHLIMIT.CHECK given-up 203.0.113.7 alice@example.com").is_ok());
     ok(&mut client, "DISCARD");
 
     let keys = ["byip", "byemail", "scripted", "transacted", "copied"];

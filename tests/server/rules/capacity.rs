@@ -2,8 +2,7 @@
 
 use crate::support::replies::{send, text};
 use crate::support::rules::{
-    HOUR, address, admitted, check, checks, info, int, number, peek, policy, remaining, rows,
-    start_with, usage,
+    HOUR, address, admitted, check, checks, info, int, number, peek, policy, remaining, rows, start_with, usage,
 };
 use crate::support::{Server, retry_until_equal, wait_until};
 use redis::{Connection, Value};
@@ -47,14 +46,8 @@ fn at_capacity_whoever_has_attempts_that_count_outlasts_whoever_has_none() {
 fn at_capacity_whoever_has_more_attempts_outlasts_a_spray() {
     let (_server, mut client) = start_with("EMAIL 5/1h CAPACITY 16");
     checks(&mut client, ["login 10.0.0.1 victim@x.org"; 4]);
-    checks(
-        &mut client,
-        (0..500).map(|n| format!("login 10.0.0.1 u{n}@x.org")),
-    );
-    assert_eq!(
-        remaining(&mut client, "login 10.0.0.1 victim@x.org"),
-        vec![1]
-    );
+    checks(&mut client, (0..500).map(|n| format!("login 10.0.0.1 u{n}@x.org")));
+    assert_eq!(remaining(&mut client, "login 10.0.0.1 victim@x.org"), vec![1]);
 }
 
 #[test]
@@ -71,8 +64,7 @@ fn at_capacity_a_refused_attempt_costs_nobody_their_count() {
 #[test]
 fn a_limiter_takes_no_more_memory_than_its_capacity_needs() {
     let (_server, mut client) = start_with("IP 9/1h EMAIL 9/1h PAIR 9/1h CAPACITY 1000");
-    let spray =
-        |from: usize| (from..from + 10_000).map(|n| format!("login {} u{n}@x.org", address(n)));
+    let spray = |from: usize| (from..from + 10_000).map(|n| format!("login {} u{n}@x.org", address(n)));
     let bytes = |client: &mut Connection| int(&info(client, "login")["bytes"]);
     checks(&mut client, spray(0));
     let first = bytes(&mut client);
@@ -80,10 +72,7 @@ fn a_limiter_takes_no_more_memory_than_its_capacity_needs() {
     checks(&mut client, spray(10_000));
     assert!(bytes(&mut client) < first * 5 / 4);
     let identities = usage(&mut client, "login", "identities");
-    assert!(
-        identities.iter().all(|n| (900..=1_000).contains(n)),
-        "{identities:?}"
-    );
+    assert!(identities.iter().all(|n| (900..=1_000).contains(n)), "{identities:?}");
     let usage = number(&mut client, "MEMORY USAGE login");
     assert!(usage < 3 * 1_000 * 128, "{usage} bytes");
 }
@@ -92,10 +81,7 @@ fn a_limiter_takes_no_more_memory_than_its_capacity_needs() {
 fn the_configured_capacity_holds_where_the_policy_names_none() {
     let server = Server::start();
     let mut client = server.connect();
-    assert_eq!(
-        send(&mut client, "CONFIG SET authlimit.capacity 50"),
-        Ok(Value::Okay)
-    );
+    assert_eq!(send(&mut client, "CONFIG SET authlimit.capacity 50"), Ok(Value::Okay));
     policy(&mut client, "default EMAIL 5/1h");
     policy(&mut client, "own EMAIL 5/1h CAPACITY 100");
     for key in ["default", "own"] {

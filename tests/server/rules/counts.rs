@@ -1,9 +1,7 @@
 //! What a rule counts: different emails and addresses, everybody, devices.
 
 use crate::support::replies::send;
-use crate::support::rules::{
-    MINUTE, address, admitted, check, checks, number, peek, policy, remaining, start_with,
-};
+use crate::support::rules::{MINUTE, address, admitted, check, checks, number, peek, policy, remaining, start_with};
 use crate::support::{Server, Verdict, batch, digest, verdict, wait_until};
 use redis::Value;
 
@@ -54,10 +52,7 @@ fn no_more_than_a_thousand_different_ones_can_be_asked_for() {
 #[test]
 fn an_email_that_the_address_is_already_trying_is_always_admitted() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 3/1h");
-    checks(
-        &mut client,
-        (0..4).map(|n| format!("login 10.0.0.1 u{n}@x.org")),
-    );
+    checks(&mut client, (0..4).map(|n| format!("login 10.0.0.1 u{n}@x.org")));
     for n in [0, 1, 2, 2, 1, 0] {
         // In any spelling.
         let verdict = check(&mut client, &format!("login 10.0.0.1 U{n}@X.org"));
@@ -70,10 +65,7 @@ fn an_email_that_the_address_is_already_trying_is_always_admitted() {
 #[test]
 fn an_address_that_is_already_among_those_trying_an_email_is_always_admitted() {
     let (_server, mut client) = start_with("IPS-PER-EMAIL 3/1h");
-    checks(
-        &mut client,
-        (0..4).map(|n| format!("login {} alice@x.org", address(n))),
-    );
+    checks(&mut client, (0..4).map(|n| format!("login {} alice@x.org", address(n))));
     for n in [0, 1, 2, 2, 1, 0] {
         assert!(check(&mut client, &format!("login {} alice@x.org", address(n))).allowed);
     }
@@ -101,10 +93,7 @@ fn trying_an_email_again_makes_it_count_from_then_on() {
 #[test]
 fn when_a_limit_of_emails_is_lowered_those_there_stay_and_none_comes_in() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 8/1h");
-    checks(
-        &mut client,
-        (0..8).map(|n| format!("login 10.0.0.1 u{n}@x.org")),
-    );
+    checks(&mut client, (0..8).map(|n| format!("login 10.0.0.1 u{n}@x.org")));
     policy(&mut client, "login EMAILS-PER-IP 5/1h");
     assert!(!check(&mut client, "login 10.0.0.1 new@x.org").allowed);
     assert!(check(&mut client, "login 10.0.0.1 u7@x.org").allowed);
@@ -115,10 +104,7 @@ fn an_attempt_counts_one_email_whatever_it_costs() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 2/1h IP 100/1h");
     let verdict = check(&mut client, "login 10.0.0.1 a@x.org COST 50");
     assert_eq!((verdict.allowed, verdict.remaining), (true, 1));
-    assert_eq!(
-        remaining(&mut client, "login 10.0.0.1 a@x.org"),
-        vec![1, 50]
-    );
+    assert_eq!(remaining(&mut client, "login 10.0.0.1 a@x.org"), vec![1, 50]);
 }
 
 #[test]
@@ -165,12 +151,6 @@ fn a_limit_on_all_attempts_holds_whoever_makes_them() {
     let verdict = check(&mut client, "login 10.0.0.3 c@x.org");
     assert!(!verdict.allowed);
     assert_eq!(verdict.rule, "ALL 100000/1h");
-    assert_eq!(
-        number(&mut client, "AUTHLIMIT.RESET login 10.0.0.1 a@x.org"),
-        44_999
-    );
-    assert_eq!(
-        peek(&mut client, "login 10.0.0.3 c@x.org").remaining,
-        44_999
-    );
+    assert_eq!(number(&mut client, "AUTHLIMIT.RESET login 10.0.0.1 a@x.org"), 44_999);
+    assert_eq!(peek(&mut client, "login 10.0.0.3 c@x.org").remaining, 44_999);
 }

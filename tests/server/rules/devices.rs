@@ -1,15 +1,12 @@
 //! Rules for devices.
 
 use crate::support::replies::send;
-use crate::support::rules::{
-    address, admitted, check, checks, number, peek, policy, remaining, start_with, totals,
-};
+use crate::support::rules::{address, admitted, check, checks, number, peek, policy, remaining, start_with, totals};
 use crate::support::{Server, digest};
 
 #[test]
 fn while_strangers_fill_the_email_the_owner_gets_in_with_a_device_and_not_without() {
-    let (_server, mut client) =
-        start_with("EMAIL 20/1h LOCK 2h IPS-PER-EMAIL 10/1h LOCK 2h DEVICE 10/1h");
+    let (_server, mut client) = start_with("EMAIL 20/1h LOCK 2h IPS-PER-EMAIL 10/1h LOCK 2h DEVICE 10/1h");
     let strangers = (0..100).map(|n| format!("login {} alice@x.org", address(n)));
     assert_eq!(admitted(&checks(&mut client, strangers)), 10);
     assert!(!check(&mut client, "login 203.0.113.7 alice@x.org").allowed);
@@ -23,8 +20,7 @@ fn while_strangers_fill_the_email_the_owner_gets_in_with_a_device_and_not_withou
 fn attempts_by_a_device_do_not_fill_the_email() {
     let server = Server::start();
     let mut client = server.connect();
-    let rules =
-        "IP 50/1h EMAIL 20/1h PAIR 30/1h EMAILS-PER-IP 5/1h IPS-PER-EMAIL 5/1h DEVICE 10/1h";
+    let rules = "IP 50/1h EMAIL 20/1h PAIR 30/1h EMAILS-PER-IP 5/1h IPS-PER-EMAIL 5/1h DEVICE 10/1h";
     policy(&mut client, &format!("login {rules}"));
     let attempt = "login 203.0.113.7 alice@x.org";
     for _ in 0..10 {

@@ -9,12 +9,7 @@ use redis::Value;
 fn spellings_of_one_address_are_one_address() {
     let (_server, mut client) = start_with("IP 8/1h");
     let groups: [&[&str]; 3] = [
-        &[
-            "1.2.3.4",
-            "::ffff:1.2.3.4",
-            "::ffff:102:304",
-            "64:ff9b::102:304",
-        ],
+        &["1.2.3.4", "::ffff:1.2.3.4", "::ffff:102:304", "64:ff9b::102:304"],
         &["2001:db8::1", "2001:db8::ffff", "2001:DB8:0:0::1%eth0"],
         &["fe80::1%eth0", "fe80::1"],
     ];
@@ -22,10 +17,7 @@ fn spellings_of_one_address_are_one_address() {
         for (ip, remaining) in spellings.iter().zip((0..8).rev()) {
             assert_eq!(check(&mut client, ip, EMAIL).remaining, remaining, "{ip}");
         }
-        let reset = command(
-            &mut client,
-            &["AUTHLIMIT.RESET", "login", spellings[0], EMAIL],
-        );
+        let reset = command(&mut client, &["AUTHLIMIT.RESET", "login", spellings[0], EMAIL]);
         assert_eq!(reset, Ok(Value::Int(spellings.len() as i64)));
     }
     assert_eq!(check(&mut client, "2001:db8:0:1::1", EMAIL).remaining, 7);
@@ -37,16 +29,10 @@ fn a_policy_may_group_ipv6_by_another_prefix_and_strip_plus_tags() {
     let (_server, mut client) = start_with("IP 8/1h IPV6-PREFIX 56");
     assert_eq!(check(&mut client, "2001:db8:0:1::1", EMAIL).remaining, 7);
     assert_eq!(check(&mut client, "2001:db8:0:2::1", EMAIL).remaining, 6);
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login EMAIL 8/1h PLUS-TAGS strip",
-    );
+    ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 8/1h PLUS-TAGS strip");
     assert_eq!(check(&mut client, IP, "alice+1@example.com").remaining, 7);
     assert_eq!(check(&mut client, IP, "alice+2@example.com").remaining, 6);
-    ok(
-        &mut client,
-        "AUTHLIMIT.POLICY login EMAIL 8/1h PLUS-TAGS keep",
-    );
+    ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 8/1h PLUS-TAGS keep");
     assert_eq!(check(&mut client, IP, "bob+1@example.com").remaining, 7);
     assert_eq!(check(&mut client, IP, "bob+2@example.com").remaining, 7);
 }
@@ -58,10 +44,7 @@ fn another_ipv6_prefix_keeps_the_counts_of_ipv4_addresses() {
     checks(&mut client, ["login 2001:db8:1:1::1 a@x.org"; 3]);
     policy(&mut client, "login IP 5/1h IPV6-PREFIX 48");
     assert_eq!(remaining(&mut client, "login 10.0.0.1 a@x.org"), vec![2]);
-    assert_eq!(
-        remaining(&mut client, "login 2001:db8:1:1::1 a@x.org"),
-        vec![5]
-    );
+    assert_eq!(remaining(&mut client, "login 2001:db8:1:1::1 a@x.org"), vec![5]);
     // A /48 is one address now.
     checks(&mut client, ["login 2001:db8:1:1::1 a@x.org"; 2]);
     let others = ["2001:db8:1:ffff::9", "2001:db8:2::1"];

@@ -2,8 +2,8 @@
 
 use crate::support::replies::{ok, send};
 use crate::support::rules::{
-    HOUR, MINUTE, address, admitted, check, checks, number, peek, policy, remaining, rows,
-    start_with, totals, wait_until_open,
+    HOUR, MINUTE, address, admitted, check, checks, number, peek, policy, remaining, rows, start_with, totals,
+    wait_until_open,
 };
 use crate::support::{Save, Server, digest, retry_until_equal, wait_until};
 use redis::Connection;
@@ -52,23 +52,13 @@ fn an_account_with_ten_failures_stays_shut_for_the_lock_whatever_is_tried_and_op
         shut = Instant::now();
         let attempts = (0..11).map(|n| format!("login {} alice@x.org", address(n)));
         let verdicts = checks(&mut client, attempts);
-        (
-            admitted(&verdicts),
-            verdicts[10].retry_after_ms,
-            verdicts[10].remaining,
-        )
+        (admitted(&verdicts), verdicts[10].retry_after_ms, verdicts[10].remaining)
     });
     let mut wait = 2_000;
     for n in 0.. {
         let ip = address(n % 20);
-        number(
-            &mut client,
-            &format!("AUTHLIMIT.RESET login {ip} alice@x.org"),
-        );
-        number(
-            &mut client,
-            &format!("AUTHLIMIT.REFUND login {ip} alice@x.org"),
-        );
+        number(&mut client, &format!("AUTHLIMIT.RESET login {ip} alice@x.org"));
+        number(&mut client, &format!("AUTHLIMIT.REFUND login {ip} alice@x.org"));
         let verdict = check(&mut client, &format!("login {ip} ALICE@x.org"));
         if verdict.allowed {
             assert_eq!((verdict.remaining, verdict.reset_ms), (9, 1_000));
@@ -181,17 +171,12 @@ fn an_open_lock_shuts_again_only_after_something_was_admitted() {
     let attempt = "login 10.0.0.1 a@x.org";
     assert_eq!(admitted(&checks(&mut client, [attempt; 4])), 2);
     assert_eq!(totals(&mut client, "login", "locks"), vec![1]);
-    wait_until("the lock opens", || {
-        rows(&mut client, attempt)[0].locked_ms == 0
-    });
+    wait_until("the lock opens", || rows(&mut client, attempt)[0].locked_ms == 0);
     // The window is still full.
     assert_eq!(admitted(&checks(&mut client, [attempt; 20])), 0);
     assert_eq!(rows(&mut client, attempt)[0].locked_ms, 0);
     assert_eq!(totals(&mut client, "login", "locks"), vec![1]);
-    assert_eq!(
-        number(&mut client, &format!("AUTHLIMIT.REFUND {attempt}")),
-        1
-    );
+    assert_eq!(number(&mut client, &format!("AUTHLIMIT.REFUND {attempt}")), 1);
     let verdicts = checks(&mut client, [attempt; 2]);
     assert!(verdicts[0].allowed && !verdicts[1].allowed);
     assert_eq!(totals(&mut client, "login", "locks"), vec![2]);
@@ -224,8 +209,7 @@ fn a_success_lifts_the_pairs_lock_with_its_last_attempt() {
     let [own, other] = ["login 10.0.0.1 Alice@x.org", "login 10.0.0.1 alice@x.org"];
     let verdicts = checks(&mut client, [own, own, other, own]);
     assert_eq!(verdicts[3].retry_after_ms, 2 * HOUR);
-    let reset =
-        |client: &mut Connection, whose: &str| number(client, &format!("AUTHLIMIT.RESET {whose}"));
+    let reset = |client: &mut Connection, whose: &str| number(client, &format!("AUTHLIMIT.RESET {whose}"));
     assert_eq!(reset(&mut client, own), 2);
     assert!(!check(&mut client, own).allowed, "one is left");
     assert_eq!(reset(&mut client, other), 1);

@@ -3,14 +3,12 @@
 use crate::support::digest;
 use crate::support::replies::text;
 use crate::support::rules::{
-    HOUR, admitted, check, checks, figures, info, number, peek, policy, remaining, rows,
-    start_with, totals,
+    HOUR, admitted, check, checks, figures, info, number, peek, policy, remaining, rows, start_with, totals,
 };
 
 #[test]
 fn a_rule_in_shadow_never_refuses_and_reports_what_it_would_have_refused() {
-    let (_server, mut client) =
-        start_with("PAIR 2/1h SHADOW EMAILS-PER-IP 1/1h SHADOW EMAIL 100/1h");
+    let (_server, mut client) = start_with("PAIR 2/1h SHADOW EMAILS-PER-IP 1/1h SHADOW EMAIL 100/1h");
     let attempt = "login 10.0.0.1 a@x.org";
     for verdict in checks(&mut client, [attempt; 10]) {
         assert!(verdict.allowed);
@@ -20,10 +18,7 @@ fn a_rule_in_shadow_never_refuses_and_reports_what_it_would_have_refused() {
     assert!(check(&mut client, "login 10.0.0.1 b@x.org").allowed);
     assert_eq!(totals(&mut client, "login", "allowed"), vec![3, 10, 11]);
     assert_eq!(totals(&mut client, "login", "refused"), vec![0, 0, 0]);
-    assert_eq!(
-        totals(&mut client, "login", "shadow_refused"),
-        vec![8, 1, 0]
-    );
+    assert_eq!(totals(&mut client, "login", "shadow_refused"), vec![8, 1, 0]);
     let rows = rows(&mut client, attempt);
     let shadow: Vec<bool> = rows.iter().map(|row| row.shadow).collect();
     assert_eq!(shadow, [true, true, false]);
@@ -64,10 +59,7 @@ fn count_denied_counts_what_other_rules_refused() {
     assert!(!verdict.allowed);
     assert_eq!(verdict.rule, "IP 10/1h COUNT-DENIED");
     let subjects = figures(&info(&mut client, "login"), "subjects");
-    let names: Vec<String> = subjects
-        .iter()
-        .map(|usage| text(&usage["subject"]))
-        .collect();
+    let names: Vec<String> = subjects.iter().map(|usage| text(&usage["subject"])).collect();
     assert_eq!(names, ["PAIR", "IP COUNT-DENIED", "IP", "EMAIL"]);
 }
 
@@ -91,10 +83,7 @@ fn different_emails_are_counted_when_denied_if_the_rule_says_so() {
     let (_server, mut client) = start_with("IP 1/1h EMAILS-PER-IP 4/1h COUNT-DENIED");
     let spray = (0..3).map(|n| format!("login 10.0.0.1 u{n}@x.org"));
     assert_eq!(admitted(&checks(&mut client, spray)), 1);
-    assert_eq!(
-        remaining(&mut client, "login 10.0.0.1 u0@x.org"),
-        vec![0, 1]
-    );
+    assert_eq!(remaining(&mut client, "login 10.0.0.1 u0@x.org"), vec![0, 1]);
 }
 
 #[test]
@@ -102,9 +91,6 @@ fn a_success_forgives_what_was_counted_when_denied_as_well() {
     let (_server, mut client) = start_with("PAIR 2/1h IP 10/1h COUNT-DENIED");
     let attempt = "login 10.0.0.1 a@x.org";
     checks(&mut client, [attempt; 5]);
-    assert_eq!(
-        number(&mut client, &format!("AUTHLIMIT.RESET {attempt}")),
-        5
-    );
+    assert_eq!(number(&mut client, &format!("AUTHLIMIT.RESET {attempt}")), 5);
     assert_eq!(remaining(&mut client, attempt), vec![2, 10]);
 }

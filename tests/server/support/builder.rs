@@ -34,19 +34,12 @@ pub(crate) fn module_path() -> PathBuf {
     let path = env::var_os("AUTHLIMIT_MODULE").map_or_else(
         // Not target/<profile>/ one level up: only `cargo build` refreshes that copy, and it may be an old one.
         || {
-            let name = format!(
-                "{}authlimit{}",
-                env::consts::DLL_PREFIX,
-                env::consts::DLL_SUFFIX
-            );
-            env::current_exe()
-                .expect("a test has a path")
-                .with_file_name(name)
+            let name = format!("{}authlimit{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+            env::current_exe().expect("a test has a path").with_file_name(name)
         },
         PathBuf::from,
     );
-    path.canonicalize()
-        .unwrap_or_else(|error| panic!("no module at {}: {error}", path.display()))
+    path.canonicalize().unwrap_or_else(|error| panic!("no module at {}: {error}", path.display()))
 }
 
 impl Builder {
@@ -66,17 +59,11 @@ impl Builder {
 
     /// Makes it a replica of another server.
     pub(crate) fn replica_of(self, primary: &Server) -> Self {
-        self.arg(
-            "replicaof",
-            &format!("{} {}", Ipv4Addr::LOCALHOST, primary.port()),
-        )
+        self.arg("replicaof", &format!("{} {}", Ipv4Addr::LOCALHOST, primary.port()))
     }
 
     /// Gives the module these arguments when it is loaded.
-    pub(crate) fn module_args<A: Into<String>>(
-        mut self,
-        args: impl IntoIterator<Item = A>,
-    ) -> Self {
+    pub(crate) fn module_args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.module_args = args.into_iter().map(Into::into).collect();
         self
     }
@@ -103,24 +90,15 @@ impl Builder {
 
     /// Returns the text of redis.conf.
     fn config(&self, server: &Server) -> String {
-        let mut lines = vec![
-            format!("port {}", server.port()),
-            format!("dir {}", quoted(&server.folder().to_string_lossy())),
-        ];
-        let settings = self
-            .settings
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut lines =
+            vec![format!("port {}", server.port()), format!("dir {}", quoted(&server.folder().to_string_lossy()))];
+        let settings = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in SETTINGS.iter().copied().chain(settings) {
-            lines.push(format!(
-                "{name} {}",
-                if value.is_empty() { "\"\"" } else { value }
-            ));
+            lines.push(format!("{name} {}", if value.is_empty() { "\"\"" } else { value }));
         }
         if !self.without_module {
-            let words = [module_path().to_string_lossy().into_owned()]
-                .into_iter()
-                .chain(self.module_args.iter().cloned());
+            let words =
+                [module_path().to_string_lossy().into_owned()].into_iter().chain(self.module_args.iter().cloned());
             let words: Vec<String> = words.map(|word| quoted(&word)).collect();
             lines.push(format!("loadmodule {}", words.join(" ")));
         }

@@ -24,10 +24,7 @@ pub(crate) struct Verdict {
 /// Panics if the connection breaks or the reply is not proper protocol (an error line with stray bytes in it, for
 /// one), for then the server did worse than refuse.
 #[track_caller]
-pub(crate) fn command<A: AsRef<[u8]>>(
-    client: &mut impl ConnectionLike,
-    words: &[A],
-) -> Result<Value, String> {
+pub(crate) fn command<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &[A]) -> Result<Value, String> {
     let mut packed = redis::Cmd::new();
     for word in words {
         packed.arg(word.as_ref());
@@ -40,10 +37,7 @@ pub(crate) fn command<A: AsRef<[u8]>>(
 
 /// Sends a command as it goes over the wire, and returns the reply as [`command`] does.
 #[track_caller]
-pub(crate) fn raw_command(
-    client: &mut impl ConnectionLike,
-    packed: &[u8],
-) -> Result<Value, String> {
+pub(crate) fn raw_command(client: &mut impl ConnectionLike, packed: &[u8]) -> Result<Value, String> {
     let reply = client.req_packed_command(packed);
     or_error_line(reply.unwrap_or_else(|error| panic!("{error}")))
 }
@@ -127,23 +121,13 @@ pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &
 #[track_caller]
 pub(crate) fn digest(client: &mut impl ConnectionLike, key: &str) -> String {
     match command(client, &["DEBUG", "DIGEST-VALUE", key]) {
-        Ok(Value::Array(values)) if values.len() == 1 => {
-            redis::from_redis_value(values[0].clone()).expect("text")
-        }
+        Ok(Value::Array(values)) if values.len() == 1 => redis::from_redis_value(values[0].clone()).expect("text"),
         other => panic!("DEBUG DIGEST-VALUE {key}: {other:?}"),
     }
 }
 
 /// Shows a command in a failure message, each word cut to what a person can read.
 fn shown<A: AsRef<[u8]>>(words: &[A]) -> String {
-    let word = |word: &A| {
-        word.as_ref()
-            .iter()
-            .take(60)
-            .copied()
-            .collect::<Vec<u8>>()
-            .escape_ascii()
-            .to_string()
-    };
+    let word = |word: &A| word.as_ref().iter().take(60).copied().collect::<Vec<u8>>().escape_ascii().to_string();
     words.iter().map(word).collect::<Vec<_>>().join(" ")
 }

@@ -45,29 +45,18 @@ impl Cluster {
         let cluster = Self { nodes };
         for (number, node) in cluster.nodes.iter().enumerate() {
             let mut client = node.connect();
-            ok(
-                &mut client,
-                &format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1),
-            );
+            ok(&mut client, &format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1));
             for other in &cluster.nodes[..number] {
-                ok(
-                    &mut client,
-                    &format!("CLUSTER MEET 127.0.0.1 {}", other.port()),
-                );
+                ok(&mut client, &format!("CLUSTER MEET 127.0.0.1 {}", other.port()));
             }
         }
         for shard in 0..SHARDS {
             let (first, next) = (shard * SLOTS / SHARDS, (shard + 1) * SLOTS / SHARDS);
             let mut primary = cluster.nodes[shard].connect();
-            ok(
-                &mut primary,
-                &format!("CLUSTER ADDSLOTSRANGE {first} {}", next - 1),
-            );
+            ok(&mut primary, &format!("CLUSTER ADDSLOTSRANGE {first} {}", next - 1));
             let line = format!("CLUSTER REPLICATE {}", node_id(&mut primary));
             let mut replica = cluster.nodes[SHARDS + shard].connect();
-            wait_until("the replica knows its primary", || {
-                send(&mut replica, &line) == Ok(Value::Okay)
-            });
+            wait_until("the replica knows its primary", || send(&mut replica, &line) == Ok(Value::Okay));
         }
         cluster.wait_until_whole();
         cluster
@@ -77,20 +66,16 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn client(&self) -> ClusterConnection {
         let running = self.nodes.iter().filter(|node| node.alive());
-        let client = ClusterClient::builder(
-            running.map(|node| format!("redis://127.0.0.1:{}/", node.port())),
-        )
-        // A wait of its own between tries is over a second, and grows.
-        .min_retry_wait(5)
-        .max_retry_wait(100)
-        .retries(600)
-        .connection_timeout(DEADLINE)
-        .response_timeout(DEADLINE)
-        .build()
-        .expect("the addresses are proper");
-        client
-            .get_connection()
-            .expect("the cluster accepts clients")
+        let client = ClusterClient::builder(running.map(|node| format!("redis://127.0.0.1:{}/", node.port())))
+            // A wait of its own between tries is over a second, and grows.
+            .min_retry_wait(5)
+            .max_retry_wait(100)
+            .retries(600)
+            .connection_timeout(DEADLINE)
+            .response_timeout(DEADLINE)
+            .build()
+            .expect("the addresses are proper");
+        client.get_connection().expect("the cluster accepts clients")
     }
 
     /// Returns all nodes.
@@ -149,9 +134,7 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn replica_of(&self, primary: usize) -> usize {
         let port = self.nodes[primary].port().to_string();
-        let replicates = |node: &&Server| {
-            node.alive() && node.info("master_port").as_deref() == Some(port.as_str())
-        };
+        let replicates = |node: &&Server| node.alive() && node.info("master_port").as_deref() == Some(port.as_str());
         let replica = self.nodes.iter().find(replicates);
         self.number(replica.expect("every primary has a replica"))
     }
@@ -159,10 +142,7 @@ impl Cluster {
     /// Returns a key's slot.
     #[track_caller]
     pub(crate) fn slot(&self, key: &str) -> i64 {
-        match send(
-            &mut self.nodes[0].connect(),
-            &format!("CLUSTER KEYSLOT {key}"),
-        ) {
+        match send(&mut self.nodes[0].connect(), &format!("CLUSTER KEYSLOT {key}")) {
             Ok(Value::Int(slot)) => slot,
             other => panic!("CLUSTER KEYSLOT {key}: {other:?}"),
         }
@@ -190,10 +170,7 @@ impl Cluster {
     /// Ends the move of a slot: it is the other node's, and every node that runs is told.
     #[track_caller]
     pub(crate) fn end_move(&self, slot: i64, to: usize) {
-        let line = format!(
-            "CLUSTER SETSLOT {slot} NODE {}",
-            node_id(&mut self.nodes[to].connect())
-        );
+        let line = format!("CLUSTER SETSLOT {slot} NODE {}", node_id(&mut self.nodes[to].connect()));
         // The new owner first, as the documentation of Redis advises; replicas are told by their primaries.
         ok(&mut self.nodes[to].connect(), &line);
         for node in self.nodes.iter().filter(|node| is_primary(node)) {
@@ -221,10 +198,7 @@ impl Cluster {
 
     /// Returns a node's number.
     fn number(&self, node: &Server) -> usize {
-        let found = self
-            .nodes
-            .iter()
-            .position(|other| other.port() == node.port());
+        let found = self.nodes.iter().position(|other| other.port() == node.port());
         found.expect("it is one of ours")
     }
 }

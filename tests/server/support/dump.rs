@@ -48,10 +48,7 @@ impl Dump {
             }
         }
         assert!(rest.is_empty(), "{} bytes too many", rest.len());
-        Self {
-            head: head.to_vec(),
-            parts,
-        }
+        Self { head: head.to_vec(), parts }
     }
 
     /// Puts the payload together again, without its foot.
@@ -131,9 +128,7 @@ fn take_length(bytes: &mut &[u8]) -> u64 {
         1 => (2, u64::from(first & 0x3f) << 8 | u64::from(bytes[1])),
         2 => {
             let len = if first == 0x80 { 5 } else { 9 };
-            let number = bytes[1..len]
-                .iter()
-                .fold(0, |number, &byte| number << 8 | u64::from(byte));
+            let number = bytes[1..len].iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
             (len, number)
         }
         _ => panic!("a string that is a number"),

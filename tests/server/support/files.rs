@@ -23,10 +23,7 @@ impl Server {
                 let path = entry.expect("the folder is ours").path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path
-                    .extension()
-                    .is_some_and(|extension| extension == "rdb" || extension == "aof")
-                {
+                } else if path.extension().is_some_and(|extension| extension == "rdb" || extension == "aof") {
                     files.push(path);
                 }
             }
@@ -46,9 +43,7 @@ impl Server {
     pub(crate) fn grep_files(&self, bytes: &[u8]) -> bool {
         let files = self.files();
         assert!(!files.is_empty(), "there are no files to look into");
-        files
-            .iter()
-            .any(|path| contains(&fs::read(path).expect("the file is ours"), bytes))
+        files.iter().any(|path| contains(&fs::read(path).expect("the file is ours"), bytes))
     }
 
     /// Says whether the bytes are anywhere in the log.
@@ -64,8 +59,7 @@ impl Server {
 
 /// Finds a field in the text that INFO answers with.
 pub(super) fn info_field<'a>(text: &'a str, field: &str) -> Option<&'a str> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+    text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
 }
 
 /// Says whether some bytes are in others.
@@ -84,8 +78,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 
 /// Returns the number of the line at which a crash report begins; processes that write an RDB or AOF file report too.
 pub(super) fn crash(log: &str) -> Option<usize> {
-    log.lines()
-        .position(|line| line.contains("BUG REPORT START"))
+    log.lines().position(|line| line.contains("BUG REPORT START"))
 }
 
 /// Returns the last lines of a log, and of a crash its beginning, which is where the reason is.

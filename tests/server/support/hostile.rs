@@ -7,10 +7,7 @@ use redis::{Connection, Value};
 
 /// Sends a command to which any answer will do, and an error too if it is plain text and no panic's.
 #[track_caller]
-pub(crate) fn endure<A: AsRef<[u8]>>(
-    client: &mut Connection,
-    words: &[A],
-) -> Result<Value, String> {
+pub(crate) fn endure<A: AsRef<[u8]>>(client: &mut Connection, words: &[A]) -> Result<Value, String> {
     endured(command(client, words))
 }
 
@@ -30,12 +27,7 @@ pub(crate) fn unharmed(server: &Server) {
     assert!(server.alive());
     assert!(!server.grep_log(b"internal error"), "{}", server.log());
     let mut client = server.connect();
-    let words = [
-        b"AUTHLIMIT.CHECK".as_slice(),
-        b"afterwards",
-        IP.as_bytes(),
-        EMAIL.as_bytes(),
-    ];
+    let words = [b"AUTHLIMIT.CHECK".as_slice(), b"afterwards", IP.as_bytes(), EMAIL.as_bytes()];
     for expected in [true, true, true, true, true, false] {
         assert_eq!(verdict(&mut client, &words).allowed, expected);
     }

@@ -60,12 +60,9 @@ impl Listener {
         loop {
             match self.0.recv_response().expect("the subscriber is heard") {
                 Value::Array(parts) => match parts.as_slice() {
-                    [
-                        Value::BulkString(kind),
-                        _,
-                        Value::BulkString(channel),
-                        Value::BulkString(message),
-                    ] if kind == b"pmessage" => {
+                    [Value::BulkString(kind), _, Value::BulkString(channel), Value::BulkString(message)]
+                        if kind == b"pmessage" =>
+                    {
                         if channel == END {
                             return heard;
                         }

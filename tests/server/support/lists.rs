@@ -28,10 +28,7 @@ pub(crate) fn listed(client: &mut Connection, list: &str) -> ListMatch {
     assert_eq!(map.len(), 2, "{map:?}");
     let mut field = |name| map.remove(name).expect("it is there");
     let cidrs = redis::from_redis_value(field("cidrs")).expect("networks");
-    (
-        cidrs,
-        redis::from_redis_value(field("emails")).expect("how many"),
-    )
+    (cidrs, redis::from_redis_value(field("emails")).expect("how many"))
 }
 
 /// Returns the word that decides an attempt on the limiter `login`: `ALLOW`, `DENY` or the rule.

@@ -56,9 +56,7 @@ impl Progress {
     #[track_caller]
     pub(crate) fn wait_for(&self, more: usize) {
         let before = self.answers.load(Ordering::Relaxed);
-        wait_until("the clients get answers", || {
-            self.answers.load(Ordering::Relaxed) >= before + more
-        });
+        wait_until("the clients get answers", || self.answers.load(Ordering::Relaxed) >= before + more);
     }
 }
 
@@ -91,10 +89,8 @@ pub(crate) fn under_load<C: FnMut(&[&str]) -> Verdict + Send>(
     let clients: Vec<C> = (0..CLIENTS).map(|_| connect()).collect();
     thread::scope(|scope| {
         let end = EndOfLoad(progress);
-        let running: Vec<_> = (0..)
-            .zip(clients)
-            .map(|(seed, client)| scope.spawn(move || attempts(client, seed, progress)))
-            .collect();
+        let running: Vec<_> =
+            (0..).zip(clients).map(|(seed, client)| scope.spawn(move || attempts(client, seed, progress))).collect();
         progress.wait_for(100);
         meanwhile(progress);
         progress.wait_for(100);
@@ -136,11 +132,7 @@ impl Tally {
                 let admitted = self.0.get(&(limiter, mailbox)).copied().unwrap_or(0);
                 assert!(admitted > 0, "no attempt on {limiter} was admitted");
                 let peeked = verdict(client, &["AUTHLIMIT.PEEK", limiter, IP, &email]);
-                assert_eq!(
-                    peeked.limit - peeked.remaining,
-                    admitted,
-                    "{limiter}: {peeked:?}"
-                );
+                assert_eq!(peeked.limit - peeked.remaining, admitted, "{limiter}: {peeked:?}");
                 assert_eq!(peeked.limit, limit, "{peeked:?}");
             }
             let mut admitted = self.0[&(LIMITING, mailbox)];
@@ -168,10 +160,7 @@ pub(crate) fn assert_same_load(primary: &Server, replica: &Server) {
 #[track_caller]
 pub(crate) fn is_locked(client: &mut impl ConnectionLike) {
     let locked = verdict(client, &["AUTHLIMIT.PEEK", LOCKING, IP, LOCKED]);
-    assert!(
-        !locked.allowed && locked.retry_after_ms > LOCKING_WINDOW_MS,
-        "{locked:?}"
-    );
+    assert!(!locked.allowed && locked.retry_after_ms > LOCKING_WINDOW_MS, "{locked:?}");
 }
 
 /// Returns a mailbox's email.

@@ -26,16 +26,12 @@ impl Port {
         let start = std::process::id().wrapping_mul(97);
         for _ in 0..COUNT {
             let step = TAKEN.fetch_add(1, Ordering::Relaxed);
-            let number =
-                u16::try_from(FIRST + start.wrapping_add(step) % COUNT).expect("below 20000");
+            let number = u16::try_from(FIRST + start.wrapping_add(step) % COUNT).expect("below 20000");
             let address = (Ipv4Addr::LOCALHOST, number);
             if let Ok(reservation) = UdpSocket::bind(address)
                 && TcpListener::bind(address).is_ok()
             {
-                return Self {
-                    number,
-                    _reservation: reservation,
-                };
+                return Self { number, _reservation: reservation };
             }
         }
         panic!("no free port between {FIRST} and {}", FIRST + COUNT);

@@ -49,15 +49,12 @@ pub(crate) fn wait_for_replica(primary: &Server, replica: &Server) {
 pub(crate) fn change_places(primary: &Server, replica: &Server) {
     let line = format!("FAILOVER TO 127.0.0.1 {}", replica.port());
     // A replica that has just come is up to a second from being one to its primary.
-    wait_until("the replica is online", || {
-        match send(&mut primary.connect(), &line) {
-            Ok(Value::Okay) => true,
-            Err(error) if error.ends_with("not online.") => false,
-            other => panic!("{line}: {other:?}"),
-        }
+    wait_until("the replica is online", || match send(&mut primary.connect(), &line) {
+        Ok(Value::Okay) => true,
+        Err(error) if error.ends_with("not online.") => false,
+        other => panic!("{line}: {other:?}"),
     });
     wait_until("they change places", || {
-        replica.info("role").as_deref() == Some("master")
-            && primary.info("master_link_status").as_deref() == Some("up")
+        replica.info("role").as_deref() == Some("master") && primary.info("master_link_status").as_deref() == Some("up")
     });
 }

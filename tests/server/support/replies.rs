@@ -54,10 +54,7 @@ pub(crate) fn entry(map: &Value, name: &str) -> Value {
     let named = |value: &Value| text(value) == name;
     match map {
         Value::Map(pairs) => pairs.iter().find(|(key, _)| named(key)).map(|(_, v)| v),
-        Value::Array(values) => values
-            .chunks(2)
-            .find(|pair| named(&pair[0]))
-            .map(|pair| &pair[1]),
+        Value::Array(values) => values.chunks(2).find(|pair| named(&pair[0])).map(|pair| &pair[1]),
         _ => None,
     }
     .unwrap_or_else(|| panic!("no {name} in {map:?}"))

@@ -64,10 +64,7 @@ pub(crate) fn peek(client: &mut Connection, attempt: &str) -> Verdict {
 
 /// Sends several CHECKs at once, so that the network takes no time between them.
 #[track_caller]
-pub(crate) fn checks<A: AsRef<str>>(
-    client: &mut Connection,
-    attempts: impl IntoIterator<Item = A>,
-) -> Vec<Verdict> {
+pub(crate) fn checks<A: AsRef<str>>(client: &mut Connection, attempts: impl IntoIterator<Item = A>) -> Vec<Verdict> {
     let words = attempts.into_iter().map(|attempt| {
         let line = format!("AUTHLIMIT.CHECK {}", attempt.as_ref());
         line.split(' ').map(str::to_owned).collect::<Vec<_>>()
@@ -172,7 +169,5 @@ pub(crate) fn int(value: &Value) -> i64 {
 /// Waits until an attempt would be admitted.
 #[track_caller]
 pub(crate) fn wait_until_open(client: &mut Connection, attempt: &str) {
-    wait_until("an attempt would be admitted", || {
-        peek(client, attempt).allowed
-    });
+    wait_until("an attempt would be admitted", || peek(client, attempt).allowed);
 }

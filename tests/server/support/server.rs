@@ -103,15 +103,13 @@ impl Server {
     /// Connects a client that speaks RESP2.
     #[track_caller]
     pub(crate) fn connect(&self) -> Connection {
-        self.try_connect("", DEADLINE)
-            .expect("the server accepts clients")
+        self.try_connect("", DEADLINE).expect("the server accepts clients")
     }
 
     /// Connects a client that speaks RESP3.
     #[track_caller]
     pub(crate) fn connect_resp3(&self) -> Connection {
-        self.try_connect("?protocol=resp3", DEADLINE)
-            .expect("the server accepts clients")
+        self.try_connect("?protocol=resp3", DEADLINE).expect("the server accepts clients")
     }
 
     /// Connects a client whose every command has an answer within a time, so that a stuck server fails the test.
@@ -130,10 +128,7 @@ impl Server {
 
     /// Returns a field of `INFO everything`, such as `used_memory`.
     pub(crate) fn info(&self, field: &str) -> Option<String> {
-        let text: String = redis::cmd("INFO")
-            .arg("everything")
-            .query(&mut self.connect())
-            .expect("INFO answers");
+        let text: String = redis::cmd("INFO").arg("everything").query(&mut self.connect()).expect("INFO answers");
         info_field(&text, field).map(str::to_owned)
     }
 
@@ -161,11 +156,7 @@ impl Server {
                 status.is_some()
             });
             // A server that crashed on its way out closes the connection as well.
-            assert!(
-                status.is_some_and(|status| status.success()),
-                "{status:?}:\n{}",
-                tail(&self.log(), 30)
-            );
+            assert!(status.is_some_and(|status| status.success()), "{status:?}:\n{}", tail(&self.log(), 30));
         } else {
             panic!("SHUTDOWN {word} was refused:\n{}", tail(&self.log(), 10));
         }
@@ -217,12 +208,7 @@ impl Server {
         let started = command(&mut self.connect(), &["BGREWRITEAOF"]);
         assert!(started.is_ok(), "{started:?}");
         self.wait_for_aof();
-        assert_eq!(
-            self.info("aof_last_bgrewrite_status").as_deref(),
-            Some("ok"),
-            "{}",
-            tail(&self.log(), 10)
-        );
+        assert_eq!(self.info("aof_last_bgrewrite_status").as_deref(), Some("ok"), "{}", tail(&self.log(), 10));
     }
 
     /// Waits until no rewrite of the append-only file is under way; a replica begins one after every full sync.
@@ -240,11 +226,7 @@ impl Server {
         // The log goes through the server's standard output: with it come panics and what the configuration's
         // parser says, neither of which reach a log file.
         let path = self.folder().join(LOG);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .expect("the folder is ours");
+        let log = File::options().create(true).append(true).open(&path).expect("the folder is ours");
         let before = self.log_bytes().len();
         let child = Command::new(&self.binary)
             .arg(self.folder().join(CONFIG))
@@ -254,20 +236,13 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| match error.kind() {
-                NotFound => panic!(
-                    "no {}: run make deps, or set AUTHLIMIT_REDIS_SERVER",
-                    self.binary.display()
-                ),
+                NotFound => panic!("no {}: run make deps, or set AUTHLIMIT_REDIS_SERVER", self.binary.display()),
                 _ => panic!("cannot run {}: {error}", self.binary.display()),
             });
         self.child = Some(child);
         let started = Instant::now();
         while !self.answers(Duration::from_secs(1)) {
-            if let Some(status) = self
-                .child
-                .as_mut()
-                .and_then(|child| child.try_wait().expect("it is our child"))
-            {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().expect("it is our child")) {
                 self.child = None;
                 let log = String::from_utf8_lossy(&self.log_bytes()[before..]).into_owned();
                 return Err(match log.contains("Address already in use") {
@@ -275,11 +250,7 @@ impl Server {
                     false => Refusal::Ended(format!("{log}\n({status})")),
                 });
             }
-            assert!(
-                started.elapsed() < DEADLINE,
-                "the server does not answer:\n{}",
-                tail(&self.log(), 30)
-            );
+            assert!(started.elapsed() < DEADLINE, "the server does not answer:\n{}", tail(&self.log(), 30));
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(())
@@ -287,13 +258,11 @@ impl Server {
 
     /// Says whether our server, not another's that happens to have the port, answers and has its data.
     fn answers(&self, patience: Duration) -> bool {
-        let info = self
-            .try_connect("", patience)
-            .and_then(|mut client| redis::cmd("INFO").query::<String>(&mut client));
+        let info =
+            self.try_connect("", patience).and_then(|mut client| redis::cmd("INFO").query::<String>(&mut client));
         let pid = self.child.as_ref().map(|child| child.id().to_string());
         info.is_ok_and(|text| {
-            info_field(&text, "process_id") == pid.as_deref()
-                && info_field(&text, "loading") == Some("0")
+            info_field(&text, "process_id") == pid.as_deref() && info_field(&text, "loading") == Some("0")
         })
     }
 
@@ -322,17 +291,9 @@ impl Drop for Server {
         let log = fs::read(self.folder().join(LOG)).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         if std::thread::panicking() {
-            eprintln!(
-                "--- the end of the log of the server on port {}:\n{}\n---",
-                self.port(),
-                tail(&log, 30)
-            );
+            eprintln!("--- the end of the log of the server on port {}:\n{}\n---", self.port(), tail(&log, 30));
         } else if gone || crash(&log).is_some() {
-            panic!(
-                "the server on port {}, or a child of it, crashed:\n{}",
-                self.port(),
-                tail(&log, 30)
-            );
+            panic!("the server on port {}, or a child of it, crashed:\n{}", self.port(), tail(&log, 30));
         }
     }
 }

@@ -54,11 +54,7 @@ pub(crate) enum Lists {
 impl Question {
     /// An attempt by this address on this email.
     pub(crate) fn new(ip: String, email: String) -> Self {
-        Self {
-            ip,
-            email,
-            device: None,
-        }
+        Self { ip, email, device: None }
     }
 
     /// The same by a device, if there is one.
@@ -70,11 +66,7 @@ impl Question {
     fn words(&self, key: &str, rules: bool) -> Vec<String> {
         let mut words = vec!["AUTHLIMIT.PEEK".to_owned(), key.to_owned()];
         words.extend([self.ip.clone(), self.email.clone()]);
-        words.extend(
-            self.device
-                .iter()
-                .flat_map(|id| ["DEVICE".to_owned(), id.clone()]),
-        );
+        words.extend(self.device.iter().flat_map(|id| ["DEVICE".to_owned(), id.clone()]));
         words.extend(rules.then(|| "RULES".to_owned()));
         words
     }
@@ -90,18 +82,11 @@ impl Snapshot {
         questions: &[Question],
         lists: Lists,
     ) -> LimiterSnapshot {
-        let words = questions
-            .iter()
-            .flat_map(|question| [false, true].map(|rules| question.words(at, rules)));
+        let words = questions.iter().flat_map(|question| [false, true].map(|rules| question.words(at, rules)));
         let replies = batch(client, words);
-        let answers = questions
-            .iter()
-            .zip(replies.chunks(2))
-            .map(|(question, replies)| Answer::new(question, replies));
+        let answers = questions.iter().zip(replies.chunks(2)).map(|(question, replies)| Answer::new(question, replies));
         let listed = match lists {
-            Lists::Included if !questions.is_empty() => ["ALLOW", "DENY"]
-                .map(|list| listed(client, list, at))
-                .to_vec(),
+            Lists::Included if !questions.is_empty() => ["ALLOW", "DENY"].map(|list| listed(client, list, at)).to_vec(),
             _ => Vec::new(),
         };
         LimiterSnapshot {

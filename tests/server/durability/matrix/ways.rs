@@ -82,10 +82,7 @@ fn assert_replicas_hold(primary: &Server, replicas: &[&Server], workload: &dyn W
 /// Checks that no file and no log holds an email, address or device.
 #[track_caller]
 fn holds_no_secret(server: &Server) {
-    for secret in secrets()
-        .into_iter()
-        .chain([IP.as_bytes(), EMAIL.as_bytes()])
-    {
+    for secret in secrets().into_iter().chain([IP.as_bytes(), EMAIL.as_bytes()]) {
         let shown = secret.escape_ascii();
         assert!(!server.grep_files(secret), "{shown} is in a file");
     }
@@ -120,9 +117,7 @@ pub(super) fn background_save(workload: &mut dyn Workload) {
     stop_time_at_next_start(&server);
     let expected = put_and_stop(&server, workload);
     assert!(send(&mut server.connect(), "BGSAVE").is_ok());
-    wait_until("the file is saved", || {
-        server.info("rdb_bgsave_in_progress").as_deref() == Some("0")
-    });
+    wait_until("the file is saved", || server.info("rdb_bgsave_in_progress").as_deref() == Some("0"));
     assert_eq!(server.info("rdb_last_bgsave_status").as_deref(), Some("ok"));
     server.kill_9();
     server.start_again();
@@ -208,13 +203,7 @@ pub(super) fn dump(workload: &mut dyn Workload) {
             assert!(!is_in_dump, "{}", secret.escape_ascii());
         }
         for key in ["restored", &limiter.key] {
-            let words = [
-                b"RESTORE".as_slice(),
-                key.as_bytes(),
-                b"0",
-                &dump,
-                b"REPLACE",
-            ];
+            let words = [b"RESTORE".as_slice(), key.as_bytes(), b"0", &dump, b"REPLACE"];
             assert_eq!(command(&mut client, &words), Ok(Value::Okay), "{key}");
         }
         assert_is_copied(&mut client, workload, &expected, &limiter.key, "restored");
@@ -247,13 +236,7 @@ fn frozen(workload: &mut dyn Workload) -> Server {
 
 /// Checks that a limiter and its copy at another key are as they should be.
 #[track_caller]
-fn assert_is_copied(
-    client: &mut Connection,
-    workload: &dyn Workload,
-    expected: &Snapshot,
-    key: &str,
-    copy: &str,
-) {
+fn assert_is_copied(client: &mut Connection, workload: &dyn Workload, expected: &Snapshot, key: &str, copy: &str) {
     let limiter = expected.0.iter().find(|limiter| limiter.key == key);
     let expected = Snapshot(vec![limiter.expect("it is there").clone()]);
     for at in [key, copy] {

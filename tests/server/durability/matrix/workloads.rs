@@ -30,9 +30,7 @@ pub(super) struct Storming(Storm);
 impl Storming {
     /// One whose commands depend on a name.
     pub(super) fn new(name: &str) -> Self {
-        let seed = name
-            .bytes()
-            .fold(0, |seed, byte| 31 * seed % 65_521 + u64::from(byte));
+        let seed = name.bytes().fold(0, |seed, byte| 31 * seed % 65_521 + u64::from(byte));
         Self(Storm::new(seed))
     }
 }
@@ -120,22 +118,14 @@ impl Workload for LongLists {
     }
 
     fn questions(&self, _key: &str) -> Vec<Question> {
-        LISTED
-            .map(|(ip, email)| Question::new(ip.to_owned(), email.to_owned()))
-            .to_vec()
+        LISTED.map(|(ip, email)| Question::new(ip.to_owned(), email.to_owned())).to_vec()
     }
 
     fn check_known_answers(&self, client: &mut Connection, lists: Lists) {
         const RULE: &str = "PAIR 2/1h";
         let is_changed = self.parts > 1;
-        let [added, removed] = if is_changed {
-            ["DENY", RULE]
-        } else {
-            [RULE, "DENY"]
-        };
-        let expected = [
-            "ALLOW", "DENY", RULE, "ALLOW", "DENY", "DENY", RULE, added, removed,
-        ];
+        let [added, removed] = if is_changed { ["DENY", RULE] } else { [RULE, "DENY"] };
+        let expected = ["ALLOW", "DENY", RULE, "ALLOW", "DENY", "DENY", RULE, added, removed];
         let decided = LISTED.map(|(ip, email)| decided_by(client, ip, email));
         assert_eq!(decided, expected.map(str::to_owned));
         if lists == Lists::Included {
@@ -180,10 +170,7 @@ impl Workload for Chunks {
 
     fn questions(&self, _key: &str) -> Vec<Question> {
         let emails = (0..5_500).step_by(100).map(Self::email);
-        emails
-            .chain([EMAIL.to_owned()])
-            .map(|email| Question::new(IP.to_owned(), email))
-            .collect()
+        emails.chain([EMAIL.to_owned()]).map(|email| Question::new(IP.to_owned(), email)).collect()
     }
 
     fn check_known_answers(&self, client: &mut Connection, _lists: Lists) {
@@ -198,10 +185,7 @@ fn a_storm_reaches_limits_locks_and_lists() {
     let mut client = server.connect();
     Storm::new(1).send(&mut client, storm_size());
     let Snapshot(limiters) = storm::snapshot(&mut client, Lists::Included);
-    let answers: Vec<_> = limiters
-        .iter()
-        .flat_map(|limiter| &limiter.answers)
-        .collect();
+    let answers: Vec<_> = limiters.iter().flat_map(|limiter| &limiter.answers).collect();
     let rows: Vec<_> = answers.iter().flat_map(|answer| &answer.rows).collect();
     let used_up = rows.iter().filter(|row| row[2] == Value::Int(0)).count();
     let untouched = rows.iter().filter(|row| row[2] == row[1]).count();

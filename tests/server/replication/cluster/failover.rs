@@ -44,10 +44,7 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
     let mut cluster = Cluster::start();
     let mut client = cluster.client();
     prepare(&mut client);
-    ok(
-        &mut client,
-        &format!("AUTHLIMIT.POLICY {LIMITING} PAIR {LIMIT}/1d"),
-    );
+    ok(&mut client, &format!("AUTHLIMIT.POLICY {LIMITING} PAIR {LIMIT}/1d"));
     let check = ["AUTHLIMIT.CHECK", LIMITING, IP, EMAIL];
     let owner = cluster.owner(LIMITING);
     let heir = cluster.replica_of(owner);
@@ -60,11 +57,7 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
             let mut client = cluster.nodes()[owner].connect();
             scope.spawn(move || {
                 // Until the primary is no more: replication does not wait for replicas, unless a client does.
-                while redis::cmd(check[0])
-                    .arg(&check[1..])
-                    .query::<Value>(&mut client)
-                    .is_ok()
-                {
+                while redis::cmd(check[0]).arg(&check[1..]).query::<Value>(&mut client).is_ok() {
                     admitted.fetch_add(1, Ordering::Relaxed);
                     let replicas = redis::cmd("WAIT").arg(1).arg(0).query::<usize>(&mut client);
                     if replicas.is_ok_and(|replicas| replicas == 1) {
@@ -73,15 +66,10 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
                 }
             });
         }
-        wait_until("the clients are at it", || {
-            confirmed.load(Ordering::Relaxed) >= 200
-        });
+        wait_until("the clients are at it", || confirmed.load(Ordering::Relaxed) >= 200);
         cluster.kill_primary(owner, heir);
     });
-    let (admitted, confirmed) = (
-        admitted.load(Ordering::Relaxed),
-        confirmed.load(Ordering::Relaxed),
-    );
+    let (admitted, confirmed) = (admitted.load(Ordering::Relaxed), confirmed.load(Ordering::Relaxed));
     assert!(admitted < LIMIT, "the limit was reached too soon");
 
     cluster.wait_until_whole();
@@ -89,22 +77,14 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
     let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", LIMITING, IP, EMAIL]);
     let counted = LIMIT - usize::try_from(peeked.remaining).expect("never negative");
     // What was on its way when the primary died, one command of each client, may be counted and not be answered.
-    assert!(
-        confirmed <= counted && counted <= admitted + CLIENTS,
-        "{confirmed} {counted} {admitted}"
-    );
+    assert!(confirmed <= counted && counted <= admitted + CLIENTS, "{confirmed} {counted} {admitted}");
 
     let more: usize = thread::scope(|scope| {
         let running: Vec<_> = (0..CLIENTS)
             .map(|_| client_of(&cluster))
-            .map(|mut client| {
-                scope.spawn(move || (0..).take_while(|_| client(&check).allowed).count())
-            })
+            .map(|mut client| scope.spawn(move || (0..).take_while(|_| client(&check).allowed).count()))
             .collect();
-        running
-            .into_iter()
-            .map(|client| client.join().expect("no client fails"))
-            .sum()
+        running.into_iter().map(|client| client.join().expect("no client fails")).sum()
     });
     assert_eq!(counted + more, LIMIT);
     is_locked(&mut client);
@@ -112,9 +92,6 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
     // Who comes back is a replica of who took over.
     cluster.nodes_mut()[owner].start_again();
     cluster.wait_until_whole();
-    assert_eq!(
-        (cluster.owner(LIMITING), cluster.replica_of(heir)),
-        (heir, owner)
-    );
+    assert_eq!((cluster.owner(LIMITING), cluster.replica_of(heir)), (heir, owner));
     replica_is_the_same(&cluster, heir);
 }

@@ -28,10 +28,7 @@ fn every_limiter_is_on_one_shard_and_its_replica() {
     }
     for (shard, keys) in shards.into_iter().enumerate() {
         assert!(keys > 0, "shard {shard} has no limiter: {shards:?}");
-        let (primary, replica) = (
-            &cluster.nodes()[shard],
-            &cluster.nodes()[cluster.replica_of(shard)],
-        );
+        let (primary, replica) = (&cluster.nodes()[shard], &cluster.nodes()[cluster.replica_of(shard)]);
         wait_for_replica(primary, replica);
         for node in [primary, replica] {
             let count = send(&mut node.connect(), "DBSIZE");
@@ -44,11 +41,7 @@ fn every_limiter_is_on_one_shard_and_its_replica() {
 fn the_wrong_node_says_which_is_the_right_one() {
     let cluster = Cluster::start();
     let owner = cluster.owner("login");
-    let moved = format!(
-        "MOVED {} 127.0.0.1:{}",
-        cluster.slot("login"),
-        cluster.nodes()[owner].port()
-    );
+    let moved = format!("MOVED {} 127.0.0.1:{}", cluster.slot("login"), cluster.nodes()[owner].port());
     let lines = [
         "CHECK login 203.0.113.7 alice@example.com",
         "PEEK login 203.0.113.7 alice@example.com",
@@ -104,10 +97,7 @@ fn a_split_limiter_holds_both_limits_and_gives_back_what_the_second_part_refused
     assert_ne!(cluster.owner(policies[0].0), cluster.owner(policies[1].0));
     // Several clients for one account until it refuses, and then for another until the address does.
     let mut left = ADDRESS_LIMIT;
-    for (limiter, email) in [
-        ("login-email:{9}", EMAIL),
-        ("login-email:{4}", "bob@example.com"),
-    ] {
+    for (limiter, email) in [("login-email:{9}", EMAIL), ("login-email:{4}", "bob@example.com")] {
         let by_address = ["login-ip:{3}", IP, email];
         let by_email = [limiter, IP, email];
         let admitted: usize = thread::scope(|scope| {
@@ -116,11 +106,7 @@ fn a_split_limiter_holds_both_limits_and_gives_back_what_the_second_part_refused
                 .map(|mut client| {
                     let mut allowed = move || {
                         let mut check = |words: &[&str; 3]| {
-                            verdict(
-                                &mut client,
-                                &[&["AUTHLIMIT.CHECK"], words.as_slice()].concat(),
-                            )
-                            .allowed
+                            verdict(&mut client, &[&["AUTHLIMIT.CHECK"], words.as_slice()].concat()).allowed
                         };
                         if !check(&by_address) {
                             return false;
@@ -135,9 +121,7 @@ fn a_split_limiter_holds_both_limits_and_gives_back_what_the_second_part_refused
                     scope.spawn(move || (0..EMAIL_LIMIT).filter(|_| allowed()).count())
                 })
                 .collect();
-            let counts = running
-                .into_iter()
-                .map(|client| client.join().expect("no client fails"));
+            let counts = running.into_iter().map(|client| client.join().expect("no client fails"));
             counts.sum()
         });
         assert_eq!(admitted, left.min(EMAIL_LIMIT), "{limiter}");

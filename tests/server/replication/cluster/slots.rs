@@ -14,8 +14,7 @@ fn while_a_slot_moves_each_limiter_is_where_the_answers_say() {
     let next = (owner + 1) % 3;
     let (source, target) = (&cluster.nodes()[owner], &cluster.nodes()[next]);
     let slot = cluster.slot("{acme}:gone");
-    let (mut at_source, mut at_target, mut client) =
-        (source.connect(), target.connect(), cluster.client());
+    let (mut at_source, mut at_target, mut client) = (source.connect(), target.connect(), cluster.client());
     let check = |key| ["AUTHLIMIT.CHECK", key, IP, EMAIL];
     for key in ["{acme}:gone", "{acme}:still-there"] {
         assert_eq!(verdict(&mut client, &check(key)).remaining, 4);
@@ -27,43 +26,21 @@ fn while_a_slot_moves_each_limiter_is_where_the_answers_say() {
     let moved = format!("MOVED {slot} 127.0.0.1:{}", source.port());
     // One that has moved, and one that does not exist: the source must not create it again.
     for key in ["{acme}:gone", "{acme}:new"] {
-        assert_eq!(
-            command(&mut at_source, &check(key)),
-            Err(ask.clone()),
-            "{key}"
-        );
-        assert_eq!(
-            command(&mut at_target, &check(key)),
-            Err(moved.clone()),
-            "{key}"
-        );
+        assert_eq!(command(&mut at_source, &check(key)), Err(ask.clone()), "{key}");
+        assert_eq!(command(&mut at_target, &check(key)), Err(moved.clone()), "{key}");
     }
     ok(&mut at_target, "ASKING");
     assert_eq!(verdict(&mut at_target, &check("{acme}:gone")).remaining, 3);
-    assert_eq!(
-        verdict(&mut at_source, &check("{acme}:still-there")).remaining,
-        3
-    );
+    assert_eq!(verdict(&mut at_source, &check("{acme}:still-there")).remaining, 3);
     // A client that follows the answers sees nothing of this.
     assert_eq!(verdict(&mut client, &check("{acme}:gone")).remaining, 2);
     assert_eq!(verdict(&mut client, &check("{acme}:new")).remaining, 4);
-    assert_eq!(
-        verdict(&mut client, &check("{acme}:still-there")).remaining,
-        2
-    );
+    assert_eq!(verdict(&mut client, &check("{acme}:still-there")).remaining, 2);
     cluster.move_key("{acme}:still-there", owner, next);
     cluster.end_move(slot, next);
     assert_eq!(cluster.owner("{acme}:gone"), next);
-    for (key, remaining) in [
-        ("{acme}:gone", 1),
-        ("{acme}:new", 3),
-        ("{acme}:still-there", 1),
-    ] {
-        assert_eq!(
-            verdict(&mut client, &check(key)).remaining,
-            remaining,
-            "{key}"
-        );
+    for (key, remaining) in [("{acme}:gone", 1), ("{acme}:new", 3), ("{acme}:still-there", 1)] {
+        assert_eq!(verdict(&mut client, &check(key)).remaining, remaining, "{key}");
     }
     for node in [source, &cluster.nodes()[cluster.replica_of(owner)]] {
         wait_for_replica(source, &cluster.nodes()[cluster.replica_of(owner)]);
@@ -98,11 +75,7 @@ fn no_attempt_is_lost_while_limiters_go_from_shard_to_shard() {
     tally.is_what_was_counted(&mut client);
     // Had nobody been told to ask elsewhere, this would not have been the test it is meant to be.
     for node in &cluster.nodes()[..3] {
-        assert!(
-            node.info("cmdstat_asking").is_some(),
-            "nobody was sent to {}",
-            node.port()
-        );
+        assert!(node.info("cmdstat_asking").is_some(), "nobody was sent to {}", node.port());
     }
     replica_is_the_same(&cluster, cluster.owner(COUNTING));
 }
@@ -129,13 +102,8 @@ fn no_attempt_is_lost_when_the_servers_move_a_slot_by_themselves() {
                 let line = format!("CLUSTER MIGRATESLOTS SLOTSRANGE {slot} {slot} NODE {target}");
                 ok(&mut cluster.nodes()[from].connect(), &line);
                 wait_until("every primary knows where the slot is", || {
-                    let owns = |node: usize| {
-                        send(
-                            &mut cluster.nodes()[node].connect(),
-                            &format!("TYPE {COUNTING}"),
-                        )
-                        .is_ok()
-                    };
+                    let owns =
+                        |node: usize| send(&mut cluster.nodes()[node].connect(), &format!("TYPE {COUNTING}")).is_ok();
                     owns(to) && !owns(from)
                 });
                 progress.wait_for(50);
@@ -146,12 +114,7 @@ fn no_attempt_is_lost_when_the_servers_move_a_slot_by_themselves() {
     replica_is_the_same(&cluster, cluster.owner(COUNTING));
     // The limiters came as commands, none of which may have been refused.
     for node in &cluster.nodes()[..3] {
-        let effects = node
-            .info("cmdstat_AUTHLIMIT.EFFECT")
-            .expect("every node was a target");
-        assert!(
-            effects.ends_with("rejected_calls=0,failed_calls=0"),
-            "{effects}"
-        );
+        let effects = node.info("cmdstat_AUTHLIMIT.EFFECT").expect("every node was a target");
+        assert!(effects.ends_with("rejected_calls=0,failed_calls=0"), "{effects}");
     }
 }

@@ -45,17 +45,12 @@ pub(super) fn random_command(random: &mut Random) -> (Vec<String>, Expected) {
     let limiter = random.pick(&LIMITERS);
     let StormLimiter { key, policies, .. } = *limiter;
     let (ip, email) = (address(random.skewed(ADDRESSES)), spelling(random));
-    let device = (limiter.has_devices && random.one_in(4))
-        .then(|| format!("device{}", random.below(DEVICES)));
+    let device = (limiter.has_devices && random.one_in(4)).then(|| format!("device{}", random.below(DEVICES)));
     let cost = random.one_in(6).then(|| 1 + random.below(3));
     let attempt = |name: &str, cost: Option<usize>| {
         let mut words = vec![format!("AUTHLIMIT.{name}"), key.to_owned()];
         words.extend([ip.clone(), email.clone()]);
-        words.extend(
-            device
-                .iter()
-                .flat_map(|id| ["DEVICE".to_owned(), id.clone()]),
-        );
+        words.extend(device.iter().flat_map(|id| ["DEVICE".to_owned(), id.clone()]));
         words.extend(cost.iter().flat_map(|n| ["COST".to_owned(), n.to_string()]));
         words
     };
@@ -73,11 +68,7 @@ pub(super) fn random_command(random: &mut Random) -> (Vec<String>, Expected) {
         0..300 => {
             // Nobody's second attempt: what fills tables and makes full ones evict.
             let (n, m) = (random.below(1 << 16), random.below(1 << 20));
-            let words = format!(
-                "AUTHLIMIT.CHECK {key} 10.1.{}.{} stray{m}@x.org",
-                n >> 8,
-                n & 255
-            );
+            let words = format!("AUTHLIMIT.CHECK {key} 10.1.{}.{} stray{m}@x.org", n >> 8, n & 255);
             (line(&words), Expected::Verdict)
         }
         300..700 => (attempt("CHECK", cost), verdict),
@@ -107,10 +98,7 @@ pub(super) fn random_command(random: &mut Random) -> (Vec<String>, Expected) {
             let words = format!("AUTHLIMIT.CHECK {spare} {ip} stray@x.org");
             (line(&words), Expected::Verdict)
         }
-        _ => (
-            line(&format!("COPY quick {spare} REPLACE")),
-            Expected::Number,
-        ),
+        _ => (line(&format!("COPY quick {spare} REPLACE")), Expected::Number),
     }
 }
 
@@ -125,10 +113,7 @@ fn change_of_list(random: &mut Random, key: &str) -> Vec<String> {
         _ => (key, "DEL", None),
     };
     let mut words = vec![list, key.to_owned(), action.to_owned(), entry];
-    words.extend(
-        ttl.iter()
-            .flat_map(|ttl| ["TTL".to_owned(), (*ttl).to_owned()]),
-    );
+    words.extend(ttl.iter().flat_map(|ttl| ["TTL".to_owned(), (*ttl).to_owned()]));
     words
 }
 

@@ -30,12 +30,7 @@ struct StormLimiter {
 impl StormLimiter {
     /// One whose windows are long.
     const fn new(key: &'static str, policies: &'static [&'static str]) -> Self {
-        Self {
-            key,
-            policies,
-            has_devices: false,
-            is_moving: false,
-        }
+        Self { key, policies, has_devices: false, is_moving: false }
     }
 }
 
@@ -97,10 +92,7 @@ const LIMITERS: [StormLimiter; 11] = [
     StormLimiter::new("login", &[]),
     StormLimiter::new(
         "{acme}:login",
-        &[
-            "IP 300/1d EMAIL 60/12h PAIR 20/1d",
-            "PAIR 8/1h IP 500/2h IPV6-PREFIX 48 PLUS-TAGS strip",
-        ],
+        &["IP 300/1d EMAIL 60/12h PAIR 20/1d", "PAIR 8/1h IP 500/2h IPV6-PREFIX 48 PLUS-TAGS strip"],
     ),
     StormLimiter::new("{acme}:otp", &["PRESET otp", "PRESET otp PAIR 3/1h"]),
     StormLimiter::new("mailboxes", &["EMAIL 10/1h", "EMAIL 5/1h EMAIL 30/30d"]),
@@ -146,14 +138,10 @@ impl Storm {
             if let Some(policy) = limiter.policies.first()
                 && command(client, &["EXISTS", limiter.key]) == Ok(Value::Int(0))
             {
-                ok(
-                    client,
-                    &format!("AUTHLIMIT.POLICY {} {policy}", limiter.key),
-                );
+                ok(client, &format!("AUTHLIMIT.POLICY {} {policy}", limiter.key));
             }
         }
-        let (commands, expected): (Vec<_>, Vec<_>) =
-            (0..count).map(|_| random_command(&mut self.0)).unzip();
+        let (commands, expected): (Vec<_>, Vec<_>) = (0..count).map(|_| random_command(&mut self.0)).unzip();
         let replies = batch(client, &commands);
         let mut outcome = Outcome::default();
         for ((words, expected), reply) in commands.iter().zip(expected).zip(replies) {
@@ -196,17 +184,11 @@ pub(crate) fn questions(key: &str) -> Vec<Question> {
         Question::new(address(n % ADDRESSES), email(n)).by(device)
     };
     let by_listed = |n: usize| {
-        let networks = [
-            format!("10.1.{n}.2"),
-            format!("192.0.2.{n}"),
-            format!("2001:db9:{n:x}::1"),
-        ];
+        let networks = [format!("10.1.{n}.2"), format!("192.0.2.{n}"), format!("2001:db9:{n:x}::1")];
         networks.map(|ip| Question::new(ip, "stray@x.org".to_owned()))
     };
     let questions = (0..MAILBOXES).map(on_mailbox);
-    questions
-        .chain((0..ADDRESSES / 2).flat_map(by_listed))
-        .collect()
+    questions.chain((0..ADDRESSES / 2).flat_map(by_listed)).collect()
 }
 
 /// Waits until the timer has nothing more to reclaim in the limiters whose windows are over.
@@ -238,11 +220,7 @@ pub(crate) fn secrets() -> Vec<&'static [u8]> {
 
 /// Returns an address: two in three are IPv4. Each has a part that [`secrets`] has.
 fn address(n: usize) -> String {
-    if n.is_multiple_of(3) {
-        format!("2001:db8:5ec:{n:x}::{n:x}")
-    } else {
-        format!("198.51.100.{n}")
-    }
+    if n.is_multiple_of(3) { format!("2001:db8:5ec:{n:x}::{n:x}") } else { format!("198.51.100.{n}") }
 }
 
 /// Returns an email as most people spell it.
