@@ -48,7 +48,7 @@ test-examples: build ## check the examples and the demo, and run attacks on them
 	@scripts/deps examples
 	EXAMPLES_TARGET="$(TARGET)/examples" scripts/test-examples "$(MODULE)"
 
-storm: build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
+storm: deps build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
 	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test server storm
 
 build: ## build the module: target/release/libauthlimit.so

@@ -29,6 +29,7 @@ fn a_replica_is_the_same_after_transactions_scripts_and_key_commands() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
     const LIBRARY: &str = "#!lua name=guard
         local function attempt(keys, args)
