@@ -266,13 +266,13 @@ proptest! {
 
     #[test]
     fn behaves_as_a_map_of_lists(
-        steps in proptest::collection::vec((0..3_000_u64, 0..3_u32, 0..5_u8), 1..4_000),
+        steps in proptest::collection::vec((0..3_000_u64, 0..3_u32, 0..20_u8), 1..4_000),
     ) {
         let mut table = Table::<AttemptEntry>::default();
         let mut map: HashMap<u64, Vec<AttemptEntry>> = HashMap::new();
         for (at, (key, tag, action)) in steps.into_iter().enumerate() {
             let entry = entry(at as u64 + 1, tag);
-            if action == 0 {
+            if action < 4 {
                 let log = map.entry(key).or_default();
                 let before = log.len();
                 log.retain(|kept| kept.tag() != entry.tag());
@@ -288,8 +288,9 @@ proptest! {
                     !expired || table.get(id(*n)).is_some()
                 });
             } else {
-                map.entry(key).or_default().extend(vec![entry; usize::from(action)]);
-                add(&mut table, id(key), entry, usize::from(action), Cutoff::NEVER);
+                let count = 1 + usize::from(action % 3);
+                map.entry(key).or_default().extend(vec![entry; count]);
+                add(&mut table, id(key), entry, count, Cutoff::NEVER);
             }
         }
         map.retain(|_, log| !log.is_empty());
