@@ -1,4 +1,4 @@
-//! Every command answers as the manual says, in both protocols.
+//! CHECK: its replies in RESP2 and RESP3, costs, and when a refused attempt is admitted again.
 
 use crate::support::replies::{EMAIL, IP, check, exists, ok, peek, send, text};
 use crate::support::rules::{checks, start_with};
@@ -6,9 +6,9 @@ use crate::support::{Server, Verdict, command, verdict, wait_until};
 use redis::{Connection, Value};
 use std::time::{Duration, Instant};
 
-/// The first session of the README, which is the same in both protocols.
+/// Runs the first session of the README. Its replies are the same in both protocols.
 #[track_caller]
-fn the_first_session(mut client: Connection) {
+fn readme_session(mut client: Connection) {
     let first = check(&mut client, IP, EMAIL);
     let expected = Verdict {
         allowed: true,
@@ -44,13 +44,13 @@ fn the_first_session(mut client: Connection) {
 }
 
 #[test]
-fn the_sixth_attempt_is_refused_and_a_reset_gives_the_five_back() {
-    the_first_session(Server::start().connect());
+fn the_sixth_attempt_is_refused_and_a_reset_restores_the_quota() {
+    readme_session(Server::start().connect());
 }
 
 #[test]
-fn the_sixth_attempt_is_refused_and_a_reset_gives_the_five_back_in_resp3() {
-    the_first_session(Server::start().connect_resp3());
+fn the_sixth_attempt_is_refused_and_a_reset_restores_the_quota_in_resp3() {
+    readme_session(Server::start().connect_resp3());
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn only_check_and_policy_create_a_limiter() {
 }
 
 #[test]
-fn a_limiter_that_is_deleted_begins_anew() {
+fn a_deleted_limiter_starts_empty() {
     let server = Server::start();
     let mut client = server.connect();
     for word in ["DEL", "UNLINK"] {
@@ -87,7 +87,7 @@ fn a_limiter_that_is_deleted_begins_anew() {
 }
 
 #[test]
-fn an_attempt_of_a_cost_counts_as_that_many_and_never_in_part() {
+fn an_attempt_with_a_cost_is_counted_in_full_or_refused() {
     let (_server, mut client) = start_with("PAIR 10/1h");
     let mut cost = |name: &str, cost: &str| {
         let words = [name, "login", IP, EMAIL, "cost", cost];
@@ -108,8 +108,8 @@ fn an_attempt_of_a_cost_counts_as_that_many_and_never_in_part() {
 }
 
 #[test]
-fn a_refused_attempt_is_admitted_when_the_wait_is_over_and_not_before() {
-    // A clock that is being set to the right time runs a little fast or slow.
+fn a_refused_attempt_is_admitted_after_its_wait_and_not_before() {
+    // While NTP adjusts a clock, it runs slightly fast or slow.
     const SLACK: Duration = Duration::from_millis(10);
     let (_server, mut client) = start_with("PAIR 2/400ms");
     let mut asked = Instant::now();
@@ -131,7 +131,7 @@ fn a_refused_attempt_is_admitted_when_the_wait_is_over_and_not_before() {
         if answer.allowed {
             return true;
         }
-        assert!(!peeked.allowed, "admitted, and refused after it: {peeked:?}");
+        assert!(!peeked.allowed, "PEEK admitted what CHECK then refused: {peeked:?}");
         let left = Duration::from_millis(answer.retry_after_ms.unsigned_abs());
         assert!(!left.is_zero() && left <= shortest, "{left:?} after {shortest:?}");
         shortest = left;
@@ -139,7 +139,7 @@ fn a_refused_attempt_is_admitted_when_the_wait_is_over_and_not_before() {
     });
     assert!(asked.elapsed() + SLACK >= wait, "{:?}", asked.elapsed());
 
-    wait_until("the quota is whole again", || {
+    wait_until("the quota is fully restored", || {
         let verdict = peek(&mut client, IP, EMAIL);
         assert_eq!(verdict.remaining == 2, verdict.reset_ms == 0, "{verdict:?}");
         verdict.remaining == 2

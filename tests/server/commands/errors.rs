@@ -1,4 +1,4 @@
-//! What is wrong with a command is told, counts nothing, and repeats nothing that was sent.
+//! An invalid command gets an error that states the reason. It counts nothing and repeats no argument.
 
 use crate::support::replies::{EMAIL, IP, check, exists, ok, peek, send, text};
 use crate::support::rules::start_with;
@@ -19,7 +19,7 @@ const COST_TOO_HIGH: &str = "ERR COST is above a limit of the policy, so no such
 const BAD_COST: &str = "ERR argument 5: COST must be a whole number from 1 to 100000";
 
 #[test]
-fn an_address_that_is_none_is_an_error_and_counts_nothing() {
+fn an_invalid_address_is_an_error_and_counts_nothing() {
     let server = Server::start();
     let mut client = server.connect();
     let bad: [&[u8]; 13] = [
@@ -74,7 +74,7 @@ fn an_empty_email_or_address_is_an_error_only_where_a_rule_needs_it() {
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 5/1h");
     assert_eq!(check(&mut client, "", EMAIL).remaining, 4);
     assert_eq!(peek(&mut client, IP, EMAIL).remaining, 4);
-    // An address that is not needed and yet given must be one, so that a proxy's mistake shows.
+    // An address that no rule needs must still be valid, so that a misconfigured proxy is noticed.
     let reply = command(&mut client, &["AUTHLIMIT.CHECK", "login", "unknown", EMAIL]);
     assert_eq!(reply, Err(BAD_IP.to_owned()));
 }
@@ -100,7 +100,7 @@ fn a_cost_that_no_rule_could_admit_is_an_error() {
 }
 
 #[test]
-fn an_option_that_is_none_is_an_error_that_names_its_place() {
+fn an_unknown_option_is_an_error_that_names_its_position() {
     let server = Server::start();
     let mut client = server.connect();
     for name in ["CHECK", "PEEK", "REFUND"] {
@@ -110,10 +110,11 @@ fn an_option_that_is_none_is_an_error_that_names_its_place() {
             "PEEK" => "COST n, DEVICE id and RULES",
             _ => "COST n and DEVICE id",
         };
-        let none = |position| format!("ERR argument {position} is not an option of this command; it takes {takes}");
-        assert_eq!(error("x"), none(4), "{name}");
-        assert_eq!(error("RULE x"), none(4), "{name}");
-        assert_eq!(error("COST 1 x"), none(6), "{name}");
+        let unknown_option =
+            |position| format!("ERR argument {position} is not an option of this command; it takes {takes}");
+        assert_eq!(error("x"), unknown_option(4), "{name}");
+        assert_eq!(error("RULE x"), unknown_option(4), "{name}");
+        assert_eq!(error("COST 1 x"), unknown_option(6), "{name}");
         assert_eq!(error("COST 1 COST 1"), "ERR argument 6 repeats an option", "{name}");
         let no_device = "ERR argument 5: DEVICE must be followed by the device's id";
         assert_eq!(error("DEVICE"), no_device, "{name}");
@@ -123,7 +124,7 @@ fn an_option_that_is_none_is_an_error_that_names_its_place() {
 }
 
 #[test]
-fn too_few_or_too_many_arguments_are_an_error_in_redis_s_words() {
+fn a_wrong_number_of_arguments_is_the_error_of_redis() {
     let server = Server::start();
     let mut client = server.connect();
     let wrong = [
@@ -149,25 +150,25 @@ fn too_few_or_too_many_arguments_are_an_error_in_redis_s_words() {
 }
 
 #[test]
-fn a_key_of_another_type_is_an_error_in_redis_s_words() {
+fn a_key_of_another_type_is_the_wrongtype_error_of_redis() {
     let server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "SET login x");
-    let of_redis = send(&mut client, "LPUSH login y");
+    let redis_error = send(&mut client, "LPUSH login y");
     for name in ATTEMPTS {
         let line = format!("AUTHLIMIT.{name} login {IP} {EMAIL}");
-        assert_eq!(send(&mut client, &line), of_redis, "{name}");
+        assert_eq!(send(&mut client, &line), redis_error, "{name}");
     }
-    assert_eq!(send(&mut client, "AUTHLIMIT.INFO login"), of_redis);
+    assert_eq!(send(&mut client, "AUTHLIMIT.INFO login"), redis_error);
     let policy = send(&mut client, "AUTHLIMIT.POLICY login PAIR 5/1h");
-    assert_eq!(policy, of_redis);
+    assert_eq!(policy, redis_error);
     assert_eq!(text(&send(&mut client, "GET login").unwrap()), "x");
     ok(&mut client, "AUTHLIMIT.POLICY limiter PAIR 5/1h");
-    assert_eq!(send(&mut client, "GET limiter"), of_redis);
+    assert_eq!(send(&mut client, "GET limiter"), redis_error);
 }
 
 #[test]
-fn an_error_repeats_nothing_that_was_sent() {
+fn an_error_repeats_no_argument() {
     let server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "SET text x");

@@ -5,15 +5,15 @@ use crate::support::replies::{EMAIL, IP, check, elements, entry, ok, send, text}
 use crate::support::rules::{checks, figures, info, int, policy, start_with, totals};
 use redis::{Connection, Value};
 
-/// Checks what INFO tells of a limiter with three attempts, of which the last was refused.
+/// Checks the fields of INFO after three admitted attempts and a refused one, and returns the reply.
 #[track_caller]
-fn info_tells_all(client: &mut Connection) -> Value {
+fn check_info(client: &mut Connection) -> Value {
     ok(client, "AUTHLIMIT.POLICY login PAIR 2/1h IP 9/1h EMAIL 9/1h");
     for _ in 0..3 {
         check(client, IP, EMAIL);
     }
     check(client, IP, "bob@example.com");
-    let info = send(client, "AUTHLIMIT.INFO login").expect("there is such a limiter");
+    let info = send(client, "AUTHLIMIT.INFO login").expect("the limiter exists");
     let rules = elements(&entry(&info, "rules"));
     let totals: Vec<_> =
         rules.iter().map(|rule| (text(&entry(rule, "rule")), entry(rule, "allowed"), entry(rule, "refused"))).collect();
@@ -38,7 +38,7 @@ fn info_tells_all(client: &mut Connection) -> Value {
 #[test]
 fn info_is_a_list_of_names_and_values_in_resp2() {
     let server = Server::start();
-    let info = info_tells_all(&mut server.connect());
+    let info = check_info(&mut server.connect());
     let names: Vec<_> = elements(&info).iter().step_by(2).map(text).collect();
     assert_eq!(names, ["policy", "rules", "subjects", "allow_entries", "deny_entries", "bytes"]);
 }
@@ -46,7 +46,7 @@ fn info_is_a_list_of_names_and_values_in_resp2() {
 #[test]
 fn info_is_a_map_in_resp3() {
     let server = Server::start();
-    let info = info_tells_all(&mut server.connect_resp3());
+    let info = check_info(&mut server.connect_resp3());
     assert!(matches!(&info, Value::Map(pairs) if pairs.len() == 6), "{info:?}");
     for (list, fields) in [("rules", 5), ("subjects", 3)] {
         for row in elements(&entry(&info, list)) {
@@ -56,7 +56,7 @@ fn info_is_a_map_in_resp3() {
 }
 
 #[test]
-fn info_tells_policy_rules_subjects_lists_and_bytes_in_both_protocols() {
+fn info_returns_policy_rules_subjects_lists_and_bytes_in_both_protocols() {
     let server = Server::start();
     for mut client in [server.connect(), server.connect_resp3()] {
         send(&mut client, "DEL login").unwrap();
@@ -95,7 +95,7 @@ fn info_tells_policy_rules_subjects_lists_and_bytes_in_both_protocols() {
 }
 
 #[test]
-fn info_counts_for_a_rule_only_the_attempts_that_concern_it() {
+fn info_counts_for_a_rule_only_the_attempts_it_applies_to() {
     let (_server, mut client) = start_with("IP 50/1h EMAIL 20/1h DEVICE 10/1h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 3]);
     checks(&mut client, ["login 10.0.0.1 a@x.org DEVICE d"; 2]);
@@ -103,7 +103,7 @@ fn info_counts_for_a_rule_only_the_attempts_that_concern_it() {
 }
 
 #[test]
-fn a_rule_that_keeps_its_words_keeps_its_totals() {
+fn a_rule_with_unchanged_words_keeps_its_totals() {
     let (_server, mut client) = start_with("EMAIL 20/1h PAIR 2/1h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 5]);
     policy(&mut client, "login PAIR 2/1h EMAIL 30/1h");

@@ -1,4 +1,4 @@
-//! The server tells of every command what redis-cli and client libraries ask it.
+//! COMMAND INFO, GETKEYS and DOCS: what redis-cli and client libraries read about each command.
 
 use super::policy::PRESETS;
 use crate::support::replies::{elements, entry, send, text, texts};
@@ -10,10 +10,10 @@ use redis::Value;
 const COMMANDS: [&str; 10] = ["CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "TOP", "ALLOW", "DENY"];
 
 #[test]
-fn command_info_tells_arity_flags_and_the_key() {
+fn command_info_returns_arity_flags_and_the_key() {
     let server = Server::start();
     let mut client = server.connect();
-    let secretive = ["skip_monitor", "skip_slowlog"];
+    let hiding = ["skip_monitor", "skip_slowlog"];
     let expected: [(&str, i64, &[&str], bool); 11] = [
         ("CHECK", -4, &["write", "denyoom", "fast"], true),
         ("PEEK", -4, &["readonly", "fast"], true),
@@ -27,24 +27,24 @@ fn command_info_tells_arity_flags_and_the_key() {
         ("DENY", -3, &["write", "denyoom"], true),
         ("EFFECT", 3, &["write", "fast", "noscript"], true),
     ];
-    for (name, arity, flags, secret) in expected {
+    for (name, arity, flags, is_hidden) in expected {
         let name = format!("AUTHLIMIT.{name}");
         let reply = command(&mut client, &["COMMAND", "INFO", &name]).unwrap();
         let info = elements(&elements(&reply)[0]);
         assert_eq!(text(&info[0]), name);
         assert_eq!(info[1], Value::Int(arity), "{name}");
-        let mut told = texts(&info[2]);
-        // That it is of a module, and where its keys are, is no matter of choice.
-        told.retain(|flag| !["module", "movablekeys"].contains(&flag.as_str()));
-        // Valkey has a log of commands of which the slow log is one part.
-        for flag in &mut told {
+        let mut returned = texts(&info[2]);
+        // The server sets these two flags itself.
+        returned.retain(|flag| !["module", "movablekeys"].contains(&flag.as_str()));
+        // In Valkey the slow log is part of the command log.
+        for flag in &mut returned {
             *flag = flag.replace("skip_commandlog", "skip_slowlog");
         }
-        told.sort();
-        let secretive = secretive.iter().take(if secret { 2 } else { 0 });
-        let mut wanted: Vec<&str> = flags.iter().chain(secretive).copied().collect();
+        returned.sort();
+        let hiding = hiding.iter().take(if is_hidden { 2 } else { 0 });
+        let mut wanted: Vec<&str> = flags.iter().chain(hiding).copied().collect();
         wanted.sort_unstable();
-        assert_eq!(told, wanted, "{name}");
+        assert_eq!(returned, wanted, "{name}");
         let keys = [Value::Int(1), Value::Int(1), Value::Int(1)];
         assert_eq!(info[3..6], keys, "{name}");
 
@@ -80,7 +80,7 @@ fn command_getkeys_finds_the_one_key() {
 }
 
 #[test]
-fn command_docs_tells_what_each_command_does_and_every_argument() {
+fn command_docs_describes_each_command_and_every_argument() {
     let server = Server::start();
     let mut client = server.connect_resp3();
     let arguments: [(&str, &[&str]); 10] = [
@@ -104,7 +104,7 @@ fn command_docs_tells_what_each_command_does_and_every_argument() {
             assert!(!text(&entry(&docs, field)).is_empty(), "{name}: {field}");
         }
         assert_eq!(text(&entry(&docs, "module")), "authlimit");
-        let told: Vec<String> = elements(&entry(&docs, "arguments"))
+        let returned: Vec<String> = elements(&entry(&docs, "arguments"))
             .iter()
             .map(|argument| match argument {
                 Value::Map(pairs) if pairs.iter().any(|(key, _)| text(key) == "token") => {
@@ -113,12 +113,12 @@ fn command_docs_tells_what_each_command_does_and_every_argument() {
                 _ => text(&entry(argument, "name")),
             })
             .collect();
-        assert_eq!(told, wanted, "{name}");
+        assert_eq!(returned, wanted, "{name}");
     }
 }
 
 #[test]
-fn command_docs_tells_the_words_of_a_policy() {
+fn command_docs_lists_every_word_of_a_policy() {
     let server = Server::start();
     let mut client = server.connect_resp3();
     let reply = send(&mut client, "COMMAND DOCS authlimit.policy").unwrap();
@@ -127,7 +127,7 @@ fn command_docs_tells_the_words_of_a_policy() {
     let modifiers = ModifierWord::all_words();
     let words = ["keep", "strip"].into_iter().chain(subjects).chain(modifiers).chain(PRESETS.map(|(name, _)| name));
     for word in words {
-        // As the reply's debug form spells a string.
+        // The debug form of a string in the reply.
         let shown = format!("{:?}", Value::BulkString(word.as_bytes().to_vec()));
         assert!(docs.contains(&shown), "{word} is not in {docs}");
     }

@@ -1,4 +1,4 @@
-//! ALLOW and DENY ADD with TTL: entries that end.
+//! ALLOW and DENY ADD with TTL: list entries that expire.
 
 use crate::support::lists::{decided_by, listed, put, start};
 use crate::support::replies::check;
@@ -7,14 +7,14 @@ use redis::Connection;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_denial_for_a_time_tells_how_long_it_lasts_and_then_ends() {
+fn a_deny_entry_with_a_ttl_returns_the_time_left_and_expires() {
     let (_server, mut client) = start();
     let added = Instant::now();
     put(&mut client, "DENY ADD 192.0.2.0/24 TTL 2");
     put(&mut client, "DENY ADD mallory@x.org TTL 2");
     for (ip, email) in [("192.0.2.7", "a@x.org"), ("10.0.0.1", "mallory@x.org")] {
         let mut wait = 2_000;
-        wait_until("the entry ends", || {
+        wait_until("the entry expires", || {
             let verdict = check(&mut client, ip, email);
             if verdict.allowed {
                 assert_eq!((verdict.rule.as_str(), verdict.remaining), ("PAIR 2/1h", 1));
@@ -26,7 +26,7 @@ fn a_denial_for_a_time_tells_how_long_it_lasts_and_then_ends() {
             wait = verdict.retry_after_ms;
             false
         });
-        // Both clocks are cut to whole milliseconds.
+        // Both clocks are truncated to whole milliseconds.
         assert!(added.elapsed() >= Duration::from_millis(1_998));
     }
     assert_eq!(listed(&mut client, "DENY"), (vec![], 0));
@@ -35,10 +35,10 @@ fn a_denial_for_a_time_tells_how_long_it_lasts_and_then_ends() {
 }
 
 #[test]
-fn an_allowance_for_a_time_ends_and_makes_nobody_wait_meanwhile() {
+fn an_allow_entry_with_a_ttl_expires_and_never_sets_retry_after() {
     let (_server, mut client) = start();
     put(&mut client, "ALLOW ADD 192.0.2.7 TTL 1");
-    wait_until("the entry ends", || {
+    wait_until("the entry expires", || {
         let verdict = check(&mut client, "192.0.2.7", "a@x.org");
         assert_eq!(verdict.retry_after_ms, 0);
         verdict.rule == "PAIR 2/1h"
@@ -46,18 +46,18 @@ fn an_allowance_for_a_time_ends_and_makes_nobody_wait_meanwhile() {
 }
 
 #[test]
-fn a_wider_network_decides_again_once_the_narrower_has_ended() {
+fn a_wider_network_decides_again_after_the_narrower_entry_expires() {
     let (_server, mut client) = start();
     put(&mut client, "ALLOW ADD 192.0.2.0/24");
-    wait_until("the narrower decides", || {
+    wait_until("the narrower entry decides", || {
         put(&mut client, "DENY ADD 192.0.2.7 TTL 1");
         decided_by(&mut client, "192.0.2.7", "a@x.org") == "DENY"
     });
-    wait_until("the narrower ends", || decided_by(&mut client, "192.0.2.7", "a@x.org") == "ALLOW");
+    wait_until("the narrower entry expires", || decided_by(&mut client, "192.0.2.7", "a@x.org") == "ALLOW");
 }
 
 #[test]
-fn adding_an_entry_again_gives_it_another_end_or_none() {
+fn adding_an_entry_again_replaces_its_ttl() {
     let (_server, mut client) = start();
     let left = |client: &mut Connection| listed(client, "DENY").0[0].1;
     put(&mut client, "DENY ADD 192.0.2.7 TTL 100000");

@@ -1,4 +1,4 @@
-//! Who is on a limiter's allow list is never refused, who is on its deny list always, for as long as they are listed.
+//! ALLOW and DENY: attempts on the allow list are never refused, attempts on the deny list always are.
 
 use crate::support::lists::{decided_by, listed, put, start};
 use crate::support::replies::{check, send};
@@ -6,7 +6,7 @@ use crate::support::{Server, digest};
 use redis::{Connection, Value};
 
 #[test]
-fn add_says_whether_the_entry_is_new_and_del_whether_it_was_there() {
+fn add_returns_whether_the_entry_is_new_and_del_whether_it_existed() {
     let (_server, mut client) = start();
     for list in ["ALLOW", "DENY"] {
         for entry in ["192.0.2.0/24", "2001:db8::/32", "192.0.2.1", "bob@x.org"] {
@@ -21,7 +21,7 @@ fn add_says_whether_the_entry_is_new_and_del_whether_it_was_there() {
 }
 
 #[test]
-fn list_tells_networks_in_full_and_emails_by_number_in_both_protocols() {
+fn list_returns_networks_in_full_and_the_number_of_emails_in_both_protocols() {
     let (server, mut resp2) = start();
     for entry in [
         "2001:DB8:0:0::/32",
@@ -40,7 +40,7 @@ fn list_tells_networks_in_full_and_emails_by_number_in_both_protocols() {
         let names: Vec<&str> = cidrs.iter().map(|(cidr, _)| cidr.as_str()).collect();
         let expected = ["0.0.0.0/0", "10.0.0.0/8", "198.51.100.0/24", "198.51.100.7/32", "2001:db8::/32"];
         assert_eq!(names, expected);
-        assert!(cidrs.iter().all(|(_, left)| *left == -1), "for good");
+        assert!(cidrs.iter().all(|(_, left)| *left == -1), "no entry expires");
         assert_eq!(emails, 2);
         let (cidrs, emails) = listed(&mut client, "DENY");
         assert_eq!((cidrs[0].0.as_str(), cidrs.len(), emails), ("203.0.113.0/24", 1, 0));
@@ -49,11 +49,11 @@ fn list_tells_networks_in_full_and_emails_by_number_in_both_protocols() {
 }
 
 #[test]
-fn adding_creates_the_limiter_as_a_check_does_and_the_rest_does_not() {
+fn add_creates_a_limiter_as_check_does_and_del_and_list_do_not() {
     let server = Server::start();
     let mut client = server.connect();
     assert_eq!(put(&mut client, "DENY DEL 10.0.0.1"), 0);
-    send(&mut client, "AUTHLIMIT.DENY login LIST").expect_err("there is none");
+    send(&mut client, "AUTHLIMIT.DENY login LIST").expect_err("no such limiter");
     assert_eq!(send(&mut client, "EXISTS login"), Ok(Value::Int(0)));
     assert_eq!(put(&mut client, "DENY ADD 10.0.0.1"), 1);
     assert_eq!(decided_by(&mut client, "10.0.0.1", "a@x.org"), "DENY");
@@ -64,7 +64,7 @@ fn adding_creates_the_limiter_as_a_check_does_and_the_rest_does_not() {
 }
 
 #[test]
-fn an_allowed_attempt_is_admitted_and_counted_nowhere() {
+fn an_attempt_on_the_allow_list_is_admitted_and_not_counted() {
     let (_server, mut client) = start();
     put(&mut client, "ALLOW ADD 192.0.2.0/24");
     put(&mut client, "ALLOW ADD alice@x.org");
@@ -84,7 +84,7 @@ fn an_allowed_attempt_is_admitted_and_counted_nowhere() {
 }
 
 #[test]
-fn whoever_is_allowed_gets_in_though_a_rule_has_locked_them() {
+fn the_allow_list_overrides_a_lock() {
     let (_server, mut client) = start();
     send(&mut client, "AUTHLIMIT.POLICY login PAIR 2/1h LOCK 2h").unwrap();
     while check(&mut client, "10.0.0.1", "a@x.org").allowed {}
@@ -95,7 +95,7 @@ fn whoever_is_allowed_gets_in_though_a_rule_has_locked_them() {
 }
 
 #[test]
-fn a_denied_attempt_is_refused_for_good_and_counted_nowhere() {
+fn an_attempt_on_the_deny_list_is_refused_and_not_counted() {
     let (_server, mut client) = start();
     put(&mut client, "DENY ADD 192.0.2.0/24");
     put(&mut client, "DENY ADD mallory@x.org");
@@ -111,7 +111,7 @@ fn a_denied_attempt_is_refused_for_good_and_counted_nowhere() {
 }
 
 #[test]
-fn the_longest_prefix_decides_in_both_families() {
+fn the_longest_prefix_decides_for_ipv4_and_ipv6() {
     let (_server, mut client) = start();
     for entry in [
         "DENY ADD 10.0.0.0/8",
@@ -134,10 +134,10 @@ fn the_longest_prefix_decides_in_both_families() {
         ("2001:db8:9::1", "ALLOW"),
         ("2001:db8:1:9::1", "DENY"),
         ("2001:db8:1:2::9", "ALLOW"),
-        // The whole address counts, though rules group it by /64.
+        // Lists match the whole address, although rules group IPv6 by /64.
         ("2001:db8:1:2::3", "DENY"),
         ("2001:db9::1", "PAIR 2/1h"),
-        // One address, however it is written.
+        // The same address in another notation.
         ("::ffff:10.1.2.3", "ALLOW"),
         ("64:ff9b::10.1.2.9", "DENY"),
     ] {
@@ -146,7 +146,7 @@ fn the_longest_prefix_decides_in_both_families() {
 }
 
 #[test]
-fn a_network_of_all_ipv6_addresses_says_nothing_of_ipv4() {
+fn a_network_of_all_ipv6_addresses_does_not_match_ipv4() {
     let (_server, mut client) = start();
     put(&mut client, "DENY ADD ::/0");
     assert_eq!(decided_by(&mut client, "2001:db8::1", "a@x.org"), "DENY");
@@ -159,7 +159,7 @@ fn a_network_of_all_ipv6_addresses_says_nothing_of_ipv4() {
 }
 
 #[test]
-fn a_denial_wins_at_equal_length_and_between_address_and_email() {
+fn deny_wins_at_equal_length_and_between_address_and_email() {
     let (_server, mut client) = start();
     for entry in [
         "ALLOW ADD 10.0.0.0/8",
@@ -187,7 +187,7 @@ fn a_denial_wins_at_equal_length_and_between_address_and_email() {
 }
 
 #[test]
-fn an_email_is_listed_in_every_spelling() {
+fn a_listed_email_matches_in_every_spelling() {
     let (_server, mut client) = start();
     assert_eq!(put(&mut client, "DENY ADD Alice@B\u{fc}cher.Example."), 1);
     assert_eq!(put(&mut client, "DENY ADD alice@xn--bcher-kva.example"), 0);
@@ -206,7 +206,7 @@ fn an_email_is_listed_in_every_spelling() {
 }
 
 #[test]
-fn with_plus_tags_stripped_an_email_is_listed_with_all_of_them() {
+fn with_plus_tags_stripped_a_listed_email_matches_with_any_tag() {
     let (_server, mut client) = start();
     send(&mut client, "AUTHLIMIT.POLICY login PAIR 2/1h PLUS-TAGS strip").unwrap();
     put(&mut client, "DENY ADD alice+one@x.org");
@@ -216,7 +216,7 @@ fn with_plus_tags_stripped_an_email_is_listed_with_all_of_them() {
 }
 
 #[test]
-fn what_was_listed_with_its_tag_stays_listed_when_tags_are_left_out_from_then_on() {
+fn an_email_listed_with_its_tag_stays_listed_after_a_change_to_plus_tags_strip() {
     let (_server, mut client) = start();
     let policy = |client: &mut Connection, plus_tags| {
         let line = format!("AUTHLIMIT.POLICY login PAIR 2/1h PLUS-TAGS {plus_tags}");
@@ -227,7 +227,7 @@ fn what_was_listed_with_its_tag_stays_listed_when_tags_are_left_out_from_then_on
     put(&mut client, "ALLOW ADD evil@x.org");
     policy(&mut client, "strip");
     let mut decided = |email| decided_by(&mut client, "10.0.0.1", email);
-    assert_eq!(decided("evil+1@x.org"), "DENY", "it wins over ALLOW");
+    assert_eq!(decided("evil+1@x.org"), "DENY", "DENY wins over ALLOW");
     assert_eq!(decided("EVIL+1@X.org"), "DENY");
     assert_eq!(decided("evil+2@x.org"), "ALLOW");
     assert_eq!(decided("good+1@x.org"), "ALLOW");
@@ -236,7 +236,7 @@ fn what_was_listed_with_its_tag_stays_listed_when_tags_are_left_out_from_then_on
     assert_eq!(put(&mut client, "DENY DEL evil+1@x.org"), 1);
     assert_eq!(listed(&mut client, "DENY"), (vec![], 0));
 
-    // The other way round the list knows no tag any more.
+    // An entry added under PLUS-TAGS strip has lost its tag, also after a change to PLUS-TAGS keep.
     put(&mut client, "DENY ADD worse+1@x.org");
     policy(&mut client, "keep");
     let mut decided = |email| decided_by(&mut client, "10.0.0.1", email);
@@ -247,7 +247,7 @@ fn what_was_listed_with_its_tag_stays_listed_when_tags_are_left_out_from_then_on
 }
 
 #[test]
-fn an_attempt_without_address_or_email_goes_by_what_it_has() {
+fn an_attempt_without_address_or_email_is_matched_by_the_other() {
     let (_server, mut client) = start();
     send(&mut client, "AUTHLIMIT.POLICY login ALL 9/1h").unwrap();
     put(&mut client, "DENY ADD 0.0.0.0/0");
@@ -259,7 +259,7 @@ fn an_attempt_without_address_or_email_goes_by_what_it_has() {
 }
 
 #[test]
-fn an_improper_entry_is_an_error_that_repeats_nothing_and_changes_nothing() {
+fn an_invalid_entry_is_an_error_that_repeats_nothing_and_changes_nothing() {
     let (_server, mut client) = start();
     put(&mut client, "DENY ADD 10.0.0.1");
     let before = digest(&mut client, "login");
@@ -308,7 +308,7 @@ fn an_improper_entry_is_an_error_that_repeats_nothing_and_changes_nothing() {
 }
 
 #[test]
-fn a_change_of_policy_keeps_the_lists() {
+fn a_policy_change_keeps_the_lists() {
     let (_server, mut client) = start();
     put(&mut client, "DENY ADD 10.0.0.0/8 TTL 1000");
     put(&mut client, "ALLOW ADD alice@x.org");

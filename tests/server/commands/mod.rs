@@ -1,4 +1,4 @@
-//! What each command answers, one file for each.
+//! The replies of the commands, one file per command.
 
 mod check;
 mod errors;

@@ -25,14 +25,14 @@ fn peek_counts_nothing() {
 }
 
 #[test]
-fn peek_with_rules_tells_why_somebody_cannot_log_in() {
+fn peek_with_rules_shows_which_rule_refuses_a_login() {
     let (_server, mut client) = start_with("IP 50/15m EMAIL 20/1h SHADOW PAIR 2/15m LOCK 1h..24h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 5]);
     let before = digest(&mut client, "login");
     let rows = rows(&mut client, "login 10.0.0.1 a@x.org");
-    let told: Vec<_> = rows.iter().map(|row| (row.rule.as_str(), row.limit, row.remaining, row.shadow)).collect();
+    let statuses: Vec<_> = rows.iter().map(|row| (row.rule.as_str(), row.limit, row.remaining, row.shadow)).collect();
     assert_eq!(
-        told,
+        statuses,
         [("IP 50/15m", 50, 48, false), ("EMAIL 20/1h SHADOW", 20, 18, true), ("PAIR 2/15m LOCK 1h..24h", 2, 0, false),]
     );
     assert_eq!([rows[0].retry_after_ms, rows[0].locked_ms], [0, 0]);
@@ -54,14 +54,14 @@ fn peek_with_rules_is_the_same_in_both_protocols_and_for_any_order_of_options() 
         assert!(rows.is_ok(), "{rows:?}");
         assert_eq!(rows, send(&mut resp3, &line));
     }
-    // Of a limiter that is not there, the default policy's rows.
+    // Without a limiter, the rows are those of the default policy.
     let rules: Vec<String> = rows(&mut resp3, "none 10.0.0.1 a@x.org").into_iter().map(|row| row.rule).collect();
     assert_eq!(rules.join(" "), "IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m");
     assert_eq!(number(&mut resp3, "EXISTS none"), 0);
 }
 
 #[test]
-fn rows_wait_for_the_cost_that_is_asked_about() {
+fn retry_after_in_rows_depends_on_the_cost() {
     let (_server, mut client) = start_with("IP 5/1h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 3]);
     let one = rows(&mut client, "login 10.0.0.1 a@x.org COST 2")[0].clone();

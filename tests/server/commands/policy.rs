@@ -1,11 +1,11 @@
-//! POLICY: changed live, refused where it is wrong, and told again in words that make the same.
+//! POLICY: changes apply live, an invalid policy is refused, and the words in INFO recreate the same policy.
 
-use crate::support::replies::{EMAIL, IP, check, exists, ok, policy as told_policy, send, text};
+use crate::support::replies::{EMAIL, IP, check, exists, ok, policy as policy_of, send, text};
 use crate::support::rules::{admitted, checks, info, policy, remaining, start_with};
 use crate::support::{Server, command, digest};
 use redis::Value;
 
-/// What one of the presets is short for, in the order of the manual.
+/// Each preset and the policy that it stands for, in the order of the manual.
 pub(super) const PRESETS: [(&str, &str); 5] = [
     ("signin", "IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m"),
     ("signup", "IP 10/1h EMAIL 3/1h PLUS-TAGS strip"),
@@ -15,7 +15,7 @@ pub(super) const PRESETS: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn a_policy_changes_live_and_keeps_the_counts() {
+fn a_policy_change_applies_live_and_keeps_the_counts() {
     let (_server, mut client) = start_with("PAIR 10/1h");
     for _ in 0..8 {
         assert!(check(&mut client, IP, EMAIL).allowed);
@@ -31,7 +31,7 @@ fn a_policy_changes_live_and_keeps_the_counts() {
 }
 
 #[test]
-fn a_policy_in_error_leaves_the_one_there_is() {
+fn an_invalid_policy_is_an_error_and_keeps_the_current_one() {
     let (_server, mut client) = start_with("PAIR 10/1h");
     check(&mut client, IP, EMAIL);
     let before = digest(&mut client, "login");
@@ -56,39 +56,39 @@ fn a_policy_in_error_leaves_the_one_there_is() {
             assert!(error.starts_with(&format!("ERR {reason}")), "{words}: {error}");
         }
     }
-    let none = send(&mut client, "AUTHLIMIT.POLICY login").unwrap_err();
-    assert!(none.starts_with("ERR no rule is given: "), "{none}");
+    let no_rule = send(&mut client, "AUTHLIMIT.POLICY login").unwrap_err();
+    assert!(no_rule.starts_with("ERR no rule is given: "), "{no_rule}");
     assert_eq!(digest(&mut client, "login"), before);
     assert!(!exists(&mut client, "new"));
 }
 
 #[test]
-fn a_preset_is_short_for_its_rules() {
+fn a_preset_expands_to_its_rules() {
     let server = Server::start();
     let mut client = server.connect();
     for (name, rules) in PRESETS {
         ok(&mut client, &format!("AUTHLIMIT.POLICY {name} PRESET {name}"));
-        assert_eq!(told_policy(&mut client, name), rules);
-        let shouted = name.to_uppercase();
-        ok(&mut client, &format!("authlimit.policy upper preset {shouted}"));
-        assert_eq!(told_policy(&mut client, "upper"), rules);
+        assert_eq!(policy_of(&mut client, name), rules);
+        let uppercase = name.to_uppercase();
+        ok(&mut client, &format!("authlimit.policy upper preset {uppercase}"));
+        assert_eq!(policy_of(&mut client, "upper"), rules);
     }
 }
 
 #[test]
-fn the_policy_that_info_tells_makes_a_limiter_like_it() {
+fn info_returns_a_policy_in_canonical_words_that_recreate_it() {
     let server = Server::start();
     let mut client = server.connect();
     let written = "pair 7/90s Email 20/1h EMAIL 50/1d ip 3/1500ms plus-tags STRIP ipv6-prefix 56";
     ok(&mut client, &format!("AUTHLIMIT.POLICY one {written}"));
-    let told = told_policy(&mut client, "one");
-    assert_eq!(told, "PAIR 7/90s EMAIL 20/1h EMAIL 50/1d IP 3/1500ms IPV6-PREFIX 56 PLUS-TAGS strip");
-    ok(&mut client, &format!("AUTHLIMIT.POLICY two {told}"));
-    assert_eq!(told_policy(&mut client, "two"), told);
+    let canonical = policy_of(&mut client, "one");
+    assert_eq!(canonical, "PAIR 7/90s EMAIL 20/1h EMAIL 50/1d IP 3/1500ms IPV6-PREFIX 56 PLUS-TAGS strip");
+    ok(&mut client, &format!("AUTHLIMIT.POLICY two {canonical}"));
+    assert_eq!(policy_of(&mut client, "two"), canonical);
 }
 
 #[test]
-fn a_lowered_limit_refuses_at_once_and_a_raised_one_admits_what_it_has_over() {
+fn a_lowered_limit_refuses_at_once_and_a_raised_limit_admits_the_difference() {
     let server = Server::start();
     let mut client = server.connect();
     let attempt = "login 10.0.0.1 a@x.org";
@@ -102,7 +102,7 @@ fn a_lowered_limit_refuses_at_once_and_a_raised_one_admits_what_it_has_over() {
 }
 
 #[test]
-fn the_words_of_info_make_the_same_policy_of_another_limiter() {
+fn the_words_in_info_set_the_same_policy_on_another_limiter() {
     let server = Server::start();
     let mut client = server.connect();
     let everything = "IP 50/15m EMAILS-PER-IP 15/5m COUNT-DENIED EMAIL 20/1h LOCK 1h SHADOW EMAIL 50/24h \
@@ -120,19 +120,19 @@ fn the_words_of_info_make_the_same_policy_of_another_limiter() {
     ];
     for words in words {
         policy(&mut client, &format!("one {words}"));
-        let told = text(&info(&mut client, "one")["policy"]);
-        policy(&mut client, &format!("other {told}"));
-        assert_eq!(text(&info(&mut client, "other")["policy"]), told);
-        let as_one = ["AUTHLIMIT.POLICY", "third", &told];
+        let canonical = text(&info(&mut client, "one")["policy"]);
+        policy(&mut client, &format!("other {canonical}"));
+        assert_eq!(text(&info(&mut client, "other")["policy"]), canonical);
+        let as_one = ["AUTHLIMIT.POLICY", "third", &canonical];
         assert_eq!(command(&mut client, &as_one), Ok(Value::Okay));
-        assert_eq!(text(&info(&mut client, "third")["policy"]), told);
+        assert_eq!(text(&info(&mut client, "third")["policy"]), canonical);
     }
     policy(&mut client, &format!("one {everything}"));
     assert_eq!(text(&info(&mut client, "one")["policy"]), everything);
 }
 
 #[test]
-fn an_improper_policy_is_an_error_that_repeats_nothing_and_changes_nothing() {
+fn an_invalid_policy_is_an_error_that_repeats_nothing_and_changes_nothing() {
     let (_server, mut client) = start_with("PAIR 5/15m");
     let before = digest(&mut client, "login");
     for words in [

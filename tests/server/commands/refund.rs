@@ -5,7 +5,7 @@ use crate::support::{Server, verdict};
 use redis::Value;
 
 #[test]
-fn a_refund_takes_the_newest_attempt_back_and_says_whether_there_was_one() {
+fn a_refund_removes_the_latest_attempt_and_returns_whether_there_was_one() {
     let server = Server::start();
     let mut client = server.connect();
     let refund = |ip: &str, email: &str, option: &str| {

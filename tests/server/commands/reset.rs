@@ -1,4 +1,4 @@
-//! RESET: whose attempts a success forgives.
+//! RESET: which attempts a successful login clears.
 
 use crate::support::replies::{EMAIL, IP, check, ok, peek, send};
 use crate::support::rules::start_with;
@@ -6,7 +6,7 @@ use crate::support::{Server, command};
 use redis::Value;
 
 #[test]
-fn logging_in_to_an_own_account_between_guesses_buys_no_further_guess() {
+fn logging_in_to_an_own_account_gives_an_attacker_no_further_guess() {
     let server = Server::start();
     let mut client = server.connect();
     for own_account in [false, true] {
@@ -16,7 +16,7 @@ fn logging_in_to_an_own_account_between_guesses_buys_no_further_guess() {
         while check(&mut client, IP, "victim@example.com").allowed {
             guesses += 1;
             if own_account && guesses % 2 == 0 {
-                // The own login is refused too, once the budget is spent; its RESET is sent all the same.
+                // At the limit, the attacker's own login is refused, too. The RESET is sent anyway.
                 check(&mut client, IP, "mallory@example.com");
                 let reset = format!("AUTHLIMIT.RESET login {IP} mallory@example.com");
                 assert!(matches!(send(&mut client, &reset), Ok(Value::Int(0 | 1))));
@@ -27,7 +27,7 @@ fn logging_in_to_an_own_account_between_guesses_buys_no_further_guess() {
 }
 
 #[test]
-fn a_success_forgives_neither_the_email_elsewhere_nor_other_emails_of_the_address() {
+fn a_reset_clears_only_the_attempts_of_this_address_on_this_email() {
     let (_server, mut client) = start_with("IP 10/1h EMAIL 10/1h PAIR 10/1h");
     for _ in 0..3 {
         check(&mut client, IP, EMAIL);
@@ -36,7 +36,7 @@ fn a_success_forgives_neither_the_email_elsewhere_nor_other_emails_of_the_addres
     }
     let reset = send(&mut client, &format!("AUTHLIMIT.RESET login {IP} {EMAIL}"));
     assert_eq!(reset, Ok(Value::Int(3)));
-    // Each is bound by the one of address and email that was used more.
+    // The IP rule and the EMAIL rule each still count three attempts that were not cleared.
     assert_eq!(peek(&mut client, IP, EMAIL).remaining, 7);
     assert_eq!(peek(&mut client, IP, "carol@example.com").remaining, 7);
     assert_eq!(peek(&mut client, "203.0.113.9", EMAIL).remaining, 7);
@@ -44,7 +44,7 @@ fn a_success_forgives_neither_the_email_elsewhere_nor_other_emails_of_the_addres
 }
 
 #[test]
-fn spellings_of_one_email_share_the_count_but_not_the_forgiveness() {
+fn spellings_of_one_email_share_the_count_but_a_reset_clears_one_spelling() {
     let (_server, mut client) = start_with("PAIR 5/1h");
     let spellings = ["Victim@x.org", "victim@X.ORG", " victim@x.org ", "\u{24e5}ictim@x.org", "victim@x.org."];
     for spelling in spellings {

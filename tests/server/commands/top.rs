@@ -1,4 +1,4 @@
-//! The most refused are told, by id, and by name only while that is set.
+//! TOP: the most refused identities, by id, and in clear text only with `authlimit.events full`.
 
 use crate::support::listener::Listener;
 use crate::support::replies::{EMAIL, IP, check, elements, ok, send};
@@ -19,7 +19,7 @@ fn top(client: &mut Connection, words: &str) -> Vec<(Vec<u8>, i64)> {
         .collect()
 }
 
-/// Has an email refused so many times, under a policy that refuses all but its first attempt.
+/// Gets an email refused `times` times, under a policy that admits only its first attempt.
 #[track_caller]
 fn refuse(client: &mut Connection, ip: &str, email: &str, times: usize) {
     assert!(check(client, ip, email).allowed);
@@ -28,7 +28,7 @@ fn refuse(client: &mut Connection, ip: &str, email: &str, times: usize) {
     }
 }
 
-/// A server with a limiter that admits one attempt on an email.
+/// Starts a server with a limiter that admits one attempt on an email.
 fn server() -> (Server, Connection) {
     start_with("EMAIL 1/1h IP 100000/1h")
 }
@@ -53,23 +53,23 @@ fn the_most_refused_come_first_with_their_ids() {
 }
 
 #[test]
-fn names_are_told_only_of_those_refused_while_full_is_set() {
+fn clear_text_is_returned_only_for_identities_refused_while_events_is_full() {
     let (_server, mut client) = server();
     refuse(&mut client, IP, EMAIL, 1);
     ok(&mut client, "CONFIG SET authlimit.events full");
-    assert_eq!(top(&mut client, "EMAIL")[0].0.len(), 16, "not known yet");
+    assert_eq!(top(&mut client, "EMAIL")[0].0.len(), 16, "no clear text yet");
     assert!(!check(&mut client, IP, "ALICE@example.com").allowed);
     assert_eq!(top(&mut client, "EMAIL"), [(b"ALICE@example.com".to_vec(), 2)]);
     assert_eq!(top(&mut client, "IP"), [(IP.as_bytes().to_vec(), 2)]);
     let other = ["AUTHLIMIT.POLICY", "other", "EMAIL", "1/1h"];
-    command(&mut client, &other).expect("made");
+    command(&mut client, &other).expect("created");
     for _ in 0..2 {
         command(&mut client, &["AUTHLIMIT.CHECK", "other", IP, EMAIL]).expect("a verdict");
     }
     for word in ["hashed", "no"] {
         ok(&mut client, &format!("CONFIG SET authlimit.events {word}"));
         ok(&mut client, "CONFIG SET authlimit.events full");
-        // What was dropped is not back.
+        // Dropped clear text does not come back.
         assert_eq!(top(&mut client, "EMAIL")[0].0.len(), 16);
         assert_eq!(top(&mut client, "IP")[0].0.len(), 16);
         let reply = send(&mut client, "AUTHLIMIT.TOP other EMAIL").expect("rows");
@@ -80,7 +80,7 @@ fn names_are_told_only_of_those_refused_while_full_is_set() {
 }
 
 #[test]
-fn names_may_be_any_bytes_and_are_cut() {
+fn clear_text_may_be_any_bytes_and_is_truncated() {
     let (server, mut client) = server();
     ok(&mut client, "CONFIG SET authlimit.events full");
     let before: u64 = server.number("used_memory");
@@ -94,11 +94,11 @@ fn names_may_be_any_bytes_and_are_cut() {
     }
     let rows = top(&mut client, "EMAIL");
     assert_eq!(rows, [(huge[..320].to_vec(), 3), (odd.to_vec(), 2)]);
-    wait_until("the huge arguments are let go of", || server.number::<u64>("used_memory") < before + (4 << 20));
+    wait_until("the huge arguments are freed", || server.number::<u64>("used_memory") < before + (4 << 20));
 }
 
 #[test]
-fn a_flood_of_random_emails_takes_no_more_memory_and_hides_no_victim() {
+fn a_flood_of_random_emails_takes_no_more_memory_and_does_not_displace_the_victim() {
     let (_server, mut client) = server();
     ok(&mut client, "CONFIG SET authlimit.events full");
     ok(&mut client, "AUTHLIMIT.POLICY login IP 1/1h EMAIL 1/1h");
@@ -118,7 +118,7 @@ fn a_flood_of_random_emails_takes_no_more_memory_and_hides_no_victim() {
     }
     let rows = top(&mut client, "EMAIL COUNT 100");
     assert_eq!(rows.len(), 100);
-    // Exactly counted: nobody has taken over its counter.
+    // The count is exact: no other identity took over its counter.
     assert_eq!(rows[0], (b"victim@x.org".to_vec(), 2_000));
     assert_eq!(top(&mut client, "IP"), [(IP.as_bytes().to_vec(), 22_000)]);
     let grown = memory(&mut client) - before;
@@ -126,7 +126,7 @@ fn a_flood_of_random_emails_takes_no_more_memory_and_hides_no_victim() {
 }
 
 #[test]
-fn a_replica_and_a_restarted_server_have_nothing_to_tell() {
+fn top_is_empty_on_a_replica_and_after_a_restart() {
     let (mut primary, mut client) = server();
     let replica = Server::builder().replica_of(&primary).start();
     refuse(&mut client, IP, EMAIL, 3);
@@ -141,7 +141,7 @@ fn a_replica_and_a_restarted_server_have_nothing_to_tell() {
     ok(&mut client, "RENAME login2 login3");
     ok(&mut client, "RENAME login login2");
     ok(&mut client, "RENAME login2 login");
-    assert_eq!(top(&mut client, "EMAIL")[0].1, 3, "renamed, it is the same");
+    assert_eq!(top(&mut client, "EMAIL")[0].1, 3, "a renamed limiter keeps its counts");
     primary.restart(crate::support::Save::Yes);
     let mut client = primary.connect();
     assert_eq!(top(&mut client, "EMAIL"), []);
@@ -149,12 +149,12 @@ fn a_replica_and_a_restarted_server_have_nothing_to_tell() {
 }
 
 #[test]
-fn errors_say_what_is_wrong() {
+fn errors_state_the_reason() {
     let (server, mut client) = server();
     let mut error = |line: &str| send(&mut client, line).expect_err("an error");
-    let whom = "ERR argument 2 must be IP or EMAIL";
+    let subject = "ERR argument 2 must be IP or EMAIL";
     let count = "ERR argument 4: COUNT must be a whole number from 1 to 100";
-    assert_eq!(error("AUTHLIMIT.TOP login PAIR"), whom);
+    assert_eq!(error("AUTHLIMIT.TOP login PAIR"), subject);
     for number in ["0", "101", "-1", "1x", "99999999999999999999999", "+1"] {
         assert_eq!(error(&format!("AUTHLIMIT.TOP login IP COUNT {number}")), count);
     }

@@ -5,9 +5,9 @@ use crate::support::rules::{admitted, check, checks, number, policy, remaining, 
 use crate::support::{Server, digest};
 use redis::Connection;
 
-/// Shuts an address, an email and their pair.
+/// Locks an address, an email and their pair.
 #[track_caller]
-fn shut(client: &mut Connection) {
+fn lock(client: &mut Connection) {
     let rules = "IP 2/1h LOCK 2h EMAILS-PER-IP 1/1h EMAIL 2/1h LOCK 2h IPS-PER-EMAIL 1/1h PAIR 2/1h LOCK 2h";
     policy(client, &format!("login {rules}"));
     assert_eq!(admitted(&checks(client, ["login 10.0.0.1 a@x.org"; 3])), 2);
@@ -16,11 +16,11 @@ fn shut(client: &mut Connection) {
 }
 
 #[test]
-fn unlocking_an_address_clears_what_is_counted_by_address() {
+fn unlocking_an_address_clears_the_counts_by_address() {
     let server = Server::start();
     let mut client = server.connect();
-    shut(&mut client);
-    // In another spelling.
+    lock(&mut client);
+    // The same address in another notation.
     let line = "AUTHLIMIT.UNLOCK login IP ::ffff:10.0.0.1";
     assert_eq!(number(&mut client, line), 2);
     let rows = rows(&mut client, "login 10.0.0.1 a@x.org");
@@ -33,10 +33,10 @@ fn unlocking_an_address_clears_what_is_counted_by_address() {
 }
 
 #[test]
-fn unlocking_an_email_clears_what_is_counted_by_email() {
+fn unlocking_an_email_clears_the_counts_by_email() {
     let server = Server::start();
     let mut client = server.connect();
-    shut(&mut client);
+    lock(&mut client);
     let line = "AUTHLIMIT.UNLOCK login EMAIL A@X.ORG";
     assert_eq!(number(&mut client, line), 2);
     assert_eq!(remaining(&mut client, "login 10.0.0.1 a@x.org"), vec![0, 0, 2, 1, 0]);
@@ -49,8 +49,7 @@ fn unlocking_an_email_clears_what_is_counted_by_email() {
 fn unlocking_address_and_email_clears_the_pair_too() {
     let server = Server::start();
     let mut client = server.connect();
-    shut(&mut client);
-    // Another pair of the same email stays as it is.
+    lock(&mut client);
     let line = "AUTHLIMIT.UNLOCK login EMAIL a@x.org IP 10.0.0.1";
     assert_eq!(number(&mut client, line), 5);
     assert_eq!(remaining(&mut client, "login 10.0.0.1 a@x.org"), vec![2, 1, 2, 1, 2]);
@@ -60,10 +59,10 @@ fn unlocking_address_and_email_clears_the_pair_too() {
 }
 
 #[test]
-fn an_improper_unlock_is_an_error_that_repeats_nothing() {
+fn an_invalid_unlock_is_an_error_that_repeats_nothing() {
     let server = Server::start();
     let mut client = server.connect();
-    shut(&mut client);
+    lock(&mut client);
     let before = digest(&mut client, "login");
     for words in [
         "",

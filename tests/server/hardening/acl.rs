@@ -1,11 +1,11 @@
-//! Users are kept to their commands and limiters.
+//! ACL: users are limited to their commands and key patterns.
 
 use crate::support::replies::{EMAIL, IP, elements, ok, send, text};
 use crate::support::{Server, page, verdict};
 use redis::Value;
 
 #[test]
-fn an_acl_user_is_kept_to_its_commands_and_key_patterns() {
+fn an_acl_user_is_limited_to_its_commands_and_key_patterns() {
     let server = Server::start();
     let mut admin = server.connect();
     ok(&mut admin, "ACL SETUSER app on nopass ~acme:* +authlimit.check +authlimit.peek");
@@ -23,7 +23,7 @@ fn an_acl_user_is_kept_to_its_commands_and_key_patterns() {
     assert!(allowed.allowed, "{allowed:?}");
 }
 
-/// The commands of the category `@authlimit`, none on a server that has no categories of modules.
+/// Returns the commands of the category `@authlimit`, or `None` if the server has no categories of modules.
 fn category(server: &Server) -> Option<Vec<String>> {
     match send(&mut server.connect(), "ACL CAT authlimit") {
         Ok(commands) => Some(elements(&commands).iter().map(text).collect()),

@@ -1,4 +1,4 @@
-//! Nothing that a client sends, in any argument, does the server harm.
+//! Hostile bytes, huge words and keys of other types never harm the server, in any argument.
 
 use crate::support::hostile::{endure, endured, unharmed};
 use crate::support::replies::{ok, send};
@@ -8,7 +8,7 @@ use redis::Value;
 const IP: &[u8] = b"203.0.113.7";
 const EMAIL: &[u8] = b"alice@example.com";
 
-/// A proper call of every command, the key first, each option given.
+/// Valid calls of every command. The key comes first, and every option occurs.
 pub(super) const CALLS: [&[&[u8]]; 15] = [
     &[b"AUTHLIMIT.CHECK", b"login", IP, EMAIL, b"COST", b"2"],
     &[b"AUTHLIMIT.CHECK", b"login", IP, EMAIL, b"DEVICE", b"phone"],
@@ -48,7 +48,7 @@ pub(super) const CALLS: [&[&[u8]]; 15] = [
     &[b"AUTHLIMIT.EFFECT", b"login", b"\x07\x01\0\0\0\0\0\0\0"],
 ];
 
-/// Commands that make a key of every type that Redis itself has.
+/// Commands that create a key of each built-in type of Redis.
 pub(super) const OTHER_TYPES: [&str; 8] = [
     "SET string x",
     "SET number 5",
@@ -60,7 +60,7 @@ pub(super) const OTHER_TYPES: [&str; 8] = [
     "PFADD hyperloglog x",
 ];
 
-/// Bytes that have caused trouble somewhere.
+/// Returns words that often break parsers.
 fn hostile_words() -> Vec<Vec<u8>> {
     let mut words: Vec<Vec<u8>> = [
         b"".as_slice(),
@@ -88,7 +88,7 @@ fn hostile_words() -> Vec<Vec<u8>> {
     words
 }
 
-/// Words of a megabyte, each of which somebody might take long over.
+/// Returns words of a megabyte, each of which could be slow to process.
 fn huge_words() -> Vec<Vec<u8>> {
     const MEGABYTE: usize = 1 << 20;
     [b"a".as_slice(), b"\0", b"\xff", b"9", b"@", "\u{fdfa}".as_bytes(), "\u{301}".as_bytes()]
@@ -97,7 +97,7 @@ fn huge_words() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn any_bytes_in_any_argument_get_an_answer() {
+fn any_bytes_in_any_argument_get_a_reply() {
     let server = Server::start();
     let mut client = server.connect();
     for call in CALLS {
@@ -113,7 +113,7 @@ fn any_bytes_in_any_argument_get_an_answer() {
 }
 
 #[test]
-fn a_megabyte_in_any_argument_gets_an_answer() {
+fn a_megabyte_in_any_argument_gets_a_reply() {
     let server = Server::start();
     let mut client = server.connect();
     for hostile in huge_words() {
@@ -129,7 +129,7 @@ fn a_megabyte_in_any_argument_gets_an_answer() {
 }
 
 #[test]
-fn a_missing_and_an_extra_argument_get_an_answer() {
+fn a_missing_and_an_extra_argument_get_a_reply() {
     let server = Server::start();
     let mut client = server.connect();
     for call in CALLS {
@@ -151,7 +151,7 @@ fn a_missing_and_an_extra_argument_get_an_answer() {
 fn a_hundred_thousand_arguments_get_an_error() {
     let server = Server::start();
     let mut client = server.connect();
-    // Packed by hand, since a client takes longer over so many words than the server does.
+    // Packed here, because the client library is slower with so many words than the server.
     let pack = |words: &[&[u8]]| -> Vec<u8> {
         let pack = |word: &&[u8]| [format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat();
         words.iter().flat_map(pack).collect()
@@ -174,7 +174,7 @@ fn a_hundred_thousand_arguments_get_an_error() {
 }
 
 #[test]
-fn a_key_of_any_other_type_is_left_as_it_is() {
+fn a_key_of_any_other_type_is_left_unchanged() {
     let server = Server::start();
     let mut client = server.connect();
     for line in OTHER_TYPES {
@@ -185,8 +185,8 @@ fn a_key_of_any_other_type_is_left_as_it_is() {
             let mut words = call.to_vec();
             words[1] = key.as_bytes();
             let error = endure(&mut client, &words).unwrap_err();
-            let of_effect = call[0] == b"AUTHLIMIT.EFFECT" && error.starts_with("ERR ");
-            assert!(error.starts_with("WRONGTYPE ") || of_effect, "{line}: {error}");
+            let is_effect_error = call[0] == b"AUTHLIMIT.EFFECT" && error.starts_with("ERR ");
+            assert!(error.starts_with("WRONGTYPE ") || is_effect_error, "{line}: {error}");
         }
         assert_eq!(digest(&mut client, key), before, "{line}");
     }
@@ -194,7 +194,7 @@ fn a_key_of_any_other_type_is_left_as_it_is() {
 }
 
 #[test]
-fn commands_of_other_types_leave_a_limiter_as_it_is() {
+fn commands_of_other_types_leave_a_limiter_unchanged() {
     let server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY limiter PAIR 5/15m");
@@ -241,7 +241,7 @@ fn a_limiter_s_key_may_be_any_bytes() {
 }
 
 #[test]
-fn any_bytes_are_an_email() {
+fn any_bytes_are_accepted_as_an_email() {
     let server = Server::start();
     let mut client = server.connect();
     for email in hostile_words().into_iter().chain(huge_words()) {
@@ -269,13 +269,13 @@ fn a_hundred_megabytes_of_emails_take_no_memory() {
         let _ = verdict(&mut client, &words);
     }
     drop(client);
-    // Less than two of them: the server keeps buffers for its clients.
+    // The server keeps buffers for its clients, so allow the size of two emails.
     let bound = before + 2 * email.len() as u64;
-    wait_until("the emails are gone", || memory() < bound);
+    wait_until("the emails are freed", || memory() < bound);
 }
 
 #[test]
-fn a_full_server_admits_nobody_and_still_forgives() {
+fn a_server_out_of_memory_rejects_check_and_accepts_reset() {
     let server = Server::start();
     let mut client = server.connect();
     let call = |name: &'static [u8]| [name, b"login".as_slice(), IP, EMAIL];

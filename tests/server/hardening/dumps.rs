@@ -1,4 +1,4 @@
-//! A dump that somebody tampered with is refused or is a limiter, and never harms the server.
+//! RESTORE refuses a tampered dump or restores a usable limiter. It never harms the server.
 
 use crate::support::dump::{Dump, FOOT_BYTES, HEAD_BYTES, Part, crc64, mutate_bytes, sealed};
 use crate::support::hostile::{endure, unharmed};
@@ -6,9 +6,9 @@ use crate::support::replies::{EMAIL, IP, ok, send};
 use crate::support::{Random, Server, command, digest, verdict};
 use redis::{Connection, Value};
 
-/// Uses a limiter in every way, whatever is in it.
+/// Sends every kind of command to a limiter, whatever it contains.
 #[track_caller]
-fn use_in_every_way(client: &mut Connection, key: &str) {
+fn send_every_command(client: &mut Connection, key: &str) {
     let attempts: [&[u8]; 4] = [b"AUTHLIMIT.PEEK", b"AUTHLIMIT.CHECK", b"AUTHLIMIT.REFUND", b"AUTHLIMIT.RESET"];
     for _ in 0..2 {
         for name in attempts {
@@ -32,7 +32,7 @@ fn use_in_every_way(client: &mut Connection, key: &str) {
     }
 }
 
-/// Makes a limiter with attempts of several identities and costs, and returns its dump.
+/// Creates a limiter with attempts of several identities and costs, and returns its dump.
 #[track_caller]
 fn dump_of_a_used_limiter(client: &mut Connection) -> Vec<u8> {
     ok(
@@ -60,7 +60,7 @@ fn dump_of_a_used_limiter(client: &mut Connection) -> Vec<u8> {
     }
 }
 
-/// Sends RESTORE; uses the limiter if there is one then, and says whether there is.
+/// Sends RESTORE. Uses the limiter if it was restored, and returns whether it was.
 #[track_caller]
 fn restore(client: &mut Connection, payload: &[u8]) -> bool {
     let words = [b"RESTORE".as_slice(), b"restored", b"0", payload];
@@ -70,13 +70,13 @@ fn restore(client: &mut Connection, payload: &[u8]) -> bool {
         Err(error) => assert_eq!(error, "ERR Bad data format"),
     }
     if restored.is_ok() {
-        use_in_every_way(client, "restored");
+        send_every_command(client, "restored");
     }
     restored.is_ok()
 }
 
 #[test]
-fn the_test_itself_takes_dumps_apart_and_together() {
+fn the_dump_parser_of_these_tests_round_trips() {
     assert_eq!(crc64(b"123456789"), 0xe9c6_d914_c4b8_d9ca);
     let server = Server::start();
     let mut client = server.connect();
@@ -96,7 +96,7 @@ fn the_test_itself_takes_dumps_apart_and_together() {
 }
 
 #[test]
-fn mutated_dumps_are_refused_or_are_limiters() {
+fn mutated_dumps_are_refused_or_restored() {
     let server = Server::start();
     let mut client = server.connect();
     let dump = dump_of_a_used_limiter(&mut client);
@@ -116,7 +116,7 @@ fn mutated_dumps_are_refused_or_are_limiters() {
 }
 
 #[test]
-fn dumps_with_random_bytes_in_them_are_refused_or_are_limiters() {
+fn dumps_with_random_bytes_are_refused_or_restored() {
     let server = Server::start();
     let mut client = server.connect();
     let dump = dump_of_a_used_limiter(&mut client);
@@ -137,7 +137,7 @@ fn dumps_with_random_bytes_in_them_are_refused_or_are_limiters() {
 }
 
 #[test]
-fn a_dump_with_forged_identities_neither_hangs_nor_fills_the_server() {
+fn a_dump_with_forged_identities_neither_hangs_the_server_nor_fills_its_memory() {
     let server = Server::start();
     let mut client = server.connect();
     let dump = dump_of_a_used_limiter(&mut client);
@@ -146,9 +146,9 @@ fn a_dump_with_forged_identities_neither_hangs_nor_fills_the_server() {
     let Part::Text(chunk) = &original.parts[3] else {
         panic!("the fourth part is a chunk");
     };
-    let stamp = chunk[12..20].to_vec();
+    let attempt_entry = chunk[12..20].to_vec();
     let used = || server.number::<usize>("used_memory");
-    // Identities as an attacker would have them: all in one place of the table, whichever bits choose it.
+    // Identities as an attacker would choose them: they all collide in the table, whichever bits select the place.
     let forgeries: [fn(u64) -> u64; 4] = [|n| n, |n| n << 48, |n| 0xdead_beef_0000_0000 | n, |n| n.reverse_bits()];
     for forge in forgeries {
         let mut forged = original.clone();
@@ -158,7 +158,7 @@ fn a_dump_with_forged_identities_neither_hangs_nor_fills_the_server() {
             for n in chunk * 3_000..(chunk + 1) * 3_000 {
                 bytes.extend(forge(n).to_le_bytes());
                 bytes.extend(1_u32.to_le_bytes());
-                bytes.extend(&stamp);
+                bytes.extend(&attempt_entry);
             }
             forged.parts.extend_from_slice(&original.parts[1..3]);
             forged.parts.push(Part::Text(bytes));
@@ -170,21 +170,21 @@ fn a_dump_with_forged_identities_neither_hangs_nor_fills_the_server() {
         if endure(&mut client, &words).is_ok() {
             let after = used();
             assert!(after < before + 10 * payload.len(), "{before} {after}");
-            use_in_every_way(&mut client, "restored");
+            send_every_command(&mut client, "restored");
         }
     }
     unharmed(&server);
 }
 
 #[test]
-fn a_dump_with_a_log_beyond_every_limit_is_refused_or_a_limiter() {
+fn a_dump_with_a_log_beyond_every_limit_is_refused_or_restored() {
     let server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY used PAIR 100000/1h");
     let words = ["AUTHLIMIT.CHECK", "used", "203.0.113.7", "a@b.c", "COST", "100000"];
     assert!(verdict(&mut client, &words).allowed);
     let Ok(Value::BulkString(dump)) = send(&mut client, "DUMP used") else {
-        panic!("DUMP has an answer");
+        panic!("DUMP returned no bytes");
     };
     let version = &dump[dump.len() - FOOT_BYTES..][..2];
     let mut longer = Dump::parse(&dump);
@@ -197,7 +197,7 @@ fn a_dump_with_a_log_beyond_every_limit_is_refused_or_a_limiter() {
 }
 
 #[test]
-fn what_redis_tells_of_any_key_it_tells_of_a_limiter() {
+fn generic_key_commands_work_on_a_limiter() {
     let server = Server::start();
     let mut client = server.connect();
     dump_of_a_used_limiter(&mut client);
@@ -219,8 +219,8 @@ fn what_redis_tells_of_any_key_it_tells_of_a_limiter() {
     ];
     for (line, expected) in lines {
         let reply = send(&mut client, line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        let told: String = redis::from_redis_value(reply).expect("text");
-        assert!(told == expected || expected.is_empty(), "{line}: {told}");
+        let value: String = redis::from_redis_value(reply).expect("text");
+        assert!(value == expected || expected.is_empty(), "{line}: {value}");
     }
     let scanned = send(&mut client, "SCAN 0 COUNT 100 TYPE authlimit").unwrap();
     let (_, keys): (String, Vec<String>) = redis::from_redis_value(scanned).expect("keys");

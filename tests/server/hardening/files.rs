@@ -1,4 +1,4 @@
-//! An RDB file that somebody tampered with is refused or is loaded, and never crashes, hangs or fills the server.
+//! A tampered RDB file is refused or loaded. It never crashes or hangs the server, nor fills its memory.
 
 use std::fs;
 
@@ -9,16 +9,16 @@ use crate::support::rules::{address, checks};
 use crate::support::{Random, Save, Server, command};
 use redis::Value;
 
-/// How many tampered files are tried.
+/// The number of tampered files that are tried.
 const FILES: usize = 20;
 
-/// A payload takes at most so many times its own size of memory, and while it is read.
+/// A payload may take at most this many times its own size in memory, also while it is read.
 const FACTOR: usize = 10;
 
-/// What a server without any data takes at most.
+/// The most memory that a server without data takes, in bytes.
 const EMPTY_SERVER: usize = 3_000_000;
 
-/// Makes a limiter of a few thousand identities, with locks and lists.
+/// Creates a limiter with a few thousand identities, locks and lists.
 fn fill(server: &Server) {
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY login IP 90/1d EMAIL 20/1d LOCK 1h PAIR 9/1d EMAILS-PER-IP 90/1d");
@@ -29,7 +29,7 @@ fn fill(server: &Server) {
     }
 }
 
-/// Returns the bytes of memory that a server has taken at most.
+/// Returns the peak memory of a server, in bytes.
 #[track_caller]
 fn peak(server: &Server) -> usize {
     server.number("used_memory_peak")
@@ -42,7 +42,7 @@ fn tampered_files_are_refused_or_loaded_at_start_up() {
     server.shutdown(Save::Yes);
     let path = server.folder().join("dump.rdb");
     let original = fs::read(&path).expect("the file is saved");
-    // From the limiter's first own byte to the end of the file's data.
+    // Tamper with everything from the limiter's first byte on.
     let start = find(&original, b"IP 90/1d") - 10;
     let mut random = Random::new(81);
     let (mut refused, mut loaded) = (0, 0);
@@ -50,13 +50,13 @@ fn tampered_files_are_refused_or_loaded_at_start_up() {
         let (head, rest) = original.split_at(start);
         let mut rest = rest.to_vec();
         match n % 4 {
-            // The beginning, with the header and the first lengths.
+            // The start, with the header and the first lengths.
             0 => {
                 let mut first = rest[..200].to_vec();
                 mutate_bytes(&mut first, &mut random);
                 rest.splice(..200, first);
             }
-            // Cut short, as by a full disk.
+            // Truncated, as by a full disk.
             1 => rest.truncate(random.below(rest.len())),
             _ => {
                 let at = random.below(rest.len() - 100);
@@ -64,8 +64,8 @@ fn tampered_files_are_refused_or_loaded_at_start_up() {
                 rest.splice(at..at + 8, bytes);
             }
         }
-        fs::write(&path, [head, &rest].concat()).expect("the folder is ours");
-        // A server that hangs fails the test in here, and one that crashes below.
+        fs::write(&path, [head, &rest].concat()).expect("the folder is writable");
+        // A server that hangs fails the test in this call, one that crashes fails it below.
         match server.try_start_again() {
             Ok(()) => {
                 loaded += 1;
@@ -84,25 +84,25 @@ fn tampered_files_are_refused_or_loaded_at_start_up() {
         }
     }
     assert!(refused >= FILES / 4, "{refused} refused, {loaded} loaded");
-    fs::write(&path, original).expect("the folder is ours");
+    fs::write(&path, original).expect("the folder is writable");
     server.start_again();
     unharmed(&server);
 }
 
-/// Returns where some bytes are.
+/// Returns the position of `wanted` in `bytes`.
 #[track_caller]
 fn find(bytes: &[u8], wanted: &[u8]) -> usize {
     let found = bytes.windows(wanted.len()).position(|part| part == wanted);
-    found.expect("they are there")
+    found.expect("the bytes are found")
 }
 
 #[test]
-fn a_payload_takes_memory_in_proportion_and_a_truncated_one_leaves_none_taken() {
+fn a_payload_takes_memory_in_proportion_and_a_truncated_one_is_freed() {
     let server = Server::start();
     fill(&server);
     let mut client = server.connect();
     let Ok(Value::BulkString(dump)) = send(&mut client, "DUMP login") else {
-        panic!("DUMP has an answer");
+        panic!("DUMP returned no bytes");
     };
     ok(&mut client, "FLUSHALL");
     let version = &dump[dump.len() - FOOT_BYTES..][..2];
@@ -113,7 +113,7 @@ fn a_payload_takes_memory_in_proportion_and_a_truncated_one_leaves_none_taken() 
     for round in 0..200 {
         let mut mutant = original.clone();
         if round % 2 == 0 {
-            // All chunks but the end, or half of one.
+            // Cut off the end, and a part of the last chunk that is left.
             let keep = 1 + random.below(mutant.parts.len() - 1);
             mutant.parts.truncate(keep);
             if let Some(Part::Text(text)) = mutant.parts.last_mut() {
@@ -132,7 +132,7 @@ fn a_payload_takes_memory_in_proportion_and_a_truncated_one_leaves_none_taken() 
     }
     let most = before + FACTOR * dump.len();
     assert!(peak(&server) < most, "{} {most}", peak(&server));
-    crate::support::wait_until("what was read of them is given back", || used() < before + dump.len());
+    crate::support::wait_until("the memory of the payloads is freed", || used() < before + dump.len());
     assert_eq!(send(&mut client, "DBSIZE"), Ok(Value::Int(0)));
     unharmed(&server);
 }

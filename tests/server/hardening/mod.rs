@@ -1,4 +1,4 @@
-//! Nothing that a client or a file holds harms the server, and nobody sees what is not theirs.
+//! Hostile clients, dumps and files never harm the server. ACLs hold, and no email or address leaks.
 
 mod acl;
 mod arguments;

@@ -1,4 +1,4 @@
-//! However many ask at once, in whichever way, no more are admitted than the limit says.
+//! Concurrent commands, transactions and scripts never admit more attempts than the limit.
 
 use std::sync::{Barrier, mpsc};
 use std::thread;
@@ -12,10 +12,10 @@ const CLIENTS: usize = 50;
 const ATTEMPTS_EACH: usize = 20;
 const LIMIT: usize = 137;
 
-/// Lets many clients begin at the same moment, each of which makes its attempts and returns how many were admitted;
-/// checks that all of them together got what the limit says.
+/// Starts many clients at the same moment. Each makes its attempts and returns how many were admitted.
+/// Checks that the sum is exactly the limit.
 #[track_caller]
-fn many_at_once(server: &Server, attempts: impl Fn(&mut Connection) -> usize + Sync) {
+fn run_concurrently(server: &Server, attempts: impl Fn(&mut Connection) -> usize + Sync) {
     let start = &Barrier::new(CLIENTS);
     let attempts = &attempts;
     let clients: Vec<Connection> = (0..CLIENTS).map(|_| server.connect()).collect();
@@ -39,7 +39,7 @@ fn many_at_once(server: &Server, attempts: impl Fn(&mut Connection) -> usize + S
     assert_eq!(forgiven, Ok(Value::Int(LIMIT as i64)));
 }
 
-/// Counts the verdicts, as they come out of a transaction, that admit.
+/// Counts the admitted attempts in the verdicts of a transaction.
 #[track_caller]
 fn admitted(verdicts: &[Value]) -> usize {
     let allowed = |verdict: &Value| match verdict {
@@ -49,9 +49,9 @@ fn admitted(verdicts: &[Value]) -> usize {
     verdicts.iter().filter(|verdict| allowed(verdict)).count()
 }
 
-/// Runs a transaction, and says whether it went through.
+/// Runs a transaction, and returns whether it was executed.
 #[track_caller]
-fn transaction_goes_through(client: &mut Connection) -> bool {
+fn transaction_succeeds(client: &mut Connection) -> bool {
     assert_eq!(command(client, &["MULTI"]), Ok(Value::Okay));
     let queued = command(client, &["SET", "went", "through"]);
     assert_eq!(queued, Ok(Value::SimpleString("QUEUED".to_owned())));
@@ -65,20 +65,20 @@ fn transaction_goes_through(client: &mut Connection) -> bool {
 #[test]
 fn a_thousand_parallel_checks_admit_exactly_the_limit() {
     let (server, _) = start_with("PAIR 137/1h");
-    many_at_once(&server, |client| (0..ATTEMPTS_EACH).filter(|_| verdict(client, &CHECK).allowed).count());
+    run_concurrently(&server, |client| (0..ATTEMPTS_EACH).filter(|_| verdict(client, &CHECK).allowed).count());
 }
 
 #[test]
-fn a_thousand_parallel_checks_admit_exactly_the_least_of_several_limits() {
+fn a_thousand_parallel_checks_admit_exactly_the_lowest_of_several_limits() {
     let (server, _) = start_with("IP 200/1h EMAIL 137/1d PAIR 150/1h");
-    many_at_once(&server, |client| (0..ATTEMPTS_EACH).filter(|_| verdict(client, &CHECK).allowed).count());
+    run_concurrently(&server, |client| (0..ATTEMPTS_EACH).filter(|_| verdict(client, &CHECK).allowed).count());
 }
 
 #[test]
 fn parallel_transactions_admit_exactly_the_limit() {
     const EACH: usize = 4;
     let (server, _) = start_with("PAIR 137/1h");
-    many_at_once(&server, |client| {
+    run_concurrently(&server, |client| {
         let mut count = 0;
         for _ in 0..ATTEMPTS_EACH / EACH {
             assert_eq!(command(client, &["MULTI"]), Ok(Value::Okay));
@@ -104,7 +104,7 @@ fn parallel_scripts_admit_exactly_the_limit() {
         return admitted";
     let (server, _) = start_with("PAIR 137/1h");
     let [_, key, ip, email] = CHECK;
-    many_at_once(&server, |client| {
+    run_concurrently(&server, |client| {
         (0..ATTEMPTS_EACH / 4)
             .map(|_| match command(client, &["EVAL", SCRIPT, "1", key, ip, email]) {
                 Ok(Value::Int(count)) => usize::try_from(count).expect("not negative"),
@@ -115,7 +115,7 @@ fn parallel_scripts_admit_exactly_the_limit() {
 }
 
 #[test]
-fn an_error_in_a_script_is_the_command_s_own() {
+fn a_script_gets_the_error_of_the_command() {
     let server = Server::start();
     let mut client = server.connect();
     let script = "return redis.pcall('AUTHLIMIT.CHECK', KEYS[1], 'unknown', ARGV[1])";
@@ -124,60 +124,60 @@ fn an_error_in_a_script_is_the_command_s_own() {
 }
 
 #[test]
-fn a_watched_limiter_is_changed_by_an_admitted_attempt_and_by_nothing_less() {
+fn only_commands_that_change_a_watched_limiter_abort_the_transaction() {
     let (server, _) = start_with("PAIR 1/1h");
     let (mut watcher, mut other) = (server.connect(), server.connect());
-    let mut goes_through_after = |what: &[&str]| {
+    let mut succeeds_after = |what: &[&str]| {
         assert_eq!(command(&mut watcher, &["WATCH", "login"]), Ok(Value::Okay));
         let reply = command(&mut other, what);
         assert!(reply.is_ok(), "{reply:?}");
-        transaction_goes_through(&mut watcher)
+        transaction_succeeds(&mut watcher)
     };
     let refund = [&["AUTHLIMIT.REFUND"], &CHECK[1..]].concat();
     let policy = ["AUTHLIMIT.POLICY", "login", "PAIR", "1/2h"];
-    assert!(goes_through_after(&PEEK), "PEEK");
-    assert!(goes_through_after(&RESET), "RESET of nothing");
-    assert!(goes_through_after(&refund), "REFUND of nothing");
-    assert!(!goes_through_after(&CHECK), "an admitted CHECK");
-    assert!(goes_through_after(&CHECK), "a refused CHECK");
-    assert!(goes_through_after(&["AUTHLIMIT.INFO", "login"]), "INFO");
-    assert!(!goes_through_after(&refund), "REFUND");
-    assert!(!goes_through_after(&CHECK), "an admitted CHECK");
-    assert!(!goes_through_after(&RESET), "RESET");
-    assert!(!goes_through_after(&policy), "POLICY");
-    assert!(goes_through_after(&policy), "the same POLICY again");
+    assert!(succeeds_after(&PEEK), "PEEK");
+    assert!(succeeds_after(&RESET), "RESET of nothing");
+    assert!(succeeds_after(&refund), "REFUND of nothing");
+    assert!(!succeeds_after(&CHECK), "an admitted CHECK");
+    assert!(succeeds_after(&CHECK), "a refused CHECK");
+    assert!(succeeds_after(&["AUTHLIMIT.INFO", "login"]), "INFO");
+    assert!(!succeeds_after(&refund), "REFUND");
+    assert!(!succeeds_after(&CHECK), "an admitted CHECK");
+    assert!(!succeeds_after(&RESET), "RESET");
+    assert!(!succeeds_after(&policy), "POLICY");
+    assert!(succeeds_after(&policy), "the same POLICY again");
 }
 
 #[test]
-fn a_watched_key_is_changed_by_the_attempt_that_creates_the_limiter() {
+fn creating_a_limiter_under_a_watched_key_aborts_the_transaction() {
     let server = Server::start();
     let (mut watcher, mut other) = (server.connect(), server.connect());
     for creates in [false, true] {
         assert_eq!(command(&mut watcher, &["WATCH", "login"]), Ok(Value::Okay));
         verdict(&mut other, if creates { &CHECK } else { &PEEK });
-        assert_eq!(transaction_goes_through(&mut watcher), !creates);
+        assert_eq!(transaction_succeeds(&mut watcher), !creates);
     }
 }
 
 #[test]
-fn a_client_side_cache_is_told_of_an_admitted_attempt_and_of_nothing_less() {
+fn only_commands_that_change_a_limiter_invalidate_a_client_side_cache() {
     let (server, _) = start_with("PAIR 1/1h");
     let (mut caching, mut other) = (server.connect_resp3(), server.connect());
     let (sender, pushes) = mpsc::channel();
     caching.set_push_sender(sender);
     let tracking = command(&mut caching, &["CLIENT", "TRACKING", "ON"]);
     assert_eq!(tracking, Ok(Value::Okay));
-    let mut told_after = |what: &[&str]| {
+    let mut invalidated_after = |what: &[&str]| {
         verdict(&mut caching, &PEEK);
         let reply = command(&mut other, what);
         assert!(reply.is_ok(), "{reply:?}");
-        // What the server has to tell comes before the answer to this.
+        // An invalidation arrives before the reply to PING.
         assert!(command(&mut caching, &["PING"]).is_ok());
         pushes.try_iter().any(|push| push.kind == PushKind::Invalidate)
     };
-    assert!(!told_after(&PEEK), "PEEK");
-    assert!(!told_after(&RESET), "RESET of nothing");
-    assert!(told_after(&CHECK), "an admitted CHECK");
-    assert!(!told_after(&CHECK), "a refused CHECK");
-    assert!(told_after(&RESET), "RESET");
+    assert!(!invalidated_after(&PEEK), "PEEK");
+    assert!(!invalidated_after(&RESET), "RESET of nothing");
+    assert!(invalidated_after(&CHECK), "an admitted CHECK");
+    assert!(!invalidated_after(&CHECK), "a refused CHECK");
+    assert!(invalidated_after(&RESET), "RESET");
 }

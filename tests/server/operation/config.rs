@@ -1,4 +1,4 @@
-//! The module's settings are those of any Redis setting: read, set, kept over a restart, and refused where wrong.
+//! The module's settings work like those of Redis: CONFIG GET, SET and REWRITE, redis.conf, module arguments.
 
 use crate::support::{Save, Server, command, module_path, verdict};
 use redis::{Connection, Value};
@@ -14,9 +14,9 @@ const NO_AUTOCREATE: &str =
 #[track_caller]
 fn get(client: &mut Connection, name: &str) -> String {
     let reply = redis::cmd("CONFIG").arg("GET").arg(name).query(client);
-    let [(told, value)]: [(String, String); 1] =
+    let [(found, value)]: [(String, String); 1] =
         reply.map(|pairs: Vec<(String, String)>| pairs.try_into().expect("one setting")).expect("CONFIG GET answers");
-    assert_eq!(told, name);
+    assert_eq!(found, name);
     value
 }
 
@@ -26,14 +26,14 @@ fn set(client: &mut Connection, name: &str, value: &str) -> Result<Value, String
     command(client, &["CONFIG", "SET", name, value])
 }
 
-/// Returns the rules of a new limiter, by the one that binds its first attempt.
+/// Sends a CHECK, which creates a missing limiter, and returns the rule in the verdict.
 #[track_caller]
-fn rule_of_new_limiter(client: &mut Connection, key: &str) -> String {
+fn rule_after_check(client: &mut Connection, key: &str) -> String {
     verdict(client, &["AUTHLIMIT.CHECK", key, IP, EMAIL]).rule
 }
 
 #[test]
-fn the_settings_begin_with_the_sign_in_preset_and_autocreate() {
+fn the_defaults_are_the_sign_in_preset_and_autocreate() {
     let server = Server::start();
     let mut client = server.connect();
     assert_eq!(get(&mut client, POLICY), "PRESET signin");
@@ -41,13 +41,13 @@ fn the_settings_begin_with_the_sign_in_preset_and_autocreate() {
 }
 
 #[test]
-fn looking_at_the_settings_and_changing_them_takes_no_memory() {
+fn reading_and_changing_settings_leaks_no_memory() {
     let server = Server::start();
     let mut client = server.connect();
     let mut grown_by = |command: &redis::Cmd| {
         let used = || server.number::<i64>("used_memory");
         let mut grown = 0;
-        // Twice, since the first time something may grow for good.
+        // Twice, because the first round may allocate buffers that stay.
         for _ in 0..2 {
             let before = used();
             for _ in 0..100 {
@@ -72,21 +72,21 @@ fn looking_at_the_settings_and_changing_them_takes_no_memory() {
 }
 
 #[test]
-fn a_new_default_policy_is_for_new_limiters_only() {
+fn a_new_default_policy_applies_to_new_limiters_only() {
     let server = Server::start();
     let mut client = server.connect();
-    assert_eq!(rule_of_new_limiter(&mut client, "old"), "PAIR 5/15m");
+    assert_eq!(rule_after_check(&mut client, "old"), "PAIR 5/15m");
     let words = "pair 3/1h  IP 90/1d plus-tags strip";
     assert_eq!(set(&mut client, POLICY, words), Ok(Value::Okay));
     assert_eq!(get(&mut client, POLICY), words);
-    assert_eq!(rule_of_new_limiter(&mut client, "old"), "PAIR 5/15m");
+    assert_eq!(rule_after_check(&mut client, "old"), "PAIR 5/15m");
     let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", "new", IP, EMAIL]);
     assert_eq!((peeked.rule.as_str(), peeked.remaining), ("PAIR 3/1h", 3));
-    assert_eq!(rule_of_new_limiter(&mut client, "new"), "PAIR 3/1h");
+    assert_eq!(rule_after_check(&mut client, "new"), "PAIR 3/1h");
 }
 
 #[test]
-fn a_wrong_default_policy_is_refused_with_the_reason() {
+fn an_invalid_default_policy_is_refused_with_the_reason() {
     let server = Server::start();
     let mut client = server.connect();
     let wrong = [
@@ -109,11 +109,11 @@ fn a_wrong_default_policy_is_refused_with_the_reason() {
     }
     assert!(set(&mut client, AUTOCREATE, "maybe").is_err());
     assert_eq!(get(&mut client, AUTOCREATE), "yes");
-    assert_eq!(rule_of_new_limiter(&mut client, "login"), "PAIR 5/15m");
+    assert_eq!(rule_after_check(&mut client, "login"), "PAIR 5/15m");
 }
 
 #[test]
-fn without_autocreate_only_policy_makes_a_limiter() {
+fn without_autocreate_only_policy_creates_a_limiter() {
     let server = Server::start();
     let mut client = server.connect();
     assert_eq!(set(&mut client, AUTOCREATE, "no"), Ok(Value::Okay));
@@ -125,13 +125,13 @@ fn without_autocreate_only_policy_makes_a_limiter() {
     assert_eq!(command(&mut client, &["DBSIZE"]), Ok(Value::Int(0)));
     let made = command(&mut client, &["AUTHLIMIT.POLICY", "login", "PAIR", "5/1h"]);
     assert_eq!(made, Ok(Value::Okay));
-    assert_eq!(rule_of_new_limiter(&mut client, "login"), "PAIR 5/1h");
+    assert_eq!(rule_after_check(&mut client, "login"), "PAIR 5/1h");
     assert_eq!(set(&mut client, AUTOCREATE, "yes"), Ok(Value::Okay));
-    assert_eq!(rule_of_new_limiter(&mut client, "other"), "PAIR 5/15m");
+    assert_eq!(rule_after_check(&mut client, "other"), "PAIR 5/15m");
 }
 
 #[test]
-fn settings_that_were_written_are_there_after_a_restart() {
+fn settings_saved_by_config_rewrite_survive_a_restart() {
     let mut server = Server::start();
     for (words, autocreate) in [("PAIR 3/1h IP 90/1d", "no"), ("PRESET otp", "yes")] {
         let mut client = server.connect();
@@ -147,7 +147,7 @@ fn settings_that_were_written_are_there_after_a_restart() {
 }
 
 #[test]
-fn settings_that_were_not_written_are_gone_after_a_restart() {
+fn settings_not_saved_are_lost_after_a_restart() {
     let mut server = Server::start();
     let mut client = server.connect();
     assert_eq!(set(&mut client, POLICY, "PAIR 3/1h"), Ok(Value::Okay));
@@ -156,7 +156,7 @@ fn settings_that_were_not_written_are_gone_after_a_restart() {
 }
 
 #[test]
-fn settings_may_stand_in_redis_conf() {
+fn redis_conf_may_contain_the_settings() {
     let server = Server::builder().arg(POLICY, "\"PAIR 3/1h\"").arg(AUTOCREATE, "no").start();
     let mut client = server.connect();
     assert_eq!(get(&mut client, POLICY), "PAIR 3/1h");
@@ -164,7 +164,7 @@ fn settings_may_stand_in_redis_conf() {
 }
 
 #[test]
-fn a_wrong_setting_in_redis_conf_keeps_the_server_from_starting() {
+fn an_invalid_setting_in_redis_conf_prevents_startup() {
     for (name, value) in [(POLICY, "\"PAIR 0/1h\""), (AUTOCREATE, "maybe")] {
         let log = Server::builder().arg(name, value).try_start().unwrap_err();
         assert!(log.contains(name), "{log}");
@@ -178,16 +178,16 @@ fn module_arguments_are_settings() {
     assert_eq!(get(&mut client, POLICY), "PAIR 3/1h IP 90/1d");
     assert_eq!(get(&mut client, AUTOCREATE), "no");
     assert_eq!(set(&mut client, AUTOCREATE, "yes"), Ok(Value::Okay));
-    assert_eq!(rule_of_new_limiter(&mut client, "login"), "PAIR 3/1h");
+    assert_eq!(rule_after_check(&mut client, "login"), "PAIR 3/1h");
 }
 
 #[test]
-fn a_setting_that_was_written_wins_over_the_module_argument() {
+fn a_saved_setting_overrides_the_module_argument() {
     let mut server = Server::builder().module_args(["default-policy", "PAIR 3/1h", "autocreate", "no"]).start();
     let mut client = server.connect();
     assert_eq!(set(&mut client, POLICY, "PAIR 4/1h"), Ok(Value::Okay));
     assert_eq!(set(&mut client, AUTOCREATE, "yes"), Ok(Value::Okay));
-    // Redis 7.0 forgets the quotes around a module's arguments here.
+    // Redis 7.0 drops the quotes around a module's arguments here.
     let written = command(&mut client, &["CONFIG", "REWRITE"]);
     assert_eq!(written, Ok(Value::Okay));
     server.restart(Save::No);
@@ -197,7 +197,7 @@ fn a_setting_that_was_written_wins_over_the_module_argument() {
 }
 
 #[test]
-fn a_wrong_module_argument_keeps_the_server_from_starting_and_the_log_says_why() {
+fn an_invalid_module_argument_prevents_startup_and_the_log_states_the_reason() {
     let wrong: [(&[&str], &str); 7] = [
         (&["default-policy", "PAIR 0/1h"], "policy word 2: the limit "),
         (&["default-policy", ""], "the policy has no rule"),
@@ -215,7 +215,7 @@ fn a_wrong_module_argument_keeps_the_server_from_starting_and_the_log_says_why()
 }
 
 #[test]
-fn a_module_that_is_loaded_later_takes_arguments_and_settings_too() {
+fn a_module_loaded_at_runtime_accepts_arguments_and_settings() {
     let server = Server::builder().without_module().start();
     let mut client = server.connect();
     let path = module_path().to_string_lossy().into_owned();
@@ -228,5 +228,5 @@ fn a_module_that_is_loaded_later_takes_arguments_and_settings_too() {
     assert_eq!(loaded, Ok(Value::Okay));
     assert_eq!(get(&mut client, POLICY), "PAIR 7/1h");
     assert_eq!(get(&mut client, AUTOCREATE), "yes");
-    assert_eq!(rule_of_new_limiter(&mut client, "login"), "PAIR 7/1h");
+    assert_eq!(rule_after_check(&mut client, "login"), "PAIR 7/1h");
 }

@@ -1,4 +1,4 @@
-//! Whether events name anybody, as the setting `authlimit.events` says.
+//! `authlimit.events` decides whether events hold addresses and emails in clear text.
 
 use super::events::{policy, refuse};
 use crate::support::listener::Listener;
@@ -7,18 +7,18 @@ use crate::support::{Save, Server, command};
 use redis::Value;
 
 #[test]
-fn full_tells_address_and_email_as_received_and_no_tells_nothing() {
+fn full_publishes_address_and_email_as_received_and_no_publishes_nothing() {
     let server = Server::builder().arg("notify-keyspace-events", "KEA").start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
     policy(&mut client, "PAIR 1/1h");
     ok(&mut client, "CONFIG SET authlimit.events no");
     refuse(&mut client, IP, " Alice@EXAMPLE.com ");
-    let told = listener.heard(&mut client);
-    let told: Vec<_> = told.iter().map(|t| t.message.clone()).collect();
-    assert!(!told.iter().any(|t| t.starts_with(b"authlimit.")), "{told:?}");
+    let heard = listener.heard(&mut client);
+    let messages: Vec<_> = heard.iter().map(|heard| heard.message.clone()).collect();
+    assert!(!messages.iter().any(|message| message.starts_with(b"authlimit.")), "{messages:?}");
     assert_eq!(server.info("authlimit_events").as_deref(), Some("0"));
-    // Switched on, the next refusal is the first that is told.
+    // Once events are on, the next refusal is the first that is published.
     ok(&mut client, "CONFIG SET authlimit.events full");
     assert!(!check(&mut client, "::ffff:203.0.113.7", " Alice@EXAMPLE.com ").allowed);
     let event = listener.event(&mut client);
@@ -34,7 +34,7 @@ fn full_tells_address_and_email_as_received_and_no_tells_nothing() {
 }
 
 #[test]
-fn hostile_keys_and_emails_make_proper_messages_of_bounded_length() {
+fn hostile_keys_and_emails_make_valid_messages_of_bounded_length() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
@@ -71,7 +71,7 @@ fn hostile_keys_and_emails_make_proper_messages_of_bounded_length() {
 }
 
 #[test]
-fn with_full_nothing_of_it_is_stored_or_logged_or_replicated() {
+fn with_full_no_clear_text_is_stored_or_logged_or_replicated() {
     let mut server = Server::builder().arg("appendonly", "yes").start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
@@ -101,7 +101,7 @@ fn with_full_nothing_of_it_is_stored_or_logged_or_replicated() {
 }
 
 #[test]
-fn with_hashed_no_name_is_in_any_message_or_reply() {
+fn with_hashed_no_clear_text_is_in_any_message_or_reply() {
     let server = Server::builder().arg("notify-keyspace-events", "KEA").start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
@@ -110,7 +110,7 @@ fn with_hashed_no_name_is_in_any_message_or_reply() {
     assert!(!check(&mut client, IP, "second@example.com").allowed);
     let heard = listener.heard(&mut client);
     assert!(heard.len() > 8, "{heard:?}");
-    let mut told: Vec<String> =
+    let mut texts: Vec<String> =
         heard.iter().map(|heard| String::from_utf8_lossy(&heard.message).into_owned()).collect();
     for line in [
         "AUTHLIMIT.TOP login IP",
@@ -119,11 +119,11 @@ fn with_hashed_no_name_is_in_any_message_or_reply() {
         "INFO everything",
         "SLOWLOG GET -1",
     ] {
-        told.push(format!("{:?}", send(&mut client, line).expect("an answer")));
+        texts.push(format!("{:?}", send(&mut client, line).expect("an answer")));
     }
-    for told in told {
+    for text in texts {
         for name in [IP, "alice", "second@", "example.com"] {
-            assert!(!told.contains(name), "{name} is in {told}");
+            assert!(!text.contains(name), "{name} is in {text}");
         }
     }
 }

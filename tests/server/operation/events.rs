@@ -1,24 +1,24 @@
-//! Subscribers hear once of what begins, and of nobody by name unless that is set.
+//! Refusal events: published once when a refusal starts, in clear text only with `authlimit.events full`.
 
 use crate::support::listener::Listener;
 use crate::support::replies::{CHECK, EMAIL, IP, check, ok, send};
 use crate::support::{Server, command, wait_until};
 use redis::{Connection, ConnectionLike, Value};
 
-/// Gives `login` a policy.
+/// Sets the policy of `login`.
 #[track_caller]
 pub(super) fn policy(client: &mut Connection, words: &str) {
     ok(client, &format!("AUTHLIMIT.POLICY login {words}"));
 }
 
-/// Refuses a fresh limiter's second attempt, under a policy that admits one.
+/// Makes two attempts under a policy that admits one, so that the second is refused.
 #[track_caller]
 pub(super) fn refuse(client: &mut Connection, ip: &str, email: &str) {
     assert!(check(client, ip, email).allowed);
     assert!(!check(client, ip, email).allowed);
 }
 
-/// The server's time in ms.
+/// Returns the server's time in ms.
 #[track_caller]
 fn time(client: &mut Connection) -> u64 {
     let (seconds, micros): (u64, u64) = redis::cmd("TIME").query(client).expect("a time");
@@ -63,7 +63,7 @@ fn a_refusal_is_one_message_and_one_notification() {
 }
 
 #[test]
-fn each_kind_has_its_word() {
+fn each_kind_of_refusal_has_its_event_name() {
     let server = Server::builder().arg("notify-keyspace-events", "Ed").start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
@@ -89,7 +89,7 @@ fn each_kind_has_its_word() {
 }
 
 #[test]
-fn a_spray_is_told_as_such_and_its_lock_as_well() {
+fn a_spray_attack_publishes_a_spray_event_and_a_lock_event() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
@@ -101,8 +101,8 @@ fn a_spray_is_told_as_such_and_its_lock_as_well() {
     }
     let kinds: Vec<_> =
         listener.events(&mut client).iter().map(|event| (event.text("kind"), event.text("event"))).collect();
-    let told = |kind: &str, event: &str| (kind.to_owned(), event.to_owned());
-    assert_eq!(kinds, [told("locked", "authn_login_lock"), told("spray", "excess_rate_limit_exceeded")]);
+    let expected = |kind: &str, event: &str| (kind.to_owned(), event.to_owned());
+    assert_eq!(kinds, [expected("locked", "authn_login_lock"), expected("spray", "excess_rate_limit_exceeded")]);
     assert!(!check(&mut client, "203.0.113.8", "a@x.org").allowed);
     let event = listener.event(&mut client);
     assert_eq!(event.text("subject"), "IPS-PER-EMAIL");
@@ -110,12 +110,12 @@ fn a_spray_is_told_as_such_and_its_lock_as_well() {
 }
 
 #[test]
-fn a_million_refusals_of_one_identity_are_one_message() {
+fn a_million_refusals_of_one_identity_publish_one_message() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
     policy(&mut client, "PAIR 5/1h LOCK 2h IP 100/1h");
-    // Unanswered: reading a million answers would take most of the time.
+    // Without replies: reading a million of them would take most of the time.
     let reply = |word: &str| redis::cmd("CLIENT").arg("REPLY").arg(word).get_packed_command();
     client.send_packed_command(&reply("OFF")).expect("it is sent");
     let checks = redis::cmd(CHECK[0]).arg(&CHECK[1..]).get_packed_command();
@@ -131,29 +131,29 @@ fn a_million_refusals_of_one_identity_are_one_message() {
 }
 
 #[test]
-fn it_is_told_anew_only_after_the_wait_that_was_told() {
+fn a_refusal_is_published_again_only_after_the_wait_it_announced() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
     policy(&mut client, "PAIR 1/300ms");
-    let mut told: Vec<(u64, u64)> = Vec::new();
-    wait_until("it was told four times", || {
+    let mut published: Vec<(u64, u64)> = Vec::new();
+    wait_until("four events are published", || {
         for _ in 0..50 {
             check(&mut client, IP, EMAIL);
         }
         for event in listener.events(&mut client) {
             let at = event.field("at").as_u64().expect("a time");
-            told.push((at, event.field("until").as_u64().expect("a time")));
+            published.push((at, event.field("until").as_u64().expect("a time")));
         }
-        told.len() >= 4
+        published.len() >= 4
     });
-    for pair in told.windows(2) {
-        assert!(pair[1].0 >= pair[0].1, "{told:?}");
+    for pair in published.windows(2) {
+        assert!(pair[1].0 >= pair[0].1, "{published:?}");
     }
 }
 
 #[test]
-fn rules_in_shadow_and_the_lists_tell_nothing() {
+fn shadow_rules_and_lists_publish_nothing() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
@@ -170,7 +170,7 @@ fn rules_in_shadow_and_the_lists_tell_nothing() {
 }
 
 #[test]
-fn transactions_scripts_and_functions_tell_as_well() {
+fn transactions_scripts_and_functions_publish_events_too() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
@@ -197,7 +197,7 @@ fn transactions_scripts_and_functions_tell_as_well() {
 }
 
 #[test]
-fn a_client_that_subscribes_and_checks_gets_its_replies_whole() {
+fn a_client_that_subscribes_and_checks_gets_intact_replies() {
     let server = Server::start();
     let mut client = server.connect_resp3();
     policy(&mut client, "PAIR 1/1h");
@@ -213,7 +213,7 @@ fn a_client_that_subscribes_and_checks_gets_its_replies_whole() {
 }
 
 #[test]
-fn replicas_restarts_and_copies_tell_nothing_by_themselves() {
+fn replicas_restarts_and_copies_publish_nothing_by_themselves() {
     let mut primary = Server::builder().arg("appendonly", "yes").start();
     let replica = Server::builder().replica_of(&primary).start();
     wait_until("the replica is there", || replica.info("master_link_status").as_deref() == Some("up"));
@@ -225,9 +225,9 @@ fn replicas_restarts_and_copies_tell_nothing_by_themselves() {
     crate::support::wait_for_replica(&primary, &replica);
     let mut at_replica = replica.connect();
     assert_eq!(there.heard(&mut at_replica), []);
-    send(&mut at_replica, "AUTHLIMIT.PEEK login 203.0.113.7 alice@example.com").expect("asked");
+    send(&mut at_replica, "AUTHLIMIT.PEEK login 203.0.113.7 alice@example.com").expect("a verdict");
     assert_eq!(there.heard(&mut at_replica), []);
-    // A replica that clients may write to decides by itself, and tells nobody.
+    // A writable replica decides by itself and publishes nothing.
     ok(&mut at_replica, "CONFIG SET replica-read-only no");
     assert!(!check(&mut at_replica, IP, EMAIL).allowed);
     refuse(&mut at_replica, IP, "other@x.org");
@@ -237,8 +237,8 @@ fn replicas_restarts_and_copies_tell_nothing_by_themselves() {
     primary.start_again();
     let mut client = primary.connect();
     let mut here = Listener::on(&primary);
-    assert_eq!(here.heard(&mut client), [], "nothing of the file is told");
-    // What was told is in memory only; a lock that goes on is told as a refusal after a restart.
+    assert_eq!(here.heard(&mut client), [], "loading the file publishes nothing");
+    // Only memory holds what was published: after a restart, an active lock is published as a refusal.
     assert!(!check(&mut client, IP, EMAIL).allowed);
     assert_eq!(here.event(&mut client).text("kind"), "refused");
     send(&mut client, "COPY login other").expect("copied");
@@ -247,7 +247,7 @@ fn replicas_restarts_and_copies_tell_nothing_by_themselves() {
 }
 
 #[test]
-fn an_attack_by_very_many_is_bounded_in_messages_and_hides_no_other_rule() {
+fn a_flood_of_identities_publishes_a_bounded_number_of_messages_and_hides_no_other_rule() {
     let server = Server::start();
     let mut client = server.connect();
     let mut listener = Listener::on(&server);
@@ -271,7 +271,7 @@ fn an_attack_by_very_many_is_bounded_in_messages_and_hides_no_other_rule() {
 }
 
 #[test]
-fn the_setting_takes_its_three_words_and_no_other() {
+fn the_setting_accepts_only_its_three_words() {
     let server = Server::builder().module_args(["events", "full"]).start();
     let mut client = server.connect();
     let get = |client: &mut Connection| -> Vec<String> {

@@ -1,4 +1,4 @@
-//! INFO tells what the module has done, in fields that only ever are whole numbers.
+//! The module's section in INFO: counters and sizes, all of them whole numbers.
 
 use crate::support::replies::{EMAIL, IP, RESET, check, ok, send, text};
 use crate::support::rules::start_with;
@@ -6,7 +6,7 @@ use crate::support::{Server, command, wait_until};
 use redis::{Connection, Value};
 use std::collections::BTreeMap;
 
-/// The section's fields, without what each begins with.
+/// Returns the fields of the section, without the prefix of their names.
 #[track_caller]
 fn fields(client: &mut Connection) -> BTreeMap<String, u64> {
     let section = send(client, "INFO authlimit").expect("a section");
@@ -22,7 +22,7 @@ fn fields(client: &mut Connection) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Which totals have changed from one reading to another.
+/// Returns the counters that changed between two readings, each with its difference.
 fn changed(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
     assert!(before.keys().eq(after.keys()));
     let sizes = ["limiters", "identities", "bytes"];
@@ -30,7 +30,7 @@ fn changed(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec
     pairs.map(|(name, number)| (name.clone(), number - before[name])).filter(|(_, change)| *change != 0).collect()
 }
 
-/// Sends lines, and returns what they have changed.
+/// Sends lines, and returns the counters that they changed.
 #[track_caller]
 fn changes(client: &mut Connection, lines: &[&str]) -> Vec<(String, u64)> {
     let before = fields(client);
@@ -40,15 +40,15 @@ fn changes(client: &mut Connection, lines: &[&str]) -> Vec<(String, u64)> {
     changed(&before, &fields(client))
 }
 
-/// Names and numbers as [`changes`] tells them.
-fn told(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
+/// Returns names and numbers in the form of [`changes`].
+fn sorted(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
     let mut pairs: Vec<_> = pairs.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect();
     pairs.sort();
     pairs
 }
 
 #[test]
-fn a_new_server_has_done_nothing() {
+fn all_counters_of_a_new_server_are_zero() {
     let server = Server::start();
     let mut client = server.connect();
     let fields = fields(&mut client);
@@ -84,7 +84,7 @@ fn a_new_server_has_done_nothing() {
 }
 
 #[test]
-fn every_decision_is_counted_where_it_belongs() {
+fn every_decision_increments_its_counters() {
     let server = Server::start();
     let mut client = server.connect();
     let cases = [
@@ -100,7 +100,7 @@ fn every_decision_is_counted_where_it_belongs() {
         let attempt = format!("AUTHLIMIT.CHECK login {IP} {EMAIL}{option}");
         let changes = changes(&mut client, &[&attempt, &attempt, &attempt]);
         let expected = [("allowed", 1), ("checks", 3), ("events", 1), ("refused", 2), (field, 2)];
-        assert_eq!(changes, told(&expected), "{words}");
+        assert_eq!(changes, sorted(&expected), "{words}");
     }
     ok(&mut client, "FLUSHALL");
     ok(&mut client, "AUTHLIMIT.POLICY login EMAILS-PER-IP 1/1h LOCK 2h");
@@ -111,7 +111,7 @@ fn every_decision_is_counted_where_it_belongs() {
     ];
     let expected =
         [("allowed", 1), ("checks", 3), ("events", 2), ("locks", 1), ("refused", 2), ("refused_emails_per_ip", 2)];
-    assert_eq!(changes(&mut client, &lines), told(&expected));
+    assert_eq!(changes(&mut client, &lines), sorted(&expected));
     ok(&mut client, "AUTHLIMIT.POLICY login IPS-PER-EMAIL 1/1h");
     let lines = [
         "AUTHLIMIT.CHECK login 1.2.3.4 z@x.org",
@@ -133,13 +133,13 @@ fn every_decision_is_counted_where_it_belongs() {
 }
 
 #[test]
-fn what_support_and_success_take_back_is_counted_and_so_are_errors() {
+fn resets_refunds_unlocks_evictions_and_errors_are_counted() {
     let (_server, mut client) = start_with("PAIR 5/1h CAPACITY 1");
     check(&mut client, IP, EMAIL);
-    assert_eq!(changes(&mut client, &[&RESET.join(" "), &RESET.join(" ")]), told(&[("resets", 1)]));
+    assert_eq!(changes(&mut client, &[&RESET.join(" "), &RESET.join(" ")]), sorted(&[("resets", 1)]));
     check(&mut client, IP, EMAIL);
     let refund = format!("AUTHLIMIT.REFUND login {IP} {EMAIL}");
-    assert_eq!(changes(&mut client, &[&refund, &refund]), told(&[("refunds", 1)]));
+    assert_eq!(changes(&mut client, &[&refund, &refund]), sorted(&[("refunds", 1)]));
     check(&mut client, IP, EMAIL);
     let unlock = format!("AUTHLIMIT.UNLOCK login IP {IP} EMAIL {EMAIL}");
     let before = fields(&mut client);
@@ -150,11 +150,11 @@ fn what_support_and_success_take_back_is_counted_and_so_are_errors() {
     check(&mut client, IP, "other@x.org");
     assert_eq!(fields(&mut client)["evicted"], 1);
     let wrong = ["AUTHLIMIT.CHECK login 1.2.3.4:80 a@x.org", "AUTHLIMIT.POLICY login X", "AUTHLIMIT.TOP none IP"];
-    assert_eq!(changes(&mut client, &wrong), told(&[("errors", 3)]));
+    assert_eq!(changes(&mut client, &wrong), sorted(&[("errors", 3)]));
 }
 
 #[test]
-fn limiters_are_counted_as_they_come_and_go() {
+fn limiters_are_counted_as_they_are_created_and_deleted() {
     let mut server = Server::start();
     let mut client = server.connect();
     let has = |client: &mut Connection, limiters: u64, identities: u64| {
@@ -193,7 +193,7 @@ fn limiters_are_counted_as_they_come_and_go() {
 }
 
 #[test]
-fn a_replica_counts_what_it_holds_and_decides_nothing() {
+fn a_replica_counts_what_it_holds_and_no_decisions() {
     let primary = Server::start();
     let replica = Server::builder().replica_of(&primary).start();
     let mut client = primary.connect();
@@ -207,16 +207,16 @@ fn a_replica_counts_what_it_holds_and_decides_nothing() {
     assert!(there.remove("bytes").is_some_and(|bytes| bytes > 0));
     there.retain(|_, number| *number != 0);
     let expected = [("identities", 1), ("limiters", 1)];
-    assert_eq!(there.into_iter().collect::<Vec<_>>(), told(&expected));
+    assert_eq!(there.into_iter().collect::<Vec<_>>(), sorted(&expected));
 }
 
 #[test]
-fn the_section_is_among_the_modules_and_everything() {
+fn the_section_is_in_info_modules_and_info_everything() {
     let server = Server::start();
     let mut client = server.connect();
     for line in ["INFO modules", "INFO everything", "INFO all authlimit"] {
-        let told = text(&send(&mut client, line).expect("a text"));
-        assert!(told.contains("authlimit_checks:0"), "{line}: {told}");
+        let section = text(&send(&mut client, line).expect("a text"));
+        assert!(section.contains("authlimit_checks:0"), "{line}: {section}");
     }
     let default = text(&send(&mut client, "INFO").expect("a text"));
     assert!(!default.contains("authlimit_checks"), "{default}");

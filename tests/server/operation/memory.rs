@@ -1,4 +1,4 @@
-//! Full memory, freeing and moving of memory: nothing is half counted, nobody waits, nothing changes.
+//! Full memory, background freeing and defragmentation: no partial counts, no blocking, no changed data.
 
 use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
 use crate::support::rules::{address, checks, start_with, usage};
@@ -7,7 +7,7 @@ use redis::{Connection, Value};
 
 const WARNING: &str = "maxmemory-policy lets the server evict any key";
 
-/// Counts attempts by so many addresses on as many emails, each of a cost.
+/// Checks one attempt for each identity, each with its own address, its own email and the given cost.
 #[track_caller]
 fn fill(client: &mut Connection, key: &str, identities: usize, cost: usize) {
     let attempts = (0..identities).map(|n| format!("{key} {} user{n}@x.org COST {cost}", address(n)));
@@ -15,13 +15,13 @@ fn fill(client: &mut Connection, key: &str, identities: usize, cost: usize) {
     assert!(all.iter().all(|verdict| verdict.allowed));
 }
 
-/// How often the log warns of eviction.
+/// Returns how often the log warns of eviction.
 fn warnings(server: &Server) -> usize {
     server.log().matches(WARNING).count()
 }
 
 #[test]
-fn when_memory_is_full_attempts_are_errors_that_count_nothing_and_forgiving_works() {
+fn when_memory_is_full_check_is_an_error_that_counts_nothing_and_reset_works() {
     let server = Server::builder().arg("maxmemory-policy", "noeviction").start();
     let mut client = server.connect();
     for _ in 0..3 {
@@ -46,7 +46,7 @@ fn when_memory_is_full_attempts_are_errors_that_count_nothing_and_forgiving_work
     let unlock = ["AUTHLIMIT.UNLOCK", "login", "EMAIL", EMAIL, "IP", IP];
     assert!(matches!(command(&mut client, &unlock), Ok(Value::Int(1..))));
     assert_eq!(verdict(&mut client, &PEEK).remaining, 5);
-    // In a transaction, the whole of it is refused, and from a script the call.
+    // A transaction is refused as a whole, and in a script only the call.
     ok(&mut client, "MULTI");
     assert!(command(&mut client, &CHECK).is_err());
     assert!(send(&mut client, "EXEC").unwrap_err().starts_with("EXECABORT"));
@@ -57,7 +57,7 @@ fn when_memory_is_full_attempts_are_errors_that_count_nothing_and_forgiving_work
 }
 
 #[test]
-fn full_memory_keeps_reclaiming_going() {
+fn reclaiming_continues_when_memory_is_full() {
     let (_server, mut client) = start_with("EMAIL 3/200ms");
     fill(&mut client, "login", 2_000, 1);
     ok(&mut client, "CONFIG SET maxmemory 100000");
@@ -65,16 +65,16 @@ fn full_memory_keeps_reclaiming_going() {
 }
 
 #[test]
-fn a_policy_that_may_evict_limiters_is_warned_of_once() {
+fn a_maxmemory_policy_that_may_evict_limiters_is_logged_once() {
     let server = Server::builder().arg("maxmemory", "100mb").arg("maxmemory-policy", "allkeys-lru").start();
     assert_eq!(warnings(&server), 1, "{}", server.log());
     let mut client = server.connect();
-    // Still so after other changes, and after another such policy.
+    // No further warning after other changes, or after another such policy.
     for line in ["hz 20", "maxmemory 200mb", "maxmemory-policy allkeys-random"] {
         ok(&mut client, &format!("CONFIG SET {line}"));
         assert_eq!(warnings(&server), 1, "{line}");
     }
-    // When it has not been so for a while, it is news again.
+    // After a safe policy, an unsafe one is logged again.
     for line in ["maxmemory-policy noeviction", "maxmemory-policy allkeys-lru"] {
         ok(&mut client, &format!("CONFIG SET {line}"));
     }
@@ -93,7 +93,7 @@ fn a_policy_that_may_evict_limiters_is_warned_of_once() {
 }
 
 #[test]
-fn without_a_limit_of_memory_nothing_is_evicted_and_nobody_warned() {
+fn without_maxmemory_there_is_no_eviction_warning() {
     let server = Server::builder().arg("maxmemory-policy", "allkeys-lru").start();
     assert_eq!(warnings(&server), 0, "{}", server.log());
     ok(&mut server.connect(), "CONFIG SET maxmemory 100mb");
@@ -101,7 +101,7 @@ fn without_a_limit_of_memory_nothing_is_evicted_and_nobody_warned() {
 }
 
 #[test]
-fn a_big_limiter_is_freed_in_another_thread() {
+fn a_big_limiter_is_freed_in_a_background_thread() {
     let server = Server::builder().arg("lazyfree-lazy-user-del", "yes").start();
     let mut client = server.connect();
     for line in ["UNLINK login", "DEL login", "FLUSHALL ASYNC"] {
@@ -110,10 +110,10 @@ fn a_big_limiter_is_freed_in_another_thread() {
         fill(&mut client, "login", 20_000, 3);
         assert!(server.number::<i64>("used_memory") > before.1 + 1_000_000);
         assert!(send(&mut client, line).is_ok());
-        wait_until("it is freed by the thread for that", || server.number::<i64>("lazyfreed_objects") > before.0);
-        wait_until("the memory is back", || server.number::<i64>("used_memory") < before.1 + 500_000);
+        wait_until("the background thread frees it", || server.number::<i64>("lazyfreed_objects") > before.0);
+        wait_until("the memory is freed", || server.number::<i64>("used_memory") < before.1 + 500_000);
     }
-    // A small one is not worth a thread.
+    // A small limiter is freed by the main thread.
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 10/1d");
     fill(&mut client, "login", 10, 1);
     let before = server.number::<i64>("lazyfreed_objects");
@@ -122,23 +122,23 @@ fn a_big_limiter_is_freed_in_another_thread() {
 }
 
 #[test]
-fn a_policy_that_drops_a_big_subject_does_not_wait_for_its_freeing() {
+fn a_policy_that_drops_a_big_subject_frees_it_in_the_background() {
     let server = Server::builder().arg("lazyfree-lazy-user-del", "no").start();
     let mut client = server.connect();
-    // How long the thread that serves clients has run: on a busy machine as long as on an idle one.
-    let ran = || {
+    // The CPU time of the main thread does not depend on how busy the machine is.
+    let cpu_seconds = || {
         let seconds = |kind| server.number::<f64>(&format!("used_cpu_{kind}_main_thread"));
         seconds("user") + seconds("sys")
     };
     let mut seconds_of = |line: &str| {
         let policy = "EMAIL 100/1d IP 5/1d SHADOW";
         ok(&mut client, &format!("AUTHLIMIT.POLICY login {policy}"));
-        // A log of its own allocation for each identity: the most that freeing can cost.
+        // Each identity has a log with its own allocation, which is the most expensive to free.
         fill(&mut client, "login", 60_000, 30);
-        let (memory, before) = (server.number::<i64>("used_memory"), ran());
+        let (memory, before) = (server.number::<i64>("used_memory"), cpu_seconds());
         assert!(send(&mut client, line).is_ok());
-        let seconds = ran() - before;
-        wait_until("the memory is back", || server.number::<i64>("used_memory") < memory - 5_000_000);
+        let seconds = cpu_seconds() - before;
+        wait_until("the memory is freed", || server.number::<i64>("used_memory") < memory - 5_000_000);
         seconds
     };
     let policy = seconds_of("AUTHLIMIT.POLICY login ALL 5/1d");
@@ -157,13 +157,13 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
         .start();
     let mut client = server.connect();
     if let Err(error) = send(&mut client, "CONFIG SET activedefrag yes") {
-        // Redis as Debian builds it, on the system's jemalloc, has none.
+        // Debian builds Redis with the system's jemalloc, which does not support defragmentation.
         assert!(error.contains("defragmentation"), "{error}");
         eprintln!("skipped: this server cannot defragment: {error}");
         return;
     }
     ok(&mut client, "CONFIG SET activedefrag no");
-    // Pages in which half of the blocks go: logs of several sizes, of limiters filled in turn.
+    // Fragment the memory: fill limiters in turn with logs of several sizes, then delete half of the limiters.
     let kept = ["kept0", "kept1", "kept2"];
     let gone = ["gone0", "gone1", "gone2"];
     for key in kept.iter().chain(&gone) {
@@ -183,9 +183,9 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
     let hits = || server.number::<i64>("active_defrag_key_hits") + server.number::<i64>("active_defrag_hits");
     assert_eq!(hits(), 0);
     ok(&mut client, "CONFIG SET activedefrag yes");
-    // In use meanwhile.
+    // The server handles attempts meanwhile.
     let mut n = 0;
-    wait_until("something was moved", || {
+    wait_until("memory is defragmented", || {
         n += 1;
         ok(&mut client, "CONFIG SET activedefrag yes");
         assert!(checks(&mut client, [format!("used 192.0.2.{} a@x.org", n % 200)])[0].limit > 0);
@@ -198,7 +198,7 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
 }
 
 #[test]
-fn copying_moving_and_reloading_a_big_limiter_changes_nothing_about_it() {
+fn copying_moving_and_reloading_leave_a_big_limiter_unchanged() {
     let mut server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 100/1d LOCK 1h EMAILS-PER-IP 9/1d");

@@ -1,4 +1,4 @@
-//! What an operator sees and sets.
+//! What operators use: settings, events, metrics and memory; and what concurrent clients get.
 
 mod concurrency;
 mod config;

@@ -1,4 +1,4 @@
-//! The Prometheus recipe gives redis_exporter what it asks for, and its alerts go by what there is.
+//! The Prometheus recipe: its script returns what redis_exporter expects, and its alerts use existing fields.
 
 use crate::support::replies::{EMAIL, IP, check, elements, ok, send, text};
 use crate::support::rules::start_with;
@@ -14,7 +14,7 @@ fn recipe(name: &str) -> String {
 /// Evaluates the script as redis_exporter does, and returns the names and values.
 #[track_caller]
 fn scrape(client: &mut Connection) -> BTreeMap<String, String> {
-    // Its words: EVAL, the script, and 0 twice.
+    // redis_exporter sends EVAL, the script, and 0 twice.
     let reply = command(client, &["EVAL", &recipe("authlimit.lua"), "0", "0"]);
     let reply = elements(&reply.expect("the script runs"));
     let strings = reply.iter().map(|value| match value {
@@ -50,12 +50,12 @@ fn the_script_returns_every_field_as_a_name_and_a_number() {
 }
 
 #[test]
-fn the_user_of_the_recipe_may_run_the_script() {
+fn the_acl_user_of_the_recipe_may_run_the_script() {
     let server = Server::start();
     let mut client = server.connect();
     let readme = recipe("README.md");
     let line = readme.lines().find(|line| line.starts_with("ACL SETUSER"));
-    ok(&mut client, line.expect("there is one"));
+    ok(&mut client, line.expect("the recipe has an ACL user"));
     ok(&mut client, "AUTH exporter secret");
     assert!(!scrape(&mut client).is_empty());
     let denied = send(&mut client, "AUTHLIMIT.TOP login IP").expect_err("not permitted");
@@ -63,7 +63,7 @@ fn the_user_of_the_recipe_may_run_the_script() {
 }
 
 #[test]
-fn the_alerts_and_their_tests_go_by_fields_that_there_are() {
+fn the_alerts_and_their_tests_use_existing_fields() {
     let server = Server::start();
     let scraped = scrape(&mut server.connect());
     for file in ["alerts.yml", "alerts_test.yml"] {
@@ -85,24 +85,24 @@ fn the_alerts_and_their_tests_go_by_fields_that_there_are() {
 }
 
 #[test]
-fn the_documentation_has_every_field_and_no_other() {
+fn the_documentation_lists_every_field_and_no_other() {
     let server = Server::start();
     let scraped = scrape(&mut server.connect());
     let page = page("docs/events.md");
-    let (_, figures) = page.split_once("## Metrics").expect("the section");
-    let rows = figures.lines().filter(|line| line.starts_with("| `authlimit_"));
-    let mut told = Vec::new();
+    let (_, metrics) = page.split_once("## Metrics").expect("the section");
+    let rows = metrics.lines().filter(|line| line.starts_with("| `authlimit_"));
+    let mut documented = Vec::new();
     for row in rows {
         let cell = row.split('|').nth(1).expect("a cell");
         let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
         for name in &names {
-            // The further ones of a family are told by their ends.
-            told.push(match name.strip_prefix('_') {
+            // Further fields of a family are listed by suffix.
+            documented.push(match name.strip_prefix('_') {
                 Some(end) => format!("authlimit_refused_{end}"),
                 None => (*name).to_owned(),
             });
         }
     }
-    told.sort_unstable();
-    assert_eq!(told, scraped.into_keys().collect::<Vec<_>>());
+    documented.sort_unstable();
+    assert_eq!(documented, scraped.into_keys().collect::<Vec<_>>());
 }

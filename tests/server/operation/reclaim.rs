@@ -1,4 +1,4 @@
-//! What has expired goes while nobody asks, on every server, and nobody notices but by the memory.
+//! Reclaiming: every server frees expired identities in the background, with no visible effect but less memory.
 
 use std::thread;
 use std::time::Duration;
@@ -8,31 +8,31 @@ use crate::support::rules::{address, checks, usage};
 use crate::support::{PAUSE, Save, Server, change_places, command, digest, wait_for_replica, wait_until};
 use redis::{Connection, Value};
 
-/// Short windows and locks of every kind of subject.
+/// A policy with short windows and locks for every kind of subject.
 const SHORT: &str = "IP 900/60ms EMAIL 3/50ms LOCK 20ms PAIR 2/40ms EMAILS-PER-IP 900/60ms \
                      IPS-PER-EMAIL 9/60ms ALL 90000/50ms DEVICE 5/40ms";
 
-/// Counts attempts by so many addresses on as many emails.
+/// Checks one attempt for each identity, each with its own address and its own email.
 #[track_caller]
 fn fill(client: &mut Connection, key: &str, identities: usize) {
     let attempts = (0..identities).map(|n| format!("{key} {} user{n}@x.org", address(n)));
     checks(client, attempts);
 }
 
-/// Says whether no identity of a limiter is held any more.
+/// Returns whether a limiter holds no identities.
 fn is_empty(client: &mut Connection, key: &str) -> bool {
     usage(client, key, "identities").iter().sum::<i64>() == 0
 }
 
-/// Waits until no identity of a limiter is held any more.
+/// Waits until a limiter holds no identities.
 #[track_caller]
 fn wait_until_empty(client: &mut Connection, key: &str) {
     wait_until("all identities are reclaimed", || is_empty(client, key));
 }
 
 #[test]
-fn an_idle_server_and_its_replica_return_to_empty() {
-    // What is kept of the stream is memory, too.
+fn an_idle_server_and_its_replica_reclaim_all_that_has_expired() {
+    // The replication backlog takes memory, too.
     let small = || Server::builder().arg("repl-backlog-size", "16kb");
     let primary = small().start();
     let replica = small().replica_of(&primary).start();
@@ -47,14 +47,14 @@ fn an_idle_server_and_its_replica_return_to_empty() {
     let filled = (primary.number::<i64>("used_memory"), replica.number::<i64>("used_memory"));
     assert!(filled.0 > before.0 + 1_000_000, "{before:?} {filled:?}");
     assert!(filled.1 > before.1 + 1_000_000, "{before:?} {filled:?}");
-    // All of it is over a second later.
+    // All of it expires within a second.
     ok(&mut client, "AUTHLIMIT.POLICY login IP 900/1s EMAIL 3/900ms PAIR 2/800ms LOCK 1s");
     wait_until_empty(&mut client, "login");
     wait_until_empty(&mut there, "login");
-    // A table's directory of a few KiB may stay, and buffers of the server's own.
+    // A table's directory of a few KiB and the server's own buffers may stay.
     let near = |before: i64, filled: i64, now: i64| now - before < (filled - before) / 5;
-    wait_until("the primary's memory is given back", || near(before.0, filled.0, primary.number::<i64>("used_memory")));
-    wait_until("the replica's memory is given back", || near(before.1, filled.1, replica.number::<i64>("used_memory")));
+    wait_until("the primary's memory is freed", || near(before.0, filled.0, primary.number::<i64>("used_memory")));
+    wait_until("the replica's memory is freed", || near(before.1, filled.1, replica.number::<i64>("used_memory")));
     assert_eq!(usage(&mut client, "kept", "identities"), [50]);
     wait_for_replica(&primary, &replica);
     for key in ["login", "kept"] {
@@ -63,7 +63,7 @@ fn an_idle_server_and_its_replica_return_to_empty() {
 }
 
 #[test]
-fn primary_and_replica_are_the_same_at_every_moment_of_it() {
+fn primary_and_replica_stay_the_same_during_reclaiming() {
     let primary = Server::start();
     let replica = Server::builder().replica_of(&primary).start();
     wait_for_replica(&primary, &replica);
@@ -76,7 +76,7 @@ fn primary_and_replica_are_the_same_at_every_moment_of_it() {
         let expected = digest(&mut client, "login");
         assert_eq!(digest(&mut there, "login"), expected, "round {round}");
         ok(&mut client, "CLIENT UNPAUSE");
-        // Beyond a second the timer goes by the clock.
+        // After a second without attempts the timer uses the clock.
         if round % 4 == 3 {
             wait_until_empty(&mut client, "login");
         }
@@ -85,9 +85,8 @@ fn primary_and_replica_are_the_same_at_every_moment_of_it() {
     assert_eq!(digest(&mut there, "login"), digest(&mut client, "login"));
 }
 
-/// Commands that bring the limiter `login` to a place that no command of the module has put it to: the database and the
-/// key where it is then.
-const WAYS: [(&[&str], u8, &str); 8] = [
+/// Commands of Redis that move the limiter `login`, then the database and the key where it is afterwards.
+const MOVES: [(&[&str], u8, &str); 8] = [
     (&["RENAME login there"], 0, "there"),
     (&["MOVE login 3"], 3, "login"),
     (&["SWAPDB 0 5"], 5, "login"),
@@ -99,12 +98,12 @@ const WAYS: [(&[&str], u8, &str); 8] = [
 ];
 
 #[test]
-fn limiters_are_found_wherever_they_have_gone() {
-    let is_found = |lines: &[&str], db: u8, key: &str| {
+fn limiters_are_reclaimed_wherever_they_are_moved() {
+    let check_reclaimed = |lines: &[&str], db: u8, key: &str| {
         let server = Server::start();
         let mut client = server.connect();
-        // Again if it took so long that all was reclaimed on the way.
-        wait_until(&format!("{lines:?}: it arrives with something in it"), || {
+        // Again if the machine was so slow that all was reclaimed before the check.
+        wait_until(&format!("{lines:?}: the moved limiter holds identities"), || {
             ok(&mut client, "SELECT 0");
             ok(&mut client, "FLUSHALL");
             ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/400ms IP 900/300ms");
@@ -117,22 +116,22 @@ fn limiters_are_found_wherever_they_have_gone() {
         });
         wait_until_empty(&mut client, key);
     };
-    // All at once: most of it is waiting for the timer.
+    // In parallel, because most of the time is spent waiting for the timer.
     thread::scope(|scope| {
-        for (lines, db, key) in WAYS {
-            scope.spawn(move || is_found(lines, db, key));
+        for (lines, db, key) in MOVES {
+            scope.spawn(move || check_reclaimed(lines, db, key));
         }
     });
 }
 
 #[test]
-fn limiters_are_found_after_restoring_restarting_and_flushing() {
+fn limiters_are_reclaimed_after_restoring_restarting_and_flushing() {
     let mut server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/400ms");
     fill(&mut client, "login", 200);
     let Ok(Value::BulkString(dump)) = send(&mut client, "DUMP login") else {
-        panic!("DUMP has an answer");
+        panic!("DUMP returned no bytes");
     };
     ok(&mut client, "FLUSHALL");
     let words = [b"RESTORE".as_slice(), b"there", b"0", &dump];
@@ -143,7 +142,7 @@ fn limiters_are_found_after_restoring_restarting_and_flushing() {
     server.restart(Save::Yes);
     let mut client = server.connect();
     wait_until_empty(&mut client, "login");
-    // And a flush leaves nothing that the timer would stumble over.
+    // After a flush, the timer must ignore the limiters that are gone.
     fill(&mut client, "login", 200);
     ok(&mut client, "FLUSHALL ASYNC");
     ok(&mut client, "SET login text");
@@ -154,11 +153,11 @@ fn limiters_are_found_after_restoring_restarting_and_flushing() {
 }
 
 #[test]
-fn a_limiter_that_arrives_in_a_script_or_transaction_is_found_too() {
+fn a_limiter_moved_by_a_script_or_transaction_is_reclaimed_too() {
     let server = Server::start();
     let mut client = server.connect();
     let keys = ["there", "renamed"];
-    wait_until("they arrive with something in them", || {
+    wait_until("the moved limiters hold identities", || {
         ok(&mut client, "FLUSHALL");
         ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/300ms");
         fill(&mut client, "login", 100);
@@ -178,24 +177,24 @@ fn a_limiter_that_arrives_in_a_script_or_transaction_is_found_too() {
 }
 
 #[test]
-fn a_replica_finds_a_limiter_again_that_had_expired_by_its_own_clock() {
+fn a_replica_reclaims_a_limiter_that_had_expired_by_its_own_clock() {
     let primary = Server::start();
     let replica = Server::builder().replica_of(&primary).start();
     wait_for_replica(&primary, &replica);
     let (mut client, mut there) = (primary.connect(), replica.connect());
-    // Again if the machine was so slow that the key has really expired.
-    wait_until("the limiter lives on", || {
+    // Again if the machine was so slow that the key really expired.
+    wait_until("the limiter does not expire", || {
         ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/5s");
         fill(&mut client, "login", 200);
-        let mut lives_on = || send(&mut client, "PEXPIRE login 2000") == Ok(Value::Int(1));
-        lives_on();
+        let mut extend_ttl = || send(&mut client, "PEXPIRE login 2000") == Ok(Value::Int(1));
+        extend_ttl();
         wait_for_replica(&primary, &replica);
-        // The replica hears of nothing for longer than the limiter was to live, and looks after its limiters before
-        // it listens again.
+        // The replica receives nothing for longer than the limiter's TTL, and its timer runs before it reads
+        // again.
         thread::scope(|scope| {
             let asleep = scope.spawn(|| ok(&mut there, "DEBUG SLEEP 3"));
             while !asleep.is_finished() {
-                lives_on();
+                extend_ttl();
                 thread::sleep(Duration::from_millis(50));
             }
         });
@@ -213,7 +212,7 @@ fn nothing_is_replicated_while_writes_are_paused() {
     wait_for_replica(&primary, &replica);
     let mut client = primary.connect();
     ok(&mut client, &format!("AUTHLIMIT.POLICY login {SHORT}"));
-    wait_until("the pause begins with something to reclaim", || {
+    wait_until("the pause starts with something to reclaim", || {
         ok(&mut client, "CLIENT UNPAUSE");
         fill(&mut client, "login", 300);
         ok(&mut client, PAUSE);
@@ -221,10 +220,10 @@ fn nothing_is_replicated_while_writes_are_paused() {
     });
     let offset = primary.number::<i64>("master_repl_offset");
     let before = digest(&mut client, "login");
-    // Longer than the timer waits before it goes by the clock, and by the server's own timer: it would do it now.
+    // Longer than the timer waits before it uses the clock. Uptime is counted by the server's own timer.
     let uptime = || primary.number::<i64>("uptime_in_seconds");
     let started = uptime();
-    wait_until("the timer has had its chance", || uptime() >= started + 3);
+    wait_until("the timer could have run", || uptime() >= started + 3);
     assert_eq!(primary.number::<i64>("master_repl_offset"), offset);
     assert_eq!(digest(&mut client, "login"), before);
     ok(&mut client, "CLIENT UNPAUSE");
@@ -236,7 +235,7 @@ fn nothing_is_replicated_while_writes_are_paused() {
 }
 
 #[test]
-fn a_server_that_hands_over_reclaims_as_a_replica_afterwards() {
+fn a_primary_that_becomes_a_replica_reclaims_as_a_replica() {
     let primary = Server::start();
     let replica = Server::builder().replica_of(&primary).start();
     wait_for_replica(&primary, &replica);
@@ -252,7 +251,7 @@ fn a_server_that_hands_over_reclaims_as_a_replica_afterwards() {
 }
 
 #[test]
-fn a_watched_limiter_is_not_changed_by_reclaiming() {
+fn reclaiming_does_not_abort_a_transaction_that_watches_the_limiter() {
     let server = Server::start();
     let mut client = server.connect();
     ok(&mut client, &format!("AUTHLIMIT.POLICY login {SHORT}"));
@@ -262,7 +261,7 @@ fn a_watched_limiter_is_not_changed_by_reclaiming() {
     ok(&mut client, "MULTI");
     assert!(send(&mut client, "AUTHLIMIT.CHECK login 192.0.2.1 alice@x.org").is_ok());
     assert!(matches!(send(&mut client, "EXEC"), Ok(Value::Array(replies)) if replies.len() == 1));
-    // So that this test would notice: what does change it.
+    // For comparison: an attempt does abort it.
     ok(&mut client, "WATCH login");
     fill(&mut server.connect(), "login", 1);
     ok(&mut client, "MULTI");
@@ -274,10 +273,10 @@ fn a_watched_limiter_is_not_changed_by_reclaiming() {
 fn reclaiming_does_not_make_a_key_look_used() {
     let server = Server::start();
     let mut client = server.connect();
-    // Long enough for the key to have been idle for seconds when its attempts are over.
+    // Long enough for the key to be idle for seconds when its attempts expire.
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 3/3s");
     fill(&mut client, "login", 300);
-    // Of all limiters: AUTHLIMIT.INFO of this one would be a use of it.
+    // Read the total of all limiters: AUTHLIMIT.INFO would count as a use of this key.
     wait_until("it is reclaimed", || server.number::<i64>("authlimit_identities") == 0);
     match send(&mut client, "OBJECT IDLETIME login") {
         Ok(Value::Int(seconds)) => assert!(seconds >= 2, "{seconds}"),
@@ -287,7 +286,7 @@ fn reclaiming_does_not_make_a_key_look_used() {
 }
 
 #[test]
-fn five_thousand_limiters_return_to_empty() {
+fn five_thousand_limiters_are_all_reclaimed() {
     let server = Server::start();
     let mut client = server.connect();
     let words = ["CONFIG", "SET", "authlimit.default-policy", "EMAIL 3/50ms"];
@@ -298,6 +297,6 @@ fn five_thousand_limiters_return_to_empty() {
         assert!(send(&mut client, "PING").is_ok());
         (0..5_000).step_by(619).all(|n| is_empty(&mut client, &format!("limiter{n}")))
     });
-    // They are limiters still.
+    // The empty limiters still exist.
     assert_eq!(send(&mut client, "DBSIZE"), Ok(Value::Int(5_000)));
 }
