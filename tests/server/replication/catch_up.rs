@@ -4,8 +4,8 @@ use std::process::Command;
 
 use crate::support::load::{assert_same_load, prepare, under_load};
 use crate::support::replies::{CHECK, ok, send};
-use crate::support::storm::{Storm, wait_for_calm};
-use crate::support::{Builder, Save, Server, Verdict, are_the_same, replica_of, verdict, wait_for_replica};
+use crate::support::storm::{Storm, wait_until_reclaimed};
+use crate::support::{Builder, Save, Server, Verdict, assert_replicas_match, replica_of, verdict, wait_for_replica};
 use redis::Value;
 
 /// Returns a function that makes attempts at a server.
@@ -25,14 +25,14 @@ fn a_replica_that_lost_its_connection_is_sent_only_what_it_missed() {
     let killed = send(&mut primary.connect(), "CLIENT KILL TYPE replica");
     assert!(matches!(killed, Ok(Value::Int(1..))), "{killed:?}");
     storm.send(&mut primary.connect(), 1_000);
-    are_the_same(&primary, &[&replica]);
+    assert_replicas_match(&primary, &[&replica]);
     assert_eq!(primary.number::<u64>("sync_partial_ok"), 1);
 
     // One that ends in good order knows from its file where it was.
     replica.shutdown(Save::Yes);
     storm.send(&mut primary.connect(), 1_000);
     replica.start_again();
-    are_the_same(&primary, &[&replica]);
+    assert_replicas_match(&primary, &[&replica]);
     assert_eq!(primary.number::<u64>("sync_partial_ok"), 2);
     assert_eq!(primary.number::<u64>("sync_full"), 1);
 }
@@ -48,7 +48,7 @@ fn a_replica_that_missed_too_much_is_filled_anew() {
     replica.shutdown(Save::Yes);
     storm.send(&mut primary.connect(), 3_000);
     replica.start_again();
-    are_the_same(&primary, &[&replica]);
+    assert_replicas_match(&primary, &[&replica]);
     assert_eq!(primary.number::<u64>("sync_full"), 2);
 }
 
@@ -71,10 +71,10 @@ fn a_replica_that_stood_still_for_longer_than_a_window_catches_up() {
     signal(&replica, "-STOP");
     storm.send(&mut client, 2_000);
     // Then all windows of two limiters have ended, and the primary has reclaimed what they held.
-    wait_for_calm(&mut client);
+    wait_until_reclaimed(&mut client);
     storm.send(&mut client, 500);
     signal(&replica, "-CONT");
-    are_the_same(&primary, &[&replica]);
+    assert_replicas_match(&primary, &[&replica]);
 }
 
 #[test]
@@ -87,16 +87,16 @@ fn a_replica_that_was_cut_off_for_longer_than_a_window_catches_up() {
     wait_for_replica(&primary, &replica);
     replica.shutdown(Save::Yes);
     storm.send(&mut client, 2_000);
-    wait_for_calm(&mut client);
+    wait_until_reclaimed(&mut client);
     storm.send(&mut client, 500);
     replica.start_again();
-    are_the_same(&primary, &[&replica]);
+    assert_replicas_match(&primary, &[&replica]);
     ok(&mut replica.connect(), "REPLICAOF NO ONE");
     storm.send(&mut client, 2_000);
-    wait_for_calm(&mut client);
+    wait_until_reclaimed(&mut client);
     let back = format!("REPLICAOF 127.0.0.1 {}", primary.port());
     ok(&mut replica.connect(), &back);
-    are_the_same(&primary, &[&replica]);
+    assert_replicas_match(&primary, &[&replica]);
 }
 
 /// Says whether the servers of this test run know a setting.
@@ -125,10 +125,10 @@ fn is_filled_by(settings: &[(&str, &str)]) {
             progress.wait_for(50);
         },
     );
-    are_the_same(&primary, &[&replica]);
+    assert_replicas_match(&primary, &[&replica]);
     assert_same_load(&primary, &replica);
     ok(&mut replica.connect(), "REPLICAOF NO ONE");
-    tally.is_what_was_counted(&mut replica.connect());
+    tally.assert_counted_once(&mut replica.connect());
 }
 
 #[test]

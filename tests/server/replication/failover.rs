@@ -6,7 +6,7 @@ use crate::support::load::{assert_same_load, prepare, under_load};
 use crate::support::replies::{CHECK, RESET, ok};
 use crate::support::storm::Storm;
 use crate::support::{
-    DEADLINE, Server, Verdict, are_the_same, change_places, command, replica_of, verdict, wait_for_replica,
+    DEADLINE, Server, Verdict, assert_replicas_match, change_places, command, replica_of, verdict, wait_for_replica,
 };
 use redis::{Connection, Value};
 
@@ -64,7 +64,7 @@ fn no_attempt_is_lost_when_primary_and_replica_change_places() {
             }
         },
     );
-    tally.is_what_was_counted(&mut first.connect());
+    tally.assert_counted_once(&mut first.connect());
     assert_same_load(&first, &second);
     // The places changed, and nothing was copied anew.
     assert_eq!(first.number::<u64>("sync_full"), 1);
@@ -84,9 +84,9 @@ fn a_chain_of_replicas_goes_on_when_its_first_two_change_places() {
             progress.wait_for(50);
         },
     );
-    tally.is_what_was_counted(&mut middle.connect());
+    tally.assert_counted_once(&mut middle.connect());
     assert_same_load(&middle, &first);
     assert_same_load(&middle, &last);
     Storm::new(23).send(&mut middle.connect(), 1_000);
-    are_the_same(&middle, &[&first, &last]);
+    assert_replicas_match(&middle, &[&first, &last]);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::replies::{CHECK, EMAIL, IP, ok, send};
 use crate::support::storm::Storm;
-use crate::support::{Save, Server, are_the_same, command, digest, replica_of, verdict, wait_for_replica};
+use crate::support::{Save, Server, assert_replicas_match, command, digest, replica_of, verdict, wait_for_replica};
 use redis::Value;
 
 #[test]
@@ -23,7 +23,7 @@ fn a_replica_is_the_same_after_transactions_scripts_and_key_commands() {
     ok(&mut client, "RENAME copy renamed");
     command(&mut client, &["AUTHLIMIT.CHECK", "renamed", "203.0.113.7", "carol@example.com"])
         .expect("a proper command");
-    are_the_same(&primary, &[&replica]);
+    assert_replicas_match(&primary, &[&replica]);
     let expected = digest(&mut client, "renamed");
     assert_eq!(digest(&mut replica.connect(), "renamed"), expected);
 }

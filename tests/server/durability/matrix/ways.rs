@@ -261,7 +261,7 @@ pub(super) fn replicas(workload: &mut dyn Workload) {
     workload.put(&mut client);
     assert_replicas_hold(&primary, &both, workload);
     // And when the timer has reclaimed what it can, on each of them by its own steps.
-    workload.wait_for_calm(&mut client);
+    workload.wait_until_reclaimed(&mut client);
     assert_replicas_hold(&primary, &both, workload);
     let killed = send(&mut client, "CLIENT KILL TYPE replica");
     assert!(matches!(killed, Ok(Value::Int(1..))), "{killed:?}");

@@ -21,7 +21,7 @@ pub(super) trait Workload {
     fn check_known_answers(&self, _client: &mut Connection, _lists: Lists) {}
 
     /// Waits until nothing is left to reclaim.
-    fn wait_for_calm(&self, _client: &mut Connection) {}
+    fn wait_until_reclaimed(&self, _client: &mut Connection) {}
 }
 
 /// Random commands of all kinds: see [`storm`].
@@ -49,8 +49,8 @@ impl Workload for Storming {
         storm::questions(key)
     }
 
-    fn wait_for_calm(&self, client: &mut Connection) {
-        storm::wait_for_calm(client);
+    fn wait_until_reclaimed(&self, client: &mut Connection) {
+        storm::wait_until_reclaimed(client);
     }
 }
 

@@ -16,7 +16,7 @@ fn fail_over(cluster: &Cluster, replica: usize) {
     let replica = &cluster.nodes()[replica];
     ok(&mut replica.connect(), "CLUSTER FAILOVER");
     wait_until("the replica takes over", || is_primary(replica));
-    cluster.wait_until_whole();
+    cluster.wait_until_stable();
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn no_attempt_is_lost_when_a_replica_takes_over() {
             }
         },
     );
-    tally.is_what_was_counted(&mut client);
+    tally.assert_counted_once(&mut client);
     replica_is_the_same(&cluster, cluster.owner(COUNTING));
 }
 
@@ -72,7 +72,7 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
     let (admitted, confirmed) = (admitted.load(Ordering::Relaxed), confirmed.load(Ordering::Relaxed));
     assert!(admitted < LIMIT, "the limit was reached too soon");
 
-    cluster.wait_until_whole();
+    cluster.wait_until_stable();
     let mut client = cluster.client();
     let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", LIMITING, IP, EMAIL]);
     let counted = LIMIT - usize::try_from(peeked.remaining).expect("never negative");
@@ -91,7 +91,7 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
 
     // Who comes back is a replica of who took over.
     cluster.nodes_mut()[owner].start_again();
-    cluster.wait_until_whole();
+    cluster.wait_until_stable();
     assert_eq!((cluster.owner(LIMITING), cluster.replica_of(heir)), (heir, owner));
     replica_is_the_same(&cluster, heir);
 }

@@ -72,7 +72,7 @@ fn no_attempt_is_lost_while_limiters_go_from_shard_to_shard() {
             }
         },
     );
-    tally.is_what_was_counted(&mut client);
+    tally.assert_counted_once(&mut client);
     // Had nobody been told to ask elsewhere, this would not have been the test it is meant to be.
     for node in &cluster.nodes()[..3] {
         assert!(node.info("cmdstat_asking").is_some(), "nobody was sent to {}", node.port());
@@ -110,7 +110,7 @@ fn no_attempt_is_lost_when_the_servers_move_a_slot_by_themselves() {
             }
         },
     );
-    tally.is_what_was_counted(&mut client);
+    tally.assert_counted_once(&mut client);
     replica_is_the_same(&cluster, cluster.owner(COUNTING));
     // The limiters came as commands, none of which may have been refused.
     for node in &cluster.nodes()[..3] {
