@@ -118,7 +118,7 @@ pub(crate) struct Outcome {
     pub(crate) errors: usize,
 }
 
-/// Number of commands that a test with a storm sends: `AUTHLIMIT_STORM`, or a default that is fast enough for every build.
+/// Number of commands that a test with a storm sends: `AUTHLIMIT_STORM`, or a default that is fast in every build.
 pub(crate) fn storm_size() -> usize {
     let size = env::var("AUTHLIMIT_STORM").map(|text| text.parse().expect("a number"));
     size.unwrap_or(20_000)
