@@ -19,8 +19,8 @@ impl Server {
         let mut files = Vec::new();
         let mut folders = vec![self.folder().to_owned()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).expect("the folder is ours") {
-                let path = entry.expect("the folder is ours").path();
+            for entry in fs::read_dir(folder).expect("the folder is readable") {
+                let path = entry.expect("the folder is readable").path();
                 if path.is_dir() {
                     folders.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "rdb" || extension == "aof") {
@@ -34,7 +34,7 @@ impl Server {
 
     /// Returns the total size of the RDB and AOF files, in bytes.
     pub(crate) fn file_size(&self) -> u64 {
-        let size = |path| fs::metadata(path).expect("the file is ours").len();
+        let size = |path| fs::metadata(path).expect("the file is readable").len();
         self.files().iter().map(size).sum()
     }
 
@@ -43,7 +43,7 @@ impl Server {
     pub(crate) fn grep_files(&self, bytes: &[u8]) -> bool {
         let files = self.files();
         assert!(!files.is_empty(), "there are no files to search");
-        files.iter().any(|path| contains(&fs::read(path).expect("the file is ours"), bytes))
+        files.iter().any(|path| contains(&fs::read(path).expect("the file is readable"), bytes))
     }
 
     /// Returns whether the log contains the bytes.

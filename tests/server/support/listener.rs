@@ -12,14 +12,14 @@ pub(crate) struct Listener(Connection);
 
 /// One published message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct Message {
     /// The channel: arbitrary bytes.
     pub(crate) channel: Vec<u8>,
     /// The message.
     pub(crate) message: Vec<u8>,
 }
 
-impl Heard {
+impl Message {
     /// Returns a field of the message, which must be JSON.
     #[track_caller]
     pub(crate) fn field(&self, name: &str) -> serde_json::Value {
@@ -53,7 +53,7 @@ impl Listener {
 
     /// Returns what was published since the last call.
     #[track_caller]
-    pub(crate) fn heard(&mut self, client: &mut Connection) -> Vec<Heard> {
+    pub(crate) fn heard(&mut self, client: &mut Connection) -> Vec<Message> {
         let published = send(client, "PUBLISH test:end .");
         assert!(matches!(published, Ok(Value::Int(1..))), "{published:?}");
         let mut heard = Vec::new();
@@ -67,7 +67,7 @@ impl Listener {
                             return heard;
                         }
                         let (channel, message) = (channel.clone(), message.clone());
-                        heard.push(Heard { channel, message });
+                        heard.push(Message { channel, message });
                     }
                     other => panic!("not a message: {other:?}"),
                 },
@@ -78,7 +78,7 @@ impl Listener {
 
     /// Returns the events that were published since the last call, without the notifications.
     #[track_caller]
-    pub(crate) fn events(&mut self, client: &mut Connection) -> Vec<Heard> {
+    pub(crate) fn events(&mut self, client: &mut Connection) -> Vec<Message> {
         let mut heard = self.heard(client);
         heard.retain(|heard| heard.channel.starts_with(b"authlimit:"));
         heard
@@ -86,7 +86,7 @@ impl Listener {
 
     /// Returns the event published since the last call; panics unless there is exactly one.
     #[track_caller]
-    pub(crate) fn event(&mut self, client: &mut Connection) -> Heard {
+    pub(crate) fn event(&mut self, client: &mut Connection) -> Message {
         let mut events = self.events(client);
         assert_eq!(events.len(), 1, "{events:?}");
         events.remove(0)
