@@ -1,10 +1,10 @@
-//! The module in a real server, over a socket.
+//! Tests of the module in a real server, over a socket.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test stops at the first surprise, in its helper functions too"
+    reason = "a test may panic, also in its helper functions"
 )]
 
 mod commands;

@@ -1,4 +1,4 @@
-//! What is written to the append-only file, and what is not.
+//! Which commands are written to the append-only file, and which are not.
 
 use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
 use crate::support::{Save, Server, command, digest, verdict};
@@ -26,7 +26,7 @@ fn attempts_in_transactions_and_scripts_are_stored_once() {
 }
 
 #[test]
-fn refused_attempts_and_questions_are_not_written_at_all() {
+fn refused_attempts_and_reads_are_not_written_to_the_aof() {
     let server = Server::builder().aof("yes").start();
     let mut client = server.connect();
     while verdict(&mut client, &CHECK).allowed {}
@@ -45,25 +45,25 @@ fn refused_attempts_and_questions_are_not_written_at_all() {
     ];
     for _ in 0..20 {
         for line in &silent {
-            send(&mut client, &format!("AUTHLIMIT.{line}")).expect("a proper command");
+            send(&mut client, &format!("AUTHLIMIT.{line}")).expect("a valid command");
         }
-        send(&mut client, "AUTHLIMIT.CHECK login unknown x").expect_err("an improper one");
+        send(&mut client, "AUTHLIMIT.CHECK login unknown x").expect_err("an invalid command");
     }
     assert_eq!(server.file_size(), before);
-    // So that this test would notice, had something been written.
+    // Proves that this test would detect a write.
     assert!(verdict(&mut client, &["AUTHLIMIT.CHECK", "login", IP, "bob@x.org"]).allowed);
     assert!(server.file_size() > before);
 }
 
-/// The file has no command that deletes a value which had expired before the limiter came.
+/// The file contains no DEL for a value that had expired before the limiter was created under its key.
 #[test]
-fn an_expired_value_in_the_way_of_a_limiter_is_replaced_when_the_file_is_loaded() {
+fn loading_the_aof_replaces_an_expired_value_under_the_key_of_a_limiter() {
     let mut server = Server::builder().arg("appendonly", "yes").start();
     let mut client = server.connect();
     for words in [
         &["DEBUG", "SET-ACTIVE-EXPIRE", "0"][..],
         &["SET", "login", "x", "PX", "1"],
-        // A server that sleeps does nothing else, and the value expires.
+        // The value expires while the server sleeps.
         &["DEBUG", "SLEEP", "0.01"],
         &["DEBUG", "RELOAD"],
     ] {

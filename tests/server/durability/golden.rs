@@ -1,9 +1,9 @@
-//! What format version 1 has stored is read for good, and stored again as the same bytes.
+//! Every later version reads what format version 1 has stored, and stores it again as the same bytes.
 //!
-//! The files in `tests/golden` were written by a server with the first release of the format, and are never written
-//! again. How they came about is in [`make_golden_files`], which a new format version runs once for files of its own:
-//! `cargo test --test golden -- --ignored`. What the engine answers from them, with the clock as an argument, is
-//! checked in `src/redis/golden.rs`.
+//! A server with the first release of the format wrote the files in `tests/golden`. They never change.
+//! [`make_golden_files`] created them; a new format version runs it once to create its own files:
+//! `cargo test --test server make_golden_files -- --ignored`. `src/format/golden.rs` checks what the engine answers
+//! from them, with the clock as an argument.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,17 +14,17 @@ use crate::support::rules::usage;
 use crate::support::{Builder, Save, Server, command, digest, wait_until};
 use redis::{Connection, Value};
 
-/// What the limiter `keyed` is stored under.
+/// The `authlimit.hash-key` under which the limiter `keyed` is stored.
 const HASH_KEY: &str = "the-hash-key-of-the-golden-files";
 
 /// The policy of both limiters.
 const POLICY: &str = "IP 50/30d EMAIL 20/30d EMAIL 50/30d PAIR 5/30d LOCK 1h..30d EMAILS-PER-IP 15/30d \
      IPS-PER-EMAIL 20/30d ALL 1000/30d DEVICE 10/30d IP 200/30d COUNT-DENIED IPV6-PREFIX 56 PLUS-TAGS strip";
 
-/// How many identities each subject of the policy has, in the dumps.
+/// The number of identities of each subject of the policy, in the dumps.
 const IDENTITIES: [i64; 8] = [4, 3, 4, 4, 3, 1, 1, 4];
 
-/// The limiters.
+/// The keys of the limiters.
 const KEYS: [&str; 2] = ["plain", "keyed"];
 
 /// Returns the path of a golden file.
@@ -38,31 +38,32 @@ fn golden(name: &str) -> Vec<u8> {
     fs::read(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// A server whose limiters' time stands still, however long ago the golden attempts were: a replica of nobody.
-fn without_time() -> Builder {
+/// Returns a builder for a server that stops its limiters' clocks, so that the old golden attempts do not expire: it
+/// replicates a server that does not exist.
+fn with_stopped_time() -> Builder {
     Server::builder().arg("replicaof", "127.0.0.1 1").arg("replica-read-only", "no").arg("authlimit.hash-key", HASH_KEY)
 }
 
-/// The digests that were told when the files were made, for the lines that begin with `of`.
+/// Returns the digests recorded with the golden files, from the lines that start with `of`.
 #[track_caller]
-fn told_digests(of: &str) -> [String; 2] {
-    let told = String::from_utf8(golden("v1.digests")).expect("it is text");
+fn recorded_digests(of: &str) -> [String; 2] {
+    let recorded = String::from_utf8(golden("v1.digests")).expect("the file is text");
     KEYS.map(|key| {
         let begin = format!("{of} {key} ");
-        let line = told.lines().find_map(|line| line.strip_prefix(&begin));
-        line.expect("there is one for each limiter").to_owned()
+        let line = recorded.lines().find_map(|line| line.strip_prefix(&begin));
+        line.expect("each limiter has a digest").to_owned()
     })
 }
 
-/// Checks that a server has the limiters as they were stored.
+/// Checks that a server has the limiters of the golden files.
 #[track_caller]
-fn are_as_stored(client: &mut Connection, of: &str) {
+fn assert_golden_limiters(client: &mut Connection, of: &str) {
     let digests = KEYS.map(|key| digest(client, key));
-    assert_eq!(digests, told_digests(of));
+    assert_eq!(digests, recorded_digests(of));
     for key in KEYS {
         assert_eq!(policy(client, key), POLICY);
     }
-    // By the lists, which have no end.
+    // Check the permanent list entries.
     for (email, expected) in [("mallory@example.com", "DENY"), ("MALLORY@Example.com.", "DENY")] {
         for key in KEYS {
             let words = ["AUTHLIMIT.PEEK", key, "203.0.113.77", email];
@@ -72,63 +73,63 @@ fn are_as_stored(client: &mut Connection, of: &str) {
 }
 
 #[test]
-fn a_dump_is_restored_and_dumped_as_the_same_bytes() {
-    let server = without_time().start();
+fn a_restored_golden_dump_is_dumped_as_the_same_bytes() {
+    let server = with_stopped_time().start();
     let mut client = server.connect();
     for key in KEYS {
         let payload = golden(&format!("v1-{key}.dump"));
         let words = [b"RESTORE".as_slice(), key.as_bytes(), b"0", &payload];
         assert_eq!(command(&mut client, &words), Ok(Value::Okay));
         let Ok(Value::BulkString(again)) = command(&mut client, &["DUMP", key]) else {
-            panic!("DUMP {key} has an answer");
+            panic!("DUMP {key} failed");
         };
-        // The foot is the server's: its version of RDB, and a checksum.
+        // The server adds the foot: its RDB version, and a checksum.
         let body = |payload: &[u8]| payload[..payload.len() - FOOT_BYTES].to_vec();
         assert_eq!(body(&again), body(&payload), "{key}");
         assert_eq!(usage(&mut client, key, "identities"), IDENTITIES, "{key}");
     }
-    are_as_stored(&mut client, "dump");
+    assert_golden_limiters(&mut client, "dump");
 }
 
 #[test]
-fn an_rdb_file_is_loaded() {
-    let mut server = without_time().start();
+fn the_golden_rdb_file_is_loaded() {
+    let mut server = with_stopped_time().start();
     server.shutdown(Save::No);
-    fs::write(server.folder().join("dump.rdb"), golden("v1.rdb")).expect("the folder is ours");
+    fs::write(server.folder().join("dump.rdb"), golden("v1.rdb")).expect("the folder is writable");
     server.start_again();
     let mut client = server.connect();
-    are_as_stored(&mut client, "dump");
+    assert_golden_limiters(&mut client, "dump");
     assert_eq!(usage(&mut client, "keyed", "identities"), IDENTITIES);
-    // And after it was saved by this version.
+    // Check again after this version has saved the file.
     server.restart(Save::Yes);
-    are_as_stored(&mut server.connect(), "dump");
+    assert_golden_limiters(&mut server.connect(), "dump");
 }
 
 #[test]
-fn an_append_only_file_is_loaded() {
-    let mut server = without_time().start();
+fn the_golden_append_only_file_is_loaded() {
+    let mut server = with_stopped_time().start();
     server.shutdown(Save::No);
-    // One file, as before Redis 7, is taken over.
-    fs::write(server.folder().join("appendonly.aof"), golden("v1.aof")).expect("it is ours");
+    // The server converts a single file, the layout before Redis 7.
+    fs::write(server.folder().join("appendonly.aof"), golden("v1.aof")).expect("the folder is writable");
     let conf = server.folder().join("redis.conf");
-    let lines = fs::read_to_string(&conf).expect("it is ours");
-    fs::write(&conf, lines.replace("appendonly no", "appendonly yes")).expect("it is ours");
+    let lines = fs::read_to_string(&conf).expect("redis.conf is readable");
+    fs::write(&conf, lines.replace("appendonly no", "appendonly yes")).expect("redis.conf is writable");
     server.start_again();
-    are_as_stored(&mut server.connect(), "aof");
+    assert_golden_limiters(&mut server.connect(), "aof");
     for preamble in ["no", "yes"] {
         ok(&mut server.connect(), &format!("CONFIG SET aof-use-rdb-preamble {preamble}"));
         server.rewrite_aof();
         server.restart(Save::No);
-        are_as_stored(&mut server.connect(), "aof");
+        assert_golden_limiters(&mut server.connect(), "aof");
     }
 }
 
-/// Makes the golden files. By hand, once, for a new version of the format.
+/// Creates the golden files. Run it by hand, once for each version of the format.
 #[test]
 #[ignore = "golden files are made once for each version of the format"]
 fn make_golden_files() {
     assert!(!path("v1.aof").exists(), "golden files never change");
-    fs::create_dir_all(path("")).expect("the repository can be written to");
+    fs::create_dir_all(path("")).expect("the repository is writable");
     let mut server = Server::builder()
         .arg("appendonly", "yes")
         .arg("aof-use-rdb-preamble", "no")
@@ -136,13 +137,13 @@ fn make_golden_files() {
         .start();
     let mut client = server.connect();
     use_every_kind(&mut client, "plain");
-    // What is there without a key goes on without one.
+    // A limiter stored without a hash key stays without one.
     server.rewrite_aof();
     server.shutdown(Save::Yes);
     let conf = server.folder().join("redis.conf");
-    let lines = fs::read_to_string(&conf).expect("it is ours");
+    let lines = fs::read_to_string(&conf).expect("redis.conf is readable");
     let lines = lines.replace("hash-key \"\"", &format!("hash-key {HASH_KEY}"));
-    fs::write(&conf, lines).expect("it is ours");
+    fs::write(&conf, lines).expect("redis.conf is writable");
     server.start_again();
     let mut client = server.connect();
     use_every_kind(&mut client, "keyed");
@@ -153,13 +154,13 @@ fn make_golden_files() {
     let mut digests = String::new();
     for key in KEYS {
         let Ok(Value::BulkString(dump)) = command(&mut client, &["DUMP", key]) else {
-            panic!("DUMP {key} has an answer");
+            panic!("DUMP {key} failed");
         };
-        fs::write(path(&format!("v1-{key}.dump")), dump).expect("it is ours");
+        fs::write(path(&format!("v1-{key}.dump")), dump).expect("tests/golden is writable");
         digests += &format!("dump {key} {}\n", digest(&mut client, key));
     }
     ok(&mut client, "SAVE");
-    fs::copy(server.folder().join("dump.rdb"), path("v1.rdb")).expect("it is ours");
+    fs::copy(server.folder().join("dump.rdb"), path("v1.rdb")).expect("tests/golden is writable");
 
     server.rewrite_aof();
     let mut aof = incremental_base(&server);
@@ -168,41 +169,41 @@ fn make_golden_files() {
     }
     for path in server.files() {
         if path.to_string_lossy().ends_with(".incr.aof") {
-            aof.extend(fs::read(path).expect("it is ours"));
+            aof.extend(fs::read(path).expect("the file is readable"));
         }
     }
     for key in KEYS {
-        // A clock that was set back by five seconds.
+        // The effect of a clock set back by five seconds.
         let mut message = vec![15];
         message.extend(5_000_u64.to_le_bytes());
         aof.extend(format!("*3\r\n$16\r\nAUTHLIMIT.EFFECT\r\n$5\r\n{key}\r\n$9\r\n").bytes());
         aof.extend(message);
         aof.extend(b"\r\n");
     }
-    fs::write(path("v1.aof"), &aof).expect("it is ours");
-    let mut reader = without_time().arg("appendonly", "yes").start();
+    fs::write(path("v1.aof"), &aof).expect("tests/golden is writable");
+    let mut reader = with_stopped_time().arg("appendonly", "yes").start();
     reader.shutdown(Save::No);
-    fs::remove_dir_all(reader.folder().join("appendonlydir")).expect("it is ours");
-    fs::write(reader.folder().join("appendonly.aof"), aof).expect("it is ours");
+    fs::remove_dir_all(reader.folder().join("appendonlydir")).expect("the folder is writable");
+    fs::write(reader.folder().join("appendonly.aof"), aof).expect("the folder is writable");
     reader.start_again();
     for key in KEYS {
         digests += &format!("aof {key} {}\n", digest(&mut reader.connect(), key));
     }
-    fs::write(path("v1.digests"), digests).expect("it is ours");
+    fs::write(path("v1.digests"), digests).expect("tests/golden is writable");
 }
 
 /// Reads the base of a rewritten append-only file.
 #[track_caller]
 fn incremental_base(server: &Server) -> Vec<u8> {
     let base = server.files().into_iter().find(|path| path.to_string_lossy().ends_with(".base.aof"));
-    fs::read(base.expect("it was rewritten")).expect("it is ours")
+    fs::read(base.expect("a rewrite creates a base file")).expect("the file is readable")
 }
 
-/// Makes a limiter that holds something of every kind.
+/// Creates a limiter that stores data of every kind.
 fn use_every_kind(client: &mut Connection, key: &str) {
     ok(client, &format!("AUTHLIMIT.POLICY {key} {POLICY}"));
     let lines = [
-        // Five are admitted, and the sixth shuts the pair.
+        // Five attempts are admitted; the sixth locks the pair.
         "CHECK KEY 203.0.113.7 alice@example.com",
         "CHECK KEY 203.0.113.7 alice@example.com",
         "CHECK KEY 203.0.113.7 Alice+news@example.com",
@@ -225,7 +226,7 @@ fn use_every_kind(client: &mut Connection, key: &str) {
     }
 }
 
-/// Has every kind of effect happen to the limiter but a clock that is set back.
+/// Causes every kind of effect on the limiter, except a clock that is set back.
 fn use_every_effect(client: &mut Connection, key: &str) {
     let run = |client: &mut Connection, line: &str| {
         let line = format!("AUTHLIMIT.{}", line.replace("KEY", key));
@@ -247,7 +248,7 @@ fn use_every_effect(client: &mut Connection, key: &str) {
     }
     run(client, "POLICY KEY IP 4/20ms EMAIL 3/30ms LOCK 10ms CAPACITY 2");
     run(client, "CHECK KEY 203.0.113.12 z@example.com");
-    wait_until("the timer moves the time on", || usage(client, key, "identities").iter().sum::<i64>() == 0);
+    wait_until("the timer advances the limiter's clock", || usage(client, key, "identities").iter().sum::<i64>() == 0);
     run(client, &format!("POLICY KEY {POLICY}"));
     for _ in 0..6 {
         run(client, "CHECK KEY 203.0.113.7 alice@example.com");

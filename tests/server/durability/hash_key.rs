@@ -1,4 +1,5 @@
-//! With `authlimit.hash-key` no file and no stream holds what ids are made with, and nothing else loads them.
+//! With `authlimit.hash-key`, no file and no replication stream contains the secrets that make ids, and only a server
+//! with the same key loads the limiters.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,23 +14,23 @@ use redis::{Connection, Value};
 const KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 const OTHER_KEY: &str = "ffffffffffffffffffffffffffffffff";
 
-/// What a server without the key, and one with another, say of a limiter that was stored under it.
+/// The errors of servers without the key and with another key, for a limiter that was stored under the key.
 const NONE_HERE: &str =
     "the limiter was stored under an authlimit.hash-key, and this server has none: set the same one";
 const ANOTHER_HERE: &str = "the limiter was stored under another authlimit.hash-key: set the one it was stored under";
 
-/// Begins the description of a server with a key.
+/// Returns a builder for a server with a hash key.
 fn with_key(key: &str) -> Builder {
     Server::builder().arg("authlimit.hash-key", key)
 }
 
-/// Changes a line of redis.conf, for the next start.
+/// Changes redis.conf for the next start.
 #[track_caller]
 fn rewrite_conf(server: &Server, old: &str, new: &str) {
     let path = server.folder().join("redis.conf");
-    let conf = fs::read_to_string(&path).expect("it is ours");
+    let conf = fs::read_to_string(&path).expect("redis.conf is readable");
     assert!(conf.contains(old), "{conf}");
-    fs::write(path, conf.replace(old, new)).expect("it is ours");
+    fs::write(path, conf.replace(old, new)).expect("redis.conf is writable");
 }
 
 /// Uses up three of the five attempts.
@@ -40,26 +41,26 @@ fn use_three(client: &mut Connection) {
     }
 }
 
-/// The secret of the limiter at a key, as this key makes it of the salt that DUMP holds.
+/// Returns the secret of a limiter, derived from [`KEY`] and the salt in its dump.
 #[track_caller]
 fn derived_secret(client: &mut Connection, key: &str) -> [u8; 16] {
     let Ok(Value::BulkString(dump)) = command(client, &["DUMP", key]) else {
-        panic!("DUMP {key} has an answer");
+        panic!("DUMP {key} failed");
     };
     let parts = Dump::parse(&dump).parts;
     let Some(Part::Text(header)) = parts.first() else {
-        panic!("a dump begins with its header: {parts:?}");
+        panic!("a dump starts with its header: {parts:?}");
     };
-    // The version, the policy with its length, and which kind of secret it is: see src/redis/format.md.
+    // The version, the policy with its length, and the kind of secret: see src/format/format.md.
     let words = usize::from(header[2]) + 256 * usize::from(header[3]);
     let after = &header[10 + words..];
-    assert_eq!(after[..4], [1, 0, 0, 0], "it is a derived one");
+    assert_eq!(after[..4], [1, 0, 0, 0], "the secret is derived");
     let salt = after[4..20].try_into().expect("16 bytes");
-    let hash_key = HashKey::new(KEY.as_bytes()).expect("it is long enough");
+    let hash_key = HashKey::new(KEY.as_bytes()).expect("the key is long enough");
     *hash_key.secret(salt).as_bytes()
 }
 
-/// Every file in a server's folder but redis.conf.
+/// Returns every file in a server's folder except redis.conf.
 fn all_files(server: &Server) -> Vec<PathBuf> {
     let mut files = server.files();
     files.push(server.folder().join("server.log"));
@@ -79,18 +80,18 @@ fn the_key_cannot_be_changed_at_run_time_and_is_not_in_the_log() {
 }
 
 #[test]
-fn a_short_key_keeps_the_server_from_starting_and_is_not_in_the_log() {
-    let log = with_key("fifteen-bytes!!").try_start().expect_err("it is too short");
+fn the_server_does_not_start_with_a_short_key_and_does_not_log_it() {
+    let log = with_key("fifteen-bytes!!").try_start().expect_err("the key is too short");
     assert!(log.contains("a hash key must have at least 16 bytes"), "{log}");
-    let said: Vec<&str> =
+    let lines: Vec<&str> =
         log.lines().filter(|line| line.contains("authlimit:") || line.contains("<authlimit>")).collect();
-    for line in said {
+    for line in lines {
         assert!(!line.contains("fifteen"), "{line}");
     }
 }
 
 #[test]
-fn a_restart_with_the_same_key_goes_on_from_rdb_and_aof() {
+fn a_restart_with_the_same_key_loads_rdb_and_aof() {
     for (appendonly, preamble) in [("no", "yes"), ("yes", "yes"), ("yes", "no")] {
         let mut server = with_key(KEY).arg("appendonly", appendonly).arg("aof-use-rdb-preamble", preamble).start();
         use_three(&mut server.connect());
@@ -107,7 +108,7 @@ fn a_restart_with_the_same_key_goes_on_from_rdb_and_aof() {
 }
 
 #[test]
-fn without_the_key_or_with_another_the_server_does_not_start_and_the_log_says_why() {
+fn a_server_with_no_key_or_another_key_does_not_start_and_logs_the_reason() {
     for (appendonly, preamble, rewrites) in
         [("no", "yes", false), ("yes", "yes", false), ("yes", "yes", true), ("yes", "no", true)]
     {
@@ -120,24 +121,24 @@ fn without_the_key_or_with_another_the_server_does_not_start_and_the_log_says_wh
         let mut now = KEY;
         for (key, reason) in [("\"\"", NONE_HERE), (OTHER_KEY, ANOTHER_HERE)] {
             rewrite_conf(&server, &hash_key_line(now), &hash_key_line(key));
-            let log = server.try_start_again().expect_err("it cannot be read");
+            let log = server.try_start_again().expect_err("the limiter cannot be loaded");
             assert!(log.contains(reason), "{log}");
             now = key;
         }
-        // Nothing is lost: with the right key it is there again.
+        // Nothing is lost: with the right key, the limiter loads again.
         rewrite_conf(&server, &hash_key_line(now), &hash_key_line(KEY));
         server.start_again();
         assert_eq!(verdict(&mut server.connect(), &PEEK).remaining, 2);
     }
 }
 
-/// The line of redis.conf.
+/// Returns the line of redis.conf that sets the hash key.
 fn hash_key_line(key: &str) -> String {
     format!("authlimit.hash-key {key}\n")
 }
 
 #[test]
-fn a_limiter_from_before_the_key_goes_on_and_new_ones_are_under_it() {
+fn limiters_created_before_the_key_still_load_and_new_ones_use_the_key() {
     let mut server = Server::builder().arg("authlimit.hash-key", "").start();
     use_three(&mut server.connect());
     server.shutdown(Save::Yes);
@@ -155,12 +156,12 @@ fn a_limiter_from_before_the_key_goes_on_and_new_ones_are_under_it() {
 }
 
 #[test]
-fn a_dump_is_restored_only_under_its_key() {
+fn a_dump_is_restored_only_with_its_hash_key() {
     let server = with_key(KEY).start();
     let mut client = server.connect();
     use_three(&mut client);
     let Ok(Value::BulkString(dump)) = send(&mut client, "DUMP login") else {
-        panic!("DUMP has an answer");
+        panic!("DUMP failed");
     };
     let words = [b"RESTORE".as_slice(), b"copy", b"0", &dump];
     assert_eq!(command(&mut client, &words), Ok(Value::Okay));
@@ -175,7 +176,7 @@ fn a_dump_is_restored_only_under_its_key() {
 }
 
 #[test]
-fn a_replica_with_the_key_follows_and_one_with_another_says_why_it_does_not() {
+fn a_replica_with_the_same_key_replicates_and_one_with_another_key_logs_why_it_does_not() {
     let primary = with_key(KEY).start();
     let mut client = primary.connect();
     use_three(&mut client);
@@ -185,20 +186,20 @@ fn a_replica_with_the_key_follows_and_one_with_another_says_why_it_does_not() {
     assert_eq!(digest(&mut replica.connect(), "login"), expected);
     assert_eq!(verdict(&mut replica.connect(), &PEEK).remaining, 2);
 
-    // What a server does then is its own affair: it tries again and again, or ends.
+    // Servers differ in what follows: some retry, some exit.
     let mut other = with_key(OTHER_KEY).start();
     let follow = format!("REPLICAOF 127.0.0.1 {}", primary.port());
     ok(&mut other.connect(), &follow);
-    wait_until("the log says why", || other.grep_log(ANOTHER_HERE.as_bytes()));
+    wait_until("the reason is logged", || other.grep_log(ANOTHER_HERE.as_bytes()));
     other.kill_9();
-    // The primary and its other replica never noticed.
+    // The primary and its other replica are not affected.
     assert_eq!(verdict(&mut client, &CHECK).remaining, 1);
     wait_for_replica(&primary, &replica);
     assert_eq!(digest(&mut replica.connect(), "login"), digest(&mut client, "login"));
 }
 
 #[test]
-fn a_replica_with_another_key_that_joined_an_empty_primary_says_why_it_does_not_follow() {
+fn a_replica_with_another_key_logs_why_it_does_not_apply_limiters_created_later() {
     let primary = with_key(KEY).start();
     let replica = with_key(OTHER_KEY).replica_of(&primary).start();
     wait_for_replica(&primary, &replica);
@@ -206,12 +207,12 @@ fn a_replica_with_another_key_that_joined_an_empty_primary_says_why_it_does_not_
     use_three(&mut client);
     wait_for_replica(&primary, &replica);
     assert!(replica.grep_log(ANOTHER_HERE.as_bytes()), "{}", replica.log());
-    // It has no limiter rather than a wrong one.
+    // No limiter is better than a wrong one.
     assert_eq!(send(&mut replica.connect(), "DBSIZE"), Ok(Value::Int(0)));
 }
 
 #[test]
-fn no_file_but_redis_conf_holds_the_key_a_derived_secret_an_email_or_an_address() {
+fn no_file_except_redis_conf_contains_the_key_a_derived_secret_an_email_or_an_address() {
     for preamble in ["yes", "no"] {
         let server = with_key(KEY)
             .arg("appendonly", "yes")
@@ -233,14 +234,14 @@ fn no_file_but_redis_conf_holds_the_key_a_derived_secret_an_email_or_an_address(
         let files = all_files(&server);
         assert!(files.len() >= 3, "{files:?}");
         for path in files {
-            let bytes = fs::read(&path).expect("it is ours");
+            let bytes = fs::read(&path).expect("the file is readable");
             for hidden in &hidden {
                 let found = bytes.windows(hidden.len()).any(|part| part == hidden);
                 assert!(!found, "{} is in {path:?}", hidden.escape_ascii());
             }
         }
-        // So that this test would find them: the one place where the key is.
-        let conf = fs::read_to_string(server.folder().join("redis.conf")).expect("it is ours");
+        // Proves that the search works: redis.conf is the one file with the key.
+        let conf = fs::read_to_string(server.folder().join("redis.conf")).expect("redis.conf is readable");
         assert!(conf.contains(KEY));
     }
 }

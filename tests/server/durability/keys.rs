@@ -1,4 +1,4 @@
-//! What happens to a limiter's key happens to the limiter: it is copied, renamed, moved, expired, flushed.
+//! Key commands work on limiters: copy, rename, move, expire, flush.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn ask(client: &mut Connection, name: &str, key: &str) -> Verdict {
     verdict(client, &[name, key, IP, EMAIL])
 }
 
-/// That they are the same, whatever is in them, is in the matrix.
+/// The matrix tests that copies and restored dumps are equal to the original.
 #[test]
 fn a_copy_and_a_restored_dump_are_independent_of_the_limiter() {
     let server = Server::start();
@@ -23,7 +23,7 @@ fn a_copy_and_a_restored_dump_are_independent_of_the_limiter() {
         ask(&mut client, "AUTHLIMIT.CHECK", key);
         let original = digest(&mut client, key);
         let Ok(Value::BulkString(dump)) = command(&mut client, &["DUMP", key]) else {
-            panic!("{key} has no dump");
+            panic!("DUMP {key} failed");
         };
         let words = [b"RESTORE".as_slice(), b"restored", b"0", &dump, b"REPLACE"];
         assert_eq!(command(&mut client, &words), Ok(Value::Okay));
@@ -40,7 +40,7 @@ fn a_copy_and_a_restored_dump_are_independent_of_the_limiter() {
 }
 
 #[test]
-fn a_renamed_limiter_and_one_moved_to_another_database_are_the_same() {
+fn a_limiter_is_unchanged_after_a_rename_and_a_move_to_another_database() {
     let server = Server::start();
     let mut client = server.connect();
     ask(&mut client, "AUTHLIMIT.CHECK", "login");
@@ -55,7 +55,7 @@ fn a_renamed_limiter_and_one_moved_to_another_database_are_the_same() {
 }
 
 #[test]
-fn an_expiry_of_the_key_is_kept_by_every_command_and_over_a_restart() {
+fn every_command_and_a_restart_keep_the_ttl_of_the_key() {
     let mut server = Server::start();
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY login PAIR 5/1h");
@@ -74,7 +74,7 @@ fn an_expiry_of_the_key_is_kept_by_every_command_and_over_a_restart() {
 }
 
 #[test]
-fn a_limiter_whose_key_has_expired_begins_anew() {
+fn a_limiter_starts_empty_after_its_key_has_expired() {
     let mut server = Server::builder().aof("no").start();
     let mut client = server.connect();
     ask(&mut client, "AUTHLIMIT.CHECK", "login");
@@ -88,7 +88,7 @@ fn a_limiter_whose_key_has_expired_begins_anew() {
 }
 
 #[test]
-fn a_limiter_of_which_all_attempts_have_expired_keeps_its_policy() {
+fn a_limiter_keeps_its_policy_after_all_attempts_have_expired() {
     for preamble in ["yes", "no"] {
         let mut server = Server::builder().aof(preamble).start();
         let mut client = server.connect();
@@ -97,7 +97,7 @@ fn a_limiter_of_which_all_attempts_have_expired_keeps_its_policy() {
         for _ in 0..3 {
             ask(&mut client, "AUTHLIMIT.CHECK", "login");
         }
-        // And are reclaimed: until then the limiter's time moves on.
+        // Wait until they are reclaimed, too: until then, the limiter's clock advances and its digest changes.
         wait_until("the attempts expire", || usage(&mut client, "login", "identities") == [0, 0]);
         let both = |client: &mut Connection| (digest(client, "login"), digest(client, "empty"));
         let before = both(&mut client);
@@ -114,8 +114,8 @@ fn a_limiter_of_which_all_attempts_have_expired_keeps_its_policy() {
 }
 
 #[test]
-fn a_limiter_that_a_newer_authlimit_has_stored_keeps_the_server_from_starting_and_the_log_says_why() {
-    // Without a checksum, the file may be changed.
+fn the_server_does_not_start_with_a_limiter_of_a_newer_format_and_logs_the_reason() {
+    // Disable the checksum, so that the test can change the file.
     let mut server = Server::builder().arg("rdbchecksum", "no").start();
     let mut client = server.connect();
     ok(&mut client, "AUTHLIMIT.POLICY login PAIR 3/1h");
@@ -123,18 +123,18 @@ fn a_limiter_that_a_newer_authlimit_has_stored_keeps_the_server_from_starting_an
     let path = server.folder().join("dump.rdb");
     let mut bytes = fs::read(&path).expect("the file is saved");
     let policy = bytes.windows(9).position(|part| part == b"PAIR 3/1h");
-    // Before it are its length, of eight bytes, and the version, of two.
-    let version = policy.expect("the policy is stored in its own words") - 10;
+    // Before the policy are the version (2 bytes) and the policy's length (8 bytes).
+    let version = policy.expect("the policy is stored as text") - 10;
     assert_eq!(bytes[version..version + 2], [1, 0]);
     bytes[version] = 7;
-    fs::write(&path, bytes).expect("the file is ours");
-    let log = server.try_start_again().expect_err("it cannot be read");
+    fs::write(&path, bytes).expect("the file is writable");
+    let log = server.try_start_again().expect_err("the limiter cannot be loaded");
     let reason = "cannot load a limiter: the limiter was stored by a newer authlimit, in format 7";
     assert!(log.contains(reason), "{log}");
 }
 
 #[test]
-fn flushing_leaves_nothing_of_any_limiter() {
+fn flushing_frees_the_memory_of_all_limiters() {
     let server = Server::start();
     let mut client = server.connect();
     let used = || server.number::<u64>("used_memory");
@@ -147,7 +147,7 @@ fn flushing_leaves_nothing_of_any_limiter() {
         assert!(filled > before + 200_000, "{before} {filled}");
         ok(&mut client, flush);
         assert_eq!(send(&mut client, "DBSIZE"), Ok(Value::Int(0)));
-        wait_until("the memory is given back", || used() < before + 100_000);
+        wait_until("the memory is freed", || used() < before + 100_000);
         assert_eq!(ask(&mut client, "AUTHLIMIT.CHECK", "login").remaining, 4);
     }
 }

@@ -1,4 +1,4 @@
-//! What a limiter holds outlives every way of storing it.
+//! Limiters survive every way of storing them.
 
 mod aof;
 mod crash;

@@ -1,4 +1,4 @@
-//! A replica that takes over goes on where its primary ended.
+//! A promoted replica continues with the counts of its primary.
 
 use std::time::Instant;
 
@@ -6,12 +6,12 @@ use crate::support::load::{assert_same_load, prepare, under_load};
 use crate::support::replies::{CHECK, RESET, ok};
 use crate::support::storm::Storm;
 use crate::support::{
-    DEADLINE, Server, Verdict, are_the_same, change_places, command, replica_of, verdict, wait_for_replica,
+    DEADLINE, Server, Verdict, assert_replicas_match, change_places, command, replica_of, verdict, wait_for_replica,
 };
 use redis::{Connection, Value};
 
 #[test]
-fn a_promoted_replica_goes_on_with_the_same_counts() {
+fn a_promoted_replica_has_the_same_counts() {
     let mut primary = Server::start();
     let mut client = primary.connect();
     let replica = replica_of(&primary);
@@ -29,13 +29,13 @@ fn a_promoted_replica_goes_on_with_the_same_counts() {
     assert_eq!(command(&mut client, &RESET), Ok(Value::Int(5)));
 }
 
-/// Returns a function that makes attempts at whichever of some servers is the primary.
+/// Returns a function that sends attempts to the current primary among some servers.
 fn client_of_the_primary(servers: &[&Server]) -> impl FnMut(&[&str]) -> Verdict + Send + use<> {
     let mut clients: Vec<Connection> = servers.iter().map(|server| server.connect()).collect();
     move |words| {
         let started = Instant::now();
         loop {
-            // A replica refuses, having counted nothing, so to ask again is safe; the one that answers is kept first.
+            // A replica refuses without counting, so a retry on the next server is safe. The primary stays first.
             match command(&mut clients[0], words) {
                 Err(error) if error.starts_with("READONLY ") => {
                     assert!(started.elapsed() < DEADLINE, "no server is the primary");
@@ -49,7 +49,7 @@ fn client_of_the_primary(servers: &[&Server]) -> impl FnMut(&[&str]) -> Verdict 
 }
 
 #[test]
-fn no_attempt_is_lost_when_primary_and_replica_change_places() {
+fn no_attempt_is_lost_when_primary_and_replica_swap_roles() {
     let first = Server::start();
     let second = replica_of(&first);
     prepare(&mut first.connect());
@@ -64,15 +64,15 @@ fn no_attempt_is_lost_when_primary_and_replica_change_places() {
             }
         },
     );
-    tally.is_what_was_counted(&mut first.connect());
+    tally.assert_counted_once(&mut first.connect());
     assert_same_load(&first, &second);
-    // The places changed, and nothing was copied anew.
+    // The role swaps needed no further full sync.
     assert_eq!(first.number::<u64>("sync_full"), 1);
     assert_eq!(second.number::<u64>("sync_full"), 0);
 }
 
 #[test]
-fn a_chain_of_replicas_goes_on_when_its_first_two_change_places() {
+fn a_chain_of_replicas_stays_in_sync_when_its_first_two_servers_swap_roles() {
     let first = Server::start();
     let middle = replica_of(&first);
     let last = replica_of(&middle);
@@ -84,9 +84,9 @@ fn a_chain_of_replicas_goes_on_when_its_first_two_change_places() {
             progress.wait_for(50);
         },
     );
-    tally.is_what_was_counted(&mut middle.connect());
+    tally.assert_counted_once(&mut middle.connect());
     assert_same_load(&middle, &first);
     assert_same_load(&middle, &last);
     Storm::new(23).send(&mut middle.connect(), 1_000);
-    are_the_same(&middle, &[&first, &last]);
+    assert_replicas_match(&middle, &[&first, &last]);
 }

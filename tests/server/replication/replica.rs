@@ -1,4 +1,4 @@
-//! What a replica answers, and what it is sent.
+//! What a replica answers, and what its primary sends to it.
 
 use crate::support::lists::{self, listed, put};
 use crate::support::replies::{CHECK, PEEK, ok, send};
@@ -9,7 +9,7 @@ use redis::Value;
 const EFFECT_REFUSED: &str = "ERR AUTHLIMIT.EFFECT is for replication and the append-only file only";
 
 #[test]
-fn a_replica_answers_questions_and_refuses_attempts() {
+fn a_replica_answers_reads_and_refuses_writes() {
     let primary = Server::start();
     let replica = replica_of(&primary);
     let mut client = primary.connect();
@@ -38,7 +38,7 @@ fn a_replica_answers_questions_and_refuses_attempts() {
 }
 
 #[test]
-fn a_question_about_a_missing_limiter_creates_none_on_a_replica() {
+fn peek_on_a_replica_does_not_create_a_missing_limiter() {
     let primary = Server::start();
     let replica = replica_of(&primary);
     let mut there = replica.connect();
@@ -47,15 +47,15 @@ fn a_question_about_a_missing_limiter_creates_none_on_a_replica() {
 }
 
 #[test]
-fn refused_attempts_and_questions_send_nothing_to_replicas() {
+fn refused_attempts_and_reads_are_not_replicated() {
     let primary = Server::builder()
-        // The primary's own pings would count, too.
+        // The primary's pings would increase its offset, too.
         .arg("repl-ping-replica-period", "3600")
         .start();
     let mut client = primary.connect();
     while verdict(&mut client, &CHECK).allowed {}
     let replica = replica_of(&primary);
-    // The replica says where it is once a second, and the primary may answer the first time.
+    // Replicas report their offset once a second. The primary may reply to the first report.
     wait_for_replica(&primary, &replica);
     let silent = [
         "CHECK login 203.0.113.7 alice@example.com",
@@ -69,18 +69,18 @@ fn refused_attempts_and_questions_send_nothing_to_replicas() {
     let before = primary.number::<u64>("master_repl_offset");
     for _ in 0..20 {
         for line in silent {
-            send(&mut client, &format!("AUTHLIMIT.{line}")).expect("a proper command");
+            send(&mut client, &format!("AUTHLIMIT.{line}")).expect("a valid command");
         }
     }
     assert_eq!(primary.number::<u64>("master_repl_offset"), before);
-    // So that this test would notice, had something been sent.
+    // Proves that this test would detect replication.
     let other = ["AUTHLIMIT.CHECK", "login", "203.0.113.7", "bob@example.com"];
     assert!(verdict(&mut client, &other).allowed);
     assert!(primary.number::<u64>("master_repl_offset") > before);
 }
 
 #[test]
-fn a_limiter_whose_key_has_expired_begins_anew_on_a_replica_too() {
+fn a_limiter_starts_empty_on_a_replica_too_after_its_key_has_expired() {
     let primary = Server::start();
     let replica = replica_of(&primary);
     let mut client = primary.connect();
@@ -95,14 +95,14 @@ fn a_limiter_whose_key_has_expired_begins_anew_on_a_replica_too() {
 }
 
 #[test]
-fn unlocking_what_has_ended_leaves_primary_and_replica_the_same() {
+fn primary_and_replica_match_after_unlock_of_an_email_without_recent_attempts() {
     let primary = Server::start();
     let replica = replica_of(&primary);
     let mut client = primary.connect();
     ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 5/20ms");
     let attempt = "login 10.0.0.1 a@x.org";
     assert!(check(&mut client, attempt).allowed);
-    wait_until("the attempt leaves", || peek(&mut client, attempt).reset_ms == 0);
+    wait_until("the attempt leaves the window", || peek(&mut client, attempt).reset_ms == 0);
     let unlocked = number(&mut client, "AUTHLIMIT.UNLOCK login EMAIL a@x.org");
     assert_eq!(unlocked, 0);
     wait_for_replica(&primary, &replica);
@@ -111,11 +111,11 @@ fn unlocking_what_has_ended_leaves_primary_and_replica_the_same() {
 }
 
 #[test]
-fn removing_a_list_entry_that_has_ended_leaves_primary_and_replica_the_same() {
+fn primary_and_replica_match_after_the_removal_of_an_expired_list_entry() {
     let (primary, mut client) = lists::start();
     let replica = replica_of(&primary);
     put(&mut client, "DENY ADD 10.0.0.1 TTL 1");
-    wait_until("the entry ends", || listed(&mut client, "DENY").0.is_empty());
+    wait_until("the entry expires", || listed(&mut client, "DENY").0.is_empty());
     assert_eq!(put(&mut client, "DENY DEL 10.0.0.1"), 0);
     wait_for_replica(&primary, &replica);
     let on_replica = digest(&mut replica.connect(), "login");
@@ -128,7 +128,7 @@ fn a_client_cannot_send_effects() {
     let mut client = server.connect();
     verdict(&mut client, &CHECK);
     let before = digest(&mut client, "login");
-    // One that would be understood: it moves the limiter's clock by a millisecond.
+    // A valid effect: it advances the limiter's clock by a millisecond.
     let message = b"\x07\x01\0\0\0\0\0\0\0";
     let words = [b"AUTHLIMIT.EFFECT".as_slice(), b"login", message];
     let refused = Err(EFFECT_REFUSED.to_owned());
@@ -150,7 +150,7 @@ fn a_client_cannot_send_effects() {
 }
 
 #[test]
-fn a_client_of_a_writable_replica_cannot_send_effects_either() {
+fn a_client_of_a_writable_replica_cannot_send_effects() {
     let primary = Server::start();
     let replica = Server::builder().replica_of(&primary).arg("replica-read-only", "no").start();
     verdict(&mut primary.connect(), &CHECK);

@@ -1,12 +1,12 @@
-//! Scripts, functions and transactions are replicated as what they did, once.
+//! Scripts, functions and transactions replicate their effects exactly once.
 
 use crate::support::replies::{CHECK, EMAIL, IP, ok, send};
 use crate::support::storm::Storm;
-use crate::support::{Save, Server, are_the_same, command, digest, replica_of, verdict, wait_for_replica};
+use crate::support::{Save, Server, assert_replicas_match, command, digest, replica_of, verdict, wait_for_replica};
 use redis::Value;
 
 #[test]
-fn a_replica_is_the_same_after_transactions_scripts_and_key_commands() {
+fn a_replica_matches_after_transactions_scripts_and_key_commands() {
     let primary = Server::start();
     let replica = replica_of(&primary);
     let mut client = primary.connect();
@@ -21,16 +21,15 @@ fn a_replica_is_the_same_after_transactions_scripts_and_key_commands() {
     assert_eq!(command(&mut client, &words), Ok(Value::Nil));
     assert_eq!(send(&mut client, "COPY login copy"), Ok(Value::Int(1)));
     ok(&mut client, "RENAME copy renamed");
-    command(&mut client, &["AUTHLIMIT.CHECK", "renamed", "203.0.113.7", "carol@example.com"])
-        .expect("a proper command");
-    are_the_same(&primary, &[&replica]);
+    command(&mut client, &["AUTHLIMIT.CHECK", "renamed", "203.0.113.7", "carol@example.com"]).expect("a valid command");
+    assert_replicas_match(&primary, &[&replica]);
     let expected = digest(&mut client, "renamed");
     assert_eq!(digest(&mut replica.connect(), "renamed"), expected);
 }
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
-fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
+fn a_replica_and_its_aof_match_after_functions_scripts_and_transactions() {
     const LIBRARY: &str = "#!lua name=guard
         local function attempt(keys, args)
             local first = redis.call('AUTHLIMIT.CHECK', keys[1], args[1], args[2])
@@ -61,12 +60,12 @@ fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
     let admitted = (0..5).filter(|_| command(&mut client, &call) == Ok(Value::Int(1)));
     assert_eq!(admitted.count(), 3);
     let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", "byip", IP, EMAIL]);
-    assert_eq!(peeked.remaining, 97, "what the second refused is refunded at the first");
+    assert_eq!(peeked.remaining, 97, "attempts refused by the second limiter are refunded at the first");
 
     let unlocked = command(&mut client, &["EVAL", SCRIPT, "1", "scripted", IP, EMAIL]);
     assert!(matches!(unlocked, Ok(Value::Int(1..))), "{unlocked:?}");
 
-    // One transaction of every command that changes something, a refused one and an error among them.
+    // One transaction with every command that writes, including a refused attempt and an error.
     ok(&mut client, "MULTI");
     let lines = [
         "AUTHLIMIT.POLICY transacted PAIR 2/1h LOCK 1h..4h",
@@ -84,10 +83,10 @@ fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
         assert_eq!(queued, Ok(Value::SimpleString("QUEUED".to_owned())), "{line}");
     }
     let Ok(Value::Array(replies)) = send(&mut client, "EXEC") else {
-        panic!("the transaction did not go through");
+        panic!("EXEC failed");
     };
     assert_eq!(replies.len(), lines.len());
-    // One that is given up leaves nothing.
+    // A discarded transaction leaves no trace.
     ok(&mut client, "MULTI");
     assert!(send(&mut client, "AUTHLIMIT.CHECK given-up 203.0.113.7 alice@example.com").is_ok());
     ok(&mut client, "DISCARD");
@@ -101,7 +100,7 @@ fn a_replica_is_the_same_after_functions_scripts_and_transactions() {
         keys.map(|key| digest(&mut client, key))
     };
     assert_eq!(there(&replica), expected);
-    // Nor does its own file, read without the primary, tell anything else.
+    // The replica's own append-only file, loaded without the primary, has the same limiters.
     replica.wait_for_aof();
     ok(&mut replica.connect(), "REPLICAOF NO ONE");
     ok(&mut replica.connect(), "CONFIG REWRITE");

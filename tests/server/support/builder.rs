@@ -1,4 +1,4 @@
-//! How a server is started: its settings, its module, its configuration file.
+//! Configures and starts a server: its redis.conf, its module and the module's arguments.
 
 use std::env;
 use std::net::Ipv4Addr;
@@ -6,22 +6,22 @@ use std::path::PathBuf;
 
 use super::server::Server;
 
-/// What the server runs with unless a test says otherwise, in the words of redis.conf.
+/// Default lines of redis.conf. A test may override them.
 const SETTINGS: &[(&str, &str)] = &[
     ("bind", "127.0.0.1"),
     ("save", ""),
     ("appendonly", "no"),
-    // Compressed, an email in a dump would be there and not be found.
+    // Compression would hide an email in a dump from the search for it.
     ("rdbcompression", "no"),
-    // A replica would otherwise wait five seconds for company.
+    // Otherwise the primary delays a full sync by five seconds, to serve more replicas with one child.
     ("repl-diskless-sync-delay", "0"),
-    // A busy machine keeps a replica waiting; one that is really lost closes its connection.
+    // A slow machine must not time out a replica. A replica that has died closes its connection.
     ("repl-timeout", "3600"),
     ("enable-debug-command", "local"),
     ("enable-module-command", "local"),
 ];
 
-/// A server about to be started.
+/// The configuration of a server that is not started yet.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Builder {
     without_module: bool,
@@ -29,10 +29,10 @@ pub(crate) struct Builder {
     settings: Vec<(String, String)>,
 }
 
-/// Returns the module under test: what `AUTHLIMIT_MODULE` names, or what cargo built together with this test.
+/// Returns the path of the module under test: `AUTHLIMIT_MODULE`, or the module that cargo built with this test.
 pub(crate) fn module_path() -> PathBuf {
     let path = env::var_os("AUTHLIMIT_MODULE").map_or_else(
-        // Not target/<profile>/ one level up: only `cargo build` refreshes that copy, and it may be an old one.
+        // Not target/<profile>/ one level up: only `cargo build` updates that copy, so it may be stale.
         || {
             let name = format!("{}authlimit{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
             env::current_exe().expect("a test has a path").with_file_name(name)
@@ -43,13 +43,13 @@ pub(crate) fn module_path() -> PathBuf {
 }
 
 impl Builder {
-    /// Adds a line to redis.conf: the value may be several words, quoted where they hold spaces.
+    /// Adds a line to redis.conf. The value may have several words; quote words that contain spaces.
     pub(crate) fn arg(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Keeps an append-only file in which every command is before it is answered, rewritten only when a test says so.
+    /// Enables the append-only file, with an fsync before every reply. Only a test starts a rewrite.
     pub(crate) fn aof(self, preamble: &str) -> Self {
         self.arg("appendonly", "yes")
             .arg("appendfsync", "always")
@@ -57,24 +57,24 @@ impl Builder {
             .arg("auto-aof-rewrite-percentage", "0")
     }
 
-    /// Makes it a replica of another server.
+    /// Makes the server a replica of another server.
     pub(crate) fn replica_of(self, primary: &Server) -> Self {
         self.arg("replicaof", &format!("{} {}", Ipv4Addr::LOCALHOST, primary.port()))
     }
 
-    /// Gives the module these arguments when it is loaded.
+    /// Sets the arguments of the module in the `loadmodule` line.
     pub(crate) fn module_args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.module_args = args.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Starts without the module, for a test that brings it in later with `MODULE LOAD`.
+    /// Starts without the module, for a test that loads it later with `MODULE LOAD`.
     pub(crate) fn without_module(mut self) -> Self {
         self.without_module = true;
         self
     }
 
-    /// Starts the server and waits until it answers.
+    /// Starts the server and waits until it answers; panics if it exits.
     #[track_caller]
     pub(crate) fn start(self) -> Server {
         match self.try_start() {
@@ -83,7 +83,7 @@ impl Builder {
         }
     }
 
-    /// Starts the server, or returns what it logged before it ended by itself.
+    /// Starts the server, or returns its log if it exits during startup.
     pub(crate) fn try_start(self) -> Result<Server, String> {
         Server::start_with(|server| self.config(server))
     }

@@ -1,28 +1,28 @@
-//! Commands with any bytes in them, and their replies as a test wants to see them.
+//! Sends commands with arbitrary bytes, and parses their replies.
 
 use redis::{ConnectionLike, Value};
 
 /// The reply to CHECK and PEEK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Whether the attempt may go ahead.
+    /// Whether the attempt is admitted.
     pub(crate) allowed: bool,
     /// The binding rule's limit.
     pub(crate) limit: i64,
     /// How many more attempts the binding rule admits now.
     pub(crate) remaining: i64,
-    /// How long until another attempt would be admitted.
+    /// Time until another attempt would be admitted.
     pub(crate) retry_after_ms: i64,
-    /// How long until the quota is whole again.
+    /// Time until the full limit is available again.
     pub(crate) reset_ms: i64,
-    /// The binding rule, in the policy's words.
+    /// The binding rule, as the policy spells it.
     pub(crate) rule: String,
 }
 
-/// Sends a command, of any bytes, and returns the reply, or the server's error line as it came (`ERR ...`).
+/// Sends a command of arbitrary bytes, and returns the reply or the server's error line (`ERR ...`).
 ///
-/// Panics if the connection breaks or the reply is not proper protocol (an error line with stray bytes in it, for
-/// one), for then the server did worse than refuse.
+/// Panics if the connection breaks or the reply violates the protocol (for example, an error line with binary bytes):
+/// that is a server failure, not an error reply.
 #[track_caller]
 pub(crate) fn command<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &[A]) -> Result<Value, String> {
     let mut packed = redis::Cmd::new();
@@ -35,14 +35,14 @@ pub(crate) fn command<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &
     }
 }
 
-/// Sends a command as it goes over the wire, and returns the reply as [`command`] does.
+/// Sends an already encoded command, and returns the reply as [`command`] does.
 #[track_caller]
 pub(crate) fn raw_command(client: &mut impl ConnectionLike, packed: &[u8]) -> Result<Value, String> {
     let reply = client.req_packed_command(packed);
     or_error_line(reply.unwrap_or_else(|error| panic!("{error}")))
 }
 
-/// Sends many commands, a thousand at a time, and returns the reply to each as [`command`] does.
+/// Sends many commands in pipelines of a thousand, and returns the reply to each as [`command`] does.
 #[track_caller]
 pub(crate) fn batch<C: AsRef<[W]>, W: AsRef<[u8]>>(
     client: &mut impl ConnectionLike,
@@ -71,7 +71,7 @@ pub(crate) fn batch<C: AsRef<[W]>, W: AsRef<[u8]>>(
     }
 }
 
-/// Returns the reply, or the error line that it is.
+/// Turns an error reply into `Err` with its error line.
 fn or_error_line(reply: Value) -> Result<Value, String> {
     match reply {
         Value::ServerError(error) => Err(match error.details() {
@@ -83,7 +83,7 @@ fn or_error_line(reply: Value) -> Result<Value, String> {
 }
 
 impl Verdict {
-    /// Reads a reply; None if it is no verdict.
+    /// Parses a reply. Returns None if it is not a verdict.
     pub(crate) fn from_reply(reply: &Value) -> Option<Self> {
         let Value::Array(fields) = reply else {
             return None;
@@ -109,7 +109,7 @@ impl Verdict {
     }
 }
 
-/// Sends a command that answers with a verdict, and panics on any other answer.
+/// Sends a command and returns its verdict; panics on any other reply.
 #[track_caller]
 pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &[A]) -> Verdict {
     let reply = command(client, words);
@@ -117,7 +117,7 @@ pub(crate) fn verdict<A: AsRef<[u8]>>(client: &mut impl ConnectionLike, words: &
     verdict.unwrap_or_else(|| panic!("{}: not a verdict: {reply:?}", shown(words)))
 }
 
-/// Returns the digest of a key's whole value, which is equal where the values are.
+/// Returns the digest of a key's value. Equal values have equal digests.
 #[track_caller]
 pub(crate) fn digest(client: &mut impl ConnectionLike, key: &str) -> String {
     match command(client, &["DEBUG", "DIGEST-VALUE", key]) {
@@ -126,7 +126,7 @@ pub(crate) fn digest(client: &mut impl ConnectionLike, key: &str) -> String {
     }
 }
 
-/// Shows a command in a failure message, each word cut to what a person can read.
+/// Formats a command for a failure message, with long words truncated.
 fn shown<A: AsRef<[u8]>>(words: &[A]) -> String {
     let word = |word: &A| word.as_ref().iter().take(60).copied().collect::<Vec<u8>>().escape_ascii().to_string();
     words.iter().map(word).collect::<Vec<_>>().join(" ")

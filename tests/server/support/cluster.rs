@@ -1,4 +1,4 @@
-//! A real cluster: three primaries with a replica each, on ports of their own, for as long as a test needs it.
+//! A real cluster: three primaries with one replica each, started and stopped by a test.
 
 use redis::cluster::{ClusterClient, ClusterConnection};
 use redis::{Connection, Value};
@@ -7,37 +7,37 @@ use super::replies::{ok, send, text};
 use super::server::Server;
 use super::{DEADLINE, command, wait_until};
 
-/// How many shards, each of a primary and a replica.
+/// Number of shards. Each has a primary and a replica.
 const SHARDS: usize = 3;
 
-/// How many slots the keys of every cluster are spread over.
+/// Number of hash slots in every cluster.
 const SLOTS: usize = 16384;
 
-/// How long a node may be silent before the others call it failed, in milliseconds: far longer than a busy machine keeps
-/// one waiting.
+/// Milliseconds without an answer after which the other nodes mark a node as failed. Far longer than any pause of a
+/// slow machine.
 const NODE_TIMEOUT_MS: &str = "120000";
 
-/// The same while news have to go round: the nodes speak to each other twice in that time.
+/// A short node timeout, for fast gossip: nodes ping each other at least twice within it.
 const SHORT_NODE_TIMEOUT_MS: &str = "1000";
 
-/// A cluster, whose servers are killed when this is dropped, also by a test that fails.
+/// A running cluster. Dropping it kills its servers, also when a test fails.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// The primaries as the cluster began, the first with the lowest slots, and then the replica of each.
+    /// The initial primaries in the order of their slots, then the replica of each.
     nodes: Vec<Server>,
 }
 
 impl Cluster {
-    /// Starts six servers and makes them a cluster; waits until it is complete.
+    /// Starts six servers, joins them to a cluster, and waits until all nodes agree on it.
     #[track_caller]
     pub(crate) fn start() -> Self {
         let start = |_| {
             Server::builder()
                 .arg("cluster-enabled", "yes")
                 .arg("cluster-node-timeout", NODE_TIMEOUT_MS)
-                // No replica takes over unless a test has killed its primary, however slow the machine.
+                // No automatic failover on a slow machine: only a test that kills a primary enables it.
                 .arg("cluster-replica-no-failover", "yes")
-                // Else a replica could go over to a primary that has lost its own.
+                // Otherwise a replica could move to a primary that has lost its replica.
                 .arg("cluster-allow-replica-migration", "no")
                 .start()
         };
@@ -58,23 +58,23 @@ impl Cluster {
             let mut replica = cluster.nodes[SHARDS + shard].connect();
             wait_until("the replica knows its primary", || send(&mut replica, &line) == Ok(Value::Okay));
         }
-        cluster.wait_until_whole();
+        cluster.wait_until_stable();
         cluster
     }
 
-    /// Connects a client that knows which node has which slot, and follows when that changes.
+    /// Connects a cluster client: it knows which node has which slot, and follows redirects.
     #[track_caller]
     pub(crate) fn client(&self) -> ClusterConnection {
         let running = self.nodes.iter().filter(|node| node.alive());
         let client = ClusterClient::builder(running.map(|node| format!("redis://127.0.0.1:{}/", node.port())))
-            // A wait of its own between tries is over a second, and grows.
+            // The client's default wait between retries is over a second, and grows.
             .min_retry_wait(5)
             .max_retry_wait(100)
             .retries(600)
             .connection_timeout(DEADLINE)
             .response_timeout(DEADLINE)
             .build()
-            .expect("the addresses are proper");
+            .expect("the addresses are valid");
         client.get_connection().expect("the cluster accepts clients")
     }
 
@@ -83,29 +83,29 @@ impl Cluster {
         &self.nodes
     }
 
-    /// Returns all nodes, for a test that ends one.
+    /// Returns all nodes, for a test that kills one.
     pub(crate) fn nodes_mut(&mut self) -> &mut [Server] {
         &mut self.nodes
     }
 
-    /// Kills a primary, and waits until its replica has taken over by itself.
+    /// Kills a primary, and waits until its replica has been promoted by an automatic failover.
     #[track_caller]
-    pub(crate) fn kill_primary(&mut self, primary: usize, heir: usize) {
-        let forbid = |heir: &Server, word: &str| {
+    pub(crate) fn kill_primary(&mut self, primary: usize, replica: usize) {
+        let set_no_failover = |replica: &Server, word: &str| {
             let line = format!("CONFIG SET cluster-replica-no-failover {word}");
-            ok(&mut heir.connect(), &line);
+            ok(&mut replica.connect(), &line);
         };
-        forbid(&self.nodes[heir], "no");
+        set_no_failover(&self.nodes[replica], "no");
         self.nodes[primary].kill_9();
-        self.while_news_go_round(|| {
-            wait_until("the replica takes over", || is_primary(&self.nodes[heir]));
+        self.with_fast_gossip(|| {
+            wait_until("the replica takes over", || is_primary(&self.nodes[replica]));
         });
-        forbid(&self.nodes[heir], "yes");
+        set_no_failover(&self.nodes[replica], "yes");
     }
 
-    /// Lets the nodes that run speak to each other often while something goes on.
+    /// Calls a function while the running nodes gossip often.
     #[track_caller]
-    fn while_news_go_round(&self, goes_on: impl FnOnce()) {
+    fn with_fast_gossip(&self, action: impl FnOnce()) {
         let set = |millis: &str| {
             let line = format!("CONFIG SET cluster-node-timeout {millis}");
             for node in self.nodes.iter().filter(|node| node.alive()) {
@@ -113,15 +113,15 @@ impl Cluster {
             }
         };
         set(SHORT_NODE_TIMEOUT_MS);
-        goes_on();
+        action();
         set(NODE_TIMEOUT_MS);
     }
 
-    /// Returns the number of the node that has a key's slot, as it says itself.
+    /// Returns the number of the node that serves a key's slot, as the node itself reports.
     #[track_caller]
     pub(crate) fn owner(&self, key: &str) -> usize {
         let owns = |node: &&Server| {
-            // A node that has not got the slot, and a replica, answers with MOVED.
+            // Replicas and nodes without the slot answer with MOVED.
             node.alive() && send(&mut node.connect(), &format!("TYPE {key}")).is_ok()
         };
         let mut owners = self.nodes.iter().filter(owns);
@@ -148,7 +148,7 @@ impl Cluster {
         }
     }
 
-    /// Marks a slot as on its way from one node to another: keys that have gone are asked for at the other.
+    /// Marks a slot as migrating: for keys that have moved, the source answers with ASK.
     #[track_caller]
     pub(crate) fn begin_move(&self, slot: i64, from: usize, to: usize) {
         let (mut source, mut target) = (self.nodes[from].connect(), self.nodes[to].connect());
@@ -158,7 +158,7 @@ impl Cluster {
         ok(&mut source, &migrating);
     }
 
-    /// Moves one key of a slot that is on its way.
+    /// Moves one key of a migrating slot.
     #[track_caller]
     pub(crate) fn move_key(&self, key: &str, from: usize, to: usize) {
         let port = self.nodes[to].port();
@@ -167,26 +167,26 @@ impl Cluster {
         ok(&mut self.nodes[from].connect(), &line);
     }
 
-    /// Ends the move of a slot: it is the other node's, and every node that runs is told.
+    /// Completes the migration of a slot: assigns it to the target on every running primary.
     #[track_caller]
     pub(crate) fn end_move(&self, slot: i64, to: usize) {
         let line = format!("CLUSTER SETSLOT {slot} NODE {}", node_id(&mut self.nodes[to].connect()));
-        // The new owner first, as the documentation of Redis advises; replicas are told by their primaries.
+        // The new owner first, as the documentation of Redis advises. Replicas learn it from their primaries.
         ok(&mut self.nodes[to].connect(), &line);
         for node in self.nodes.iter().filter(|node| is_primary(node)) {
             ok(&mut node.connect(), &line);
         }
     }
 
-    /// Waits until the nodes that run agree on who replicates whom and who has which slots, serve all of these, and
-    /// every replica is connected to its primary.
+    /// Waits until the running nodes agree on all replicas and slots, serve every slot, and every replica is connected
+    /// to its primary.
     ///
-    /// News go round in seconds, and a primary that does not know yet that a node is its replica ignores a wish to
-    /// take over.
+    /// Gossip takes seconds. A primary that does not know yet that a node is its replica ignores that node's request
+    /// for a failover.
     #[track_caller]
-    pub(crate) fn wait_until_whole(&self) {
+    pub(crate) fn wait_until_stable(&self) {
         let running: Vec<&Server> = self.nodes.iter().filter(|node| node.alive()).collect();
-        self.while_news_go_round(|| {
+        self.with_fast_gossip(|| {
             wait_until("the nodes agree", || {
                 let views: Vec<Vec<String>> = running.iter().map(|node| view(node)).collect();
                 views.iter().all(|view| *view == views[0])
@@ -199,22 +199,22 @@ impl Cluster {
     /// Returns a node's number.
     fn number(&self, node: &Server) -> usize {
         let found = self.nodes.iter().position(|other| other.port() == node.port());
-        found.expect("it is one of ours")
+        found.expect("the node belongs to this cluster")
     }
 }
 
-/// Returns the name by which the nodes of a cluster know each other.
+/// Returns a node's ID in the cluster.
 #[track_caller]
 pub(crate) fn node_id(client: &mut Connection) -> String {
-    text(&command(client, &["CLUSTER", "MYID"]).expect("it is in a cluster"))
+    text(&command(client, &["CLUSTER", "MYID"]).expect("the node is in a cluster"))
 }
 
-/// Says whether a node runs and is a primary.
+/// Returns whether a node is running and is a primary.
 pub(crate) fn is_primary(node: &Server) -> bool {
     node.alive() && node.info("role").as_deref() == Some("master")
 }
 
-/// Says whether a node answers for all slots and, if it is a replica, is connected to its primary.
+/// Returns whether a node sees all slots served and, if it is a replica, is connected to its primary.
 #[track_caller]
 fn serves(node: &Server) -> bool {
     let info = send(&mut node.connect(), "CLUSTER INFO").map(|info| text(&info));
@@ -222,15 +222,15 @@ fn serves(node: &Server) -> bool {
         && (is_primary(node) || node.info("master_link_status").as_deref() == Some("up"))
 }
 
-/// Returns what a node knows of those that it does not think failed: address, primary and slots of each.
+/// Returns a node's view of the nodes that have not failed: address, primary and slots of each.
 #[track_caller]
 fn view(node: &Server) -> Vec<String> {
     let nodes = send(&mut node.connect(), "CLUSTER NODES").map(|nodes| text(&nodes));
-    let nodes = nodes.expect("it is in a cluster");
+    let nodes = nodes.expect("the node is in a cluster");
     let member = |line: &str| {
         let fields: Vec<&str> = line.split(' ').collect();
         let failed = fields[2].split(',').any(|flag| flag == "fail");
-        // Those in brackets, on their way, are known only to the two nodes that they concern.
+        // Slots in brackets are migrating. Only the source and the target know them.
         let slots = fields[8..].iter().filter(|slots| !slots.starts_with('['));
         let slots: Vec<&str> = slots.copied().collect();
         (!failed).then(|| format!("{} {} {}", fields[1], fields[3], slots.join(" ")))

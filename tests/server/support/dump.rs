@@ -1,34 +1,34 @@
-//! The payload of DUMP, taken apart and put together.
+//! Parses and rebuilds the payload of DUMP.
 
 use super::Random;
 
-/// What a module has written to a dump.
+/// One value that a module has written to a dump.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Part {
     Number(u64),
     Text(Vec<u8>),
 }
 
-/// A dump, taken apart: what comes before the module's own parts, and those.
+/// A parsed dump: its head, and the parts that the module has written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Dump {
     pub(crate) head: Vec<u8>,
     pub(crate) parts: Vec<Part>,
 }
 
-/// What an RDB file has before a number, before a string, and at the end of a module's value.
+/// The opcodes of an RDB file before a number, before a string, and at the end of a module's value.
 const NUMBER: u64 = 2;
 const TEXT: u64 = 5;
 const END: u64 = 0;
 
-/// The type of a module's value and the module's id: 1 byte, and 9 as a length.
+/// Size of the head: the value's type (1 byte) and the module's ID (9 bytes, encoded as a length).
 pub(crate) const HEAD_BYTES: usize = 10;
 
-/// A version of 2 bytes and a checksum of 8.
+/// Size of the foot: the RDB version (2 bytes) and a checksum (8 bytes).
 pub(crate) const FOOT_BYTES: usize = 10;
 
 impl Dump {
-    /// Takes a payload apart.
+    /// Parses a payload.
     #[track_caller]
     pub(crate) fn parse(payload: &[u8]) -> Self {
         let (head, rest) = payload.split_at(HEAD_BYTES);
@@ -38,7 +38,7 @@ impl Dump {
             match take_length(&mut rest) {
                 NUMBER => parts.push(Part::Number(take_length(&mut rest))),
                 TEXT => {
-                    let len = usize::try_from(take_length(&mut rest)).expect("it is here");
+                    let len = usize::try_from(take_length(&mut rest)).expect("the length fits");
                     let (text, after) = rest.split_at(len);
                     parts.push(Part::Text(text.to_vec()));
                     rest = after;
@@ -51,7 +51,7 @@ impl Dump {
         Self { head: head.to_vec(), parts }
     }
 
-    /// Puts the payload together again, without its foot.
+    /// Returns the payload without its foot.
     pub(crate) fn body(&self) -> Vec<u8> {
         let mut bytes = self.head.clone();
         for part in &self.parts {
@@ -71,7 +71,7 @@ impl Dump {
         bytes
     }
 
-    /// Changes something that the server passes on to the module.
+    /// Randomly changes one part, which the server passes on to the module.
     pub(crate) fn mutate(&mut self, random: &mut Random) {
         let position = random.below(self.parts.len());
         match random.below(10) {
@@ -94,7 +94,7 @@ impl Dump {
     }
 }
 
-/// Changes a few of some bytes, or cuts them, or adds to them.
+/// Randomly changes a few bytes, truncates them, or appends to them.
 pub(crate) fn mutate_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
     match random.below(8) {
         0 => bytes.truncate(random.below(bytes.len() + 1)),
@@ -105,7 +105,7 @@ pub(crate) fn mutate_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
         _ => {
             for _ in 0..=random.below(3) {
                 if !bytes.is_empty() {
-                    // Lengths and counts come early.
+                    // Half of the changes go to the start, where lengths and counts are.
                     let end = if random.one_in(2) { 30 } else { bytes.len() };
                     let position = random.below(end.min(bytes.len()));
                     bytes[position] = match random.below(4) {
@@ -120,7 +120,7 @@ pub(crate) fn mutate_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// Reads a number as RDB files have lengths.
+/// Reads a number in the length encoding of RDB files.
 fn take_length(bytes: &mut &[u8]) -> u64 {
     let first = bytes[0];
     let (len, number) = match first >> 6 {
@@ -137,7 +137,7 @@ fn take_length(bytes: &mut &[u8]) -> u64 {
     number
 }
 
-/// Writes a number as RDB files have lengths.
+/// Writes a number in the length encoding of RDB files.
 fn put_length(bytes: &mut Vec<u8>, number: u64) {
     if let Ok(small @ ..0x40) = u8::try_from(number) {
         bytes.push(small);
@@ -147,7 +147,7 @@ fn put_length(bytes: &mut Vec<u8>, number: u64) {
     }
 }
 
-/// Adds the foot of a dump: its version, and the checksum without which RESTORE reads nothing.
+/// Appends the foot of a dump: the RDB version, and the checksum that RESTORE verifies.
 pub(crate) fn sealed(mut body: Vec<u8>, version: &[u8]) -> Vec<u8> {
     body.extend(version);
     let checksum = crc64(&body);
@@ -155,13 +155,13 @@ pub(crate) fn sealed(mut body: Vec<u8>, version: &[u8]) -> Vec<u8> {
     body
 }
 
-/// Returns the checksum of Redis (CRC-64 of Jones).
+/// Returns the checksum that Redis uses (CRC-64, Jones polynomial).
 pub(crate) fn crc64(bytes: &[u8]) -> u64 {
     let step = |crc: u64, byte: &u8| (crc >> 8) ^ CRC64[usize::from(crc.to_le_bytes()[0] ^ byte)];
     bytes.iter().fold(0, step)
 }
 
-/// The checksum of each single byte.
+/// The lookup table of the checksum: one entry for each byte.
 static CRC64: [u64; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;

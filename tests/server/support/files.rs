@@ -1,15 +1,15 @@
-//! What a server leaves behind: its files, and its log.
+//! The files and the log of a server.
 
 use std::fs;
 use std::path::PathBuf;
 
 use super::server::Server;
 
-/// The file that a server's output goes to.
+/// The file that receives a server's output.
 pub(super) const LOG: &str = "server.log";
 
 impl Server {
-    /// Returns all that the server has logged since it was first started, and all that it wrote to its standard error.
+    /// Returns the log and the standard error of the server since its first start.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&self.log_bytes()).into_owned()
     }
@@ -19,8 +19,8 @@ impl Server {
         let mut files = Vec::new();
         let mut folders = vec![self.folder().to_owned()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).expect("the folder is ours") {
-                let path = entry.expect("the folder is ours").path();
+            for entry in fs::read_dir(folder).expect("the folder is readable") {
+                let path = entry.expect("the folder is readable").path();
                 if path.is_dir() {
                     folders.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "rdb" || extension == "aof") {
@@ -32,41 +32,41 @@ impl Server {
         files
     }
 
-    /// Returns how many bytes these files have.
+    /// Returns the total size of the RDB and AOF files, in bytes.
     pub(crate) fn file_size(&self) -> u64 {
-        let size = |path| fs::metadata(path).expect("the file is ours").len();
+        let size = |path| fs::metadata(path).expect("the file is readable").len();
         self.files().iter().map(size).sum()
     }
 
-    /// Says whether the bytes are anywhere in the RDB and AOF files, of which there must be some.
+    /// Returns whether any RDB or AOF file contains the bytes; panics if there are no such files.
     #[track_caller]
     pub(crate) fn grep_files(&self, bytes: &[u8]) -> bool {
         let files = self.files();
-        assert!(!files.is_empty(), "there are no files to look into");
-        files.iter().any(|path| contains(&fs::read(path).expect("the file is ours"), bytes))
+        assert!(!files.is_empty(), "there are no files to search");
+        files.iter().any(|path| contains(&fs::read(path).expect("the file is readable"), bytes))
     }
 
-    /// Says whether the bytes are anywhere in the log.
+    /// Returns whether the log contains the bytes.
     pub(crate) fn grep_log(&self, bytes: &[u8]) -> bool {
         contains(&self.log_bytes(), bytes)
     }
 
-    /// Returns the log as it is, which need not be text.
+    /// Returns the raw log, which may not be valid UTF-8.
     pub(super) fn log_bytes(&self) -> Vec<u8> {
-        fs::read(self.folder().join(LOG)).expect("the log is there from the start")
+        fs::read(self.folder().join(LOG)).expect("the log exists from the start")
     }
 }
 
-/// Finds a field in the text that INFO answers with.
+/// Returns a field of the reply to INFO.
 pub(super) fn info_field<'a>(text: &'a str, field: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
 }
 
-/// Says whether some bytes are in others.
+/// Returns whether `haystack` contains `needle`.
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let first = needle.first().expect("there is something to look for");
+    let first = needle.first().expect("the needle is not empty");
     let mut rest = haystack;
-    // By the first byte, since files of megabytes are searched by tests that nobody optimizes.
+    // Searching for the first byte keeps this fast in unoptimized builds, on files of megabytes.
     while let Some(at) = rest.iter().position(|byte| byte == first) {
         if rest[at..].starts_with(needle) {
             return true;
@@ -76,12 +76,12 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     false
 }
 
-/// Returns the number of the line at which a crash report begins; processes that write an RDB or AOF file report too.
+/// Returns the line number at which a crash report starts. Child processes that write RDB or AOF files report, too.
 pub(super) fn crash(log: &str) -> Option<usize> {
     log.lines().position(|line| line.contains("BUG REPORT START"))
 }
 
-/// Returns the last lines of a log, and of a crash its beginning, which is where the reason is.
+/// Returns the last lines of a log. If the server crashed, also the start of the crash report, which has the reason.
 pub(super) fn tail(log: &str, count: usize) -> String {
     let lines: Vec<&str> = log.lines().collect();
     let end = lines.len().saturating_sub(count);

@@ -1,17 +1,17 @@
-//! What tests of hostile input have in common.
+//! Helpers for tests of hostile input.
 
 use super::client::{command, verdict};
 use super::replies::{EMAIL, IP, send};
 use super::server::Server;
 use redis::{Connection, Value};
 
-/// Sends a command to which any answer will do, and an error too if it is plain text and no panic's.
+/// Sends a command and checks its reply: anything but an error that is not plain text or comes from a panic.
 #[track_caller]
 pub(crate) fn endure<A: AsRef<[u8]>>(client: &mut Connection, words: &[A]) -> Result<Value, String> {
     endured(command(client, words))
 }
 
-/// Checks that a reply, if it is an error, is plain text and no panic's.
+/// Checks that an error reply is plain text and does not come from a panic.
 #[track_caller]
 pub(crate) fn endured(reply: Result<Value, String>) -> Result<Value, String> {
     if let Err(error) = &reply {
@@ -21,7 +21,7 @@ pub(crate) fn endured(reply: Result<Value, String>) -> Result<Value, String> {
     reply
 }
 
-/// Checks that the server is alive, works, and has noticed no error of its own.
+/// Checks that the server is alive, limits attempts, and has logged no internal error.
 #[track_caller]
 pub(crate) fn unharmed(server: &Server) {
     assert!(server.alive());

@@ -1,4 +1,4 @@
-//! Attempts from several clients at once, while something happens to the servers, and what must hold of them after.
+//! Load from several clients at once during failovers, migrations and the like, and checks of the counts afterwards.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,16 +10,16 @@ use super::client::{Verdict, digest, verdict};
 use super::replies::ok;
 use super::{Random, Server, wait_for_replica, wait_until};
 
-/// A limiter that never refuses, so that every attempt can be found in its count.
+/// A limiter that never refuses, so that its count includes every attempt.
 pub(crate) const COUNTING: &str = "{acme}:counting";
 
-/// A limiter that refuses soon.
+/// A limiter that soon reaches its limit.
 pub(crate) const LIMITING: &str = "{acme}:limiting";
 
 /// A limiter with a lock that lasts longer than any test, and far longer than its window.
 pub(crate) const LOCKING: &str = "{acme}:locking";
 
-/// All of them: in a cluster, they are in one slot.
+/// All limiters of the load. In a cluster, they share one slot.
 pub(crate) const LIMITERS: [&str; 3] = [COUNTING, LIMITING, LOCKING];
 
 const COUNTING_LIMIT: i64 = 100_000;
@@ -31,18 +31,18 @@ const MAILBOXES: usize = 5;
 const IP: &str = "203.0.113.7";
 const LOCKED: &str = "locked@example.com";
 
-/// How many attempts on each mailbox were admitted by each of the first two limiters.
+/// The number of admitted attempts for each mailbox and each of the first two limiters.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(BTreeMap<(&'static str, usize), i64>);
 
-/// How far the clients have got, for whoever does something to the servers meanwhile.
+/// The progress of the clients, for the function that runs during the load.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     answers: AtomicUsize,
     enough: AtomicBool,
 }
 
-/// Ends the load, whether what happens meanwhile returns or panics.
+/// Ends the load when dropped, so that it also ends if the function during the load panics.
 struct EndOfLoad<'a>(&'a Progress);
 
 impl Drop for EndOfLoad<'_> {
@@ -52,7 +52,7 @@ impl Drop for EndOfLoad<'_> {
 }
 
 impl Progress {
-    /// Waits until so many more attempts have been answered.
+    /// Waits until `more` further attempts have been answered.
     #[track_caller]
     pub(crate) fn wait_for(&self, more: usize) {
         let before = self.answers.load(Ordering::Relaxed);
@@ -60,7 +60,7 @@ impl Progress {
     }
 }
 
-/// Creates the limiters, and starts the lock.
+/// Creates the limiters and triggers the lock.
 #[track_caller]
 pub(crate) fn prepare(client: &mut impl ConnectionLike) {
     let policies = [
@@ -72,14 +72,14 @@ pub(crate) fn prepare(client: &mut impl ConnectionLike) {
         ok(client, &format!("AUTHLIMIT.POLICY {limiter} {policy}"));
     }
     let words = ["AUTHLIMIT.CHECK", LOCKING, IP, LOCKED];
-    // The window may end between two attempts of a slow machine, but not between each two of them.
-    wait_until("the lock begins", || !verdict(client, &words).allowed);
+    // On a slow machine, the window may end between two attempts, but not between every two.
+    wait_until("the lock starts", || !verdict(client, &words).allowed);
     is_locked(client);
 }
 
-/// Lets clients make attempts for as long as something else goes on, and returns what was admitted.
+/// Runs clients that make attempts while `meanwhile` runs, and returns how many attempts were admitted.
 ///
-/// Each client is a function that sends a command and returns the verdict, however it has to come by it.
+/// Each client is a function that sends a command and returns the verdict, after following redirects if necessary.
 #[track_caller]
 pub(crate) fn under_load<C: FnMut(&[&str]) -> Verdict + Send>(
     mut connect: impl FnMut() -> C,
@@ -97,7 +97,7 @@ pub(crate) fn under_load<C: FnMut(&[&str]) -> Verdict + Send>(
         drop(end);
         let mut total = Tally::default();
         for client in running {
-            for (of, admitted) in client.join().expect("no client fails").0 {
+            for (of, admitted) in client.join().expect("a client does not panic").0 {
                 *total.0.entry(of).or_default() += admitted;
             }
         }
@@ -105,7 +105,7 @@ pub(crate) fn under_load<C: FnMut(&[&str]) -> Verdict + Send>(
     })
 }
 
-/// Makes attempts until it is enough.
+/// Makes attempts until the load ends.
 fn attempts(mut client: impl FnMut(&[&str]) -> Verdict, seed: u64, progress: &Progress) -> Tally {
     let mut random = Random::new(seed);
     let mut tally = Tally::default();
@@ -122,10 +122,10 @@ fn attempts(mut client: impl FnMut(&[&str]) -> Verdict, seed: u64, progress: &Pr
 }
 
 impl Tally {
-    /// Checks that the server that has the limiters now has counted every attempt that was admitted, and none twice;
-    /// that it admits the rest, up to the limit and no further; and that the lock holds.
+    /// Checks that the current server has counted every admitted attempt exactly once, that it admits further attempts
+    /// exactly up to the limit, and that the lock is still active.
     #[track_caller]
-    pub(crate) fn is_what_was_counted(&self, client: &mut impl ConnectionLike) {
+    pub(crate) fn assert_counted_once(&self, client: &mut impl ConnectionLike) {
         for mailbox in 0..MAILBOXES {
             let email = email(mailbox);
             for (limiter, limit) in [(COUNTING, COUNTING_LIMIT), (LIMITING, LIMITING_LIMIT)] {
@@ -145,7 +145,7 @@ impl Tally {
     }
 }
 
-/// Checks that a replica has the same limiters of a load as its primary, once it has caught up.
+/// Waits until a replica has caught up, and checks that it has the same limiters of a load as its primary.
 #[track_caller]
 pub(crate) fn assert_same_load(primary: &Server, replica: &Server) {
     wait_for_replica(primary, replica);
@@ -156,7 +156,7 @@ pub(crate) fn assert_same_load(primary: &Server, replica: &Server) {
     }
 }
 
-/// Checks that the lock holds: its window alone would be over much sooner.
+/// Checks that the lock is active: the retry time is longer than the window, so it comes from the lock.
 #[track_caller]
 pub(crate) fn is_locked(client: &mut impl ConnectionLike) {
     let locked = verdict(client, &["AUTHLIMIT.PEEK", LOCKING, IP, LOCKED]);

@@ -1,15 +1,11 @@
-//! What every test of a real server uses: servers that start and end with the test, and clients to talk to them.
+//! Helpers for tests against a real server: servers that start and stop with the test, and clients.
 //!
-//! A test file begins with one sentence that says which concern it checks, the one lint that a test cannot live
-//! with, and this module:
+//! A test file starts with one sentence about what it checks:
 //!
 //! ```ignore
 //! //! Attempts are admitted up to the limit and no further.
-//! #![allow(clippy::arithmetic_side_effects, reason = "a test that overflows has failed, as it should")]
 //!
-//! mod support;
-//!
-//! use support::{Server, verdict};
+//! use crate::support::{Server, verdict};
 //!
 //! #[test]
 //! fn the_first_attempt_is_admitted() {
@@ -20,20 +16,21 @@
 //! }
 //! ```
 //!
-//! `clippy.toml` lets a `#[test]` function unwrap, expect, index and panic; a helper function beside it may too if the
-//! file's `allow` names `clippy::unwrap_used`, `expect_used`, `indexing_slicing` or `panic` as well.
+//! Environment variables:
 //!
-//! Four things come from the environment: `AUTHLIMIT_MODULE`, the module to load (otherwise the one that cargo built
-//! together with the running test); `AUTHLIMIT_REDIS_SERVER`, the server to load it into (otherwise `redis-server`);
-//! `AUTHLIMIT_STORM`, how many commands a storm has (see `storm`); and `TMPDIR`, where the servers' folders go.
-//! `make test` gives the release build, and runs every file that says `mod support;` on three servers: the machine's own,
-//! and those that `tests/servers` brings. One file on one of these:
+//! - `AUTHLIMIT_MODULE`: the module to load. Default: the module that cargo built with the test.
+//! - `AUTHLIMIT_REDIS_SERVER`: the server to start. Default: `redis-server`.
+//! - `AUTHLIMIT_STORM`: the number of commands in a storm (see `storm`).
+//! - `TMPDIR`: where the servers' folders are created.
+//!
+//! `make test` tests the release build. It runs the tests that start a server on three servers: the machine's own, and
+//! the two that `tests/servers` downloads. To run one directory on one of these:
 //!
 //! ```sh
-//! AUTHLIMIT_REDIS_SERVER="$(tests/servers valkey-9)" cargo test --test replication
+//! AUTHLIMIT_REDIS_SERVER="$(tests/servers valkey-9)" cargo test --test server replication
 //! ```
 //!
-//! A test that expects something else of another server says why.
+//! If a test expects different behavior on another server, a comment explains why.
 
 mod builder;
 mod client;
@@ -62,27 +59,27 @@ pub(crate) use {
     builder::{Builder, module_path},
     client::{Verdict, batch, command, digest, raw_command, verdict},
     random::Random,
-    replica::{PAUSE, are_the_same, change_places, replica_of, wait_for_replica},
+    replica::{PAUSE, assert_replicas_match, change_places, replica_of, wait_for_replica},
     server::{Save, Server},
 };
 
-/// Returns where the repository is.
+/// Returns the root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns a text file of the repository.
+/// Reads a text file of the repository.
 #[track_caller]
 pub(crate) fn page(path: &str) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// How long anything may take before a test calls it stuck: far beyond what is ever needed, on a busy machine too.
+/// Timeout after which a test fails as stuck. Far longer than anything takes, even on a slow machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
 
-/// Does something again until its outcome is the expected one: for what needs several commands within a short window,
-/// for which a busy machine is too slow now and then. Whatever it does has to start afresh each time.
+/// Retries until the outcome is the expected one. For tests that need several commands within a short window, for which
+/// a slow machine sometimes takes too long. Each try must start from a clean state.
 #[track_caller]
 pub(crate) fn retry_until_equal<T: PartialEq + Debug>(expected: T, mut outcome: impl FnMut() -> T) {
     const TRIES: usize = 50;
@@ -96,14 +93,14 @@ pub(crate) fn retry_until_equal<T: PartialEq + Debug>(expected: T, mut outcome: 
     assert_eq!(last, expected, "after {TRIES} tries");
 }
 
-/// Waits until something is so, and panics with its description if it is not within the deadline.
+/// Waits until a condition is true; panics with its description after [`DEADLINE`].
 #[track_caller]
-pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
-    while !so() {
+    while !condition() {
         let waited = started.elapsed();
-        assert!(waited < DEADLINE, "waited {DEADLINE:?} in vain: {what}");
-        // Soon at first, and seldom where it takes long: asking takes time from what is waited for.
+        assert!(waited < DEADLINE, "timed out after {DEADLINE:?}: {what}");
+        // Poll often at first and less often later: polling slows down what the test waits for.
         let pause = (waited / 10).clamp(Duration::from_millis(1), Duration::from_millis(50));
         std::thread::sleep(pause);
     }

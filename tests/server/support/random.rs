@@ -1,16 +1,16 @@
-//! Numbers that look random and are the same for the same seed.
+//! A pseudorandom number generator: the same seed gives the same numbers.
 
 /// A SplitMix64 generator.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Starts from a seed.
+    /// Creates a generator from a seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Returns any number.
+    /// Returns the next number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -19,18 +19,18 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Returns a number below another.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("it is below a usize")
+        usize::try_from(self.next() % end as u64).expect("the number fits a usize")
     }
 
-    /// Returns a number below another; small ones come more often.
+    /// Returns a number below `end`; smaller numbers are more likely.
     pub(crate) fn skewed(&mut self, end: usize) -> usize {
         let most = self.below(end) + 1;
         self.below(most)
     }
 
-    /// Is true once in so many times.
+    /// Returns true with a probability of one in `times`.
     pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -40,7 +40,7 @@ impl Random {
         &choices[self.below(choices.len())]
     }
 
-    /// Returns so many bytes.
+    /// Returns `len` random bytes.
     pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.next().to_le_bytes()[0]).collect()
     }

@@ -1,15 +1,15 @@
-//! Commands as lines, and what their replies hold.
+//! Sends commands as lines, and reads their replies.
 
 use super::client::{Verdict, command, verdict};
 use redis::{ConnectionLike, Value};
 
-/// An address to send.
+/// The IP address of most tests.
 pub(crate) const IP: &str = "203.0.113.7";
 
-/// An email to send.
+/// The email of most tests.
 pub(crate) const EMAIL: &str = "alice@example.com";
 
-/// CHECK of that address and email, for the limiter `login`.
+/// CHECK of [`IP`] and [`EMAIL`], for the limiter `login`.
 pub(crate) const CHECK: [&str; 4] = ["AUTHLIMIT.CHECK", "login", IP, EMAIL];
 
 /// PEEK of the same.
@@ -18,13 +18,13 @@ pub(crate) const PEEK: [&str; 4] = ["AUTHLIMIT.PEEK", "login", IP, EMAIL];
 /// RESET of the same.
 pub(crate) const RESET: [&str; 4] = ["AUTHLIMIT.RESET", "login", IP, EMAIL];
 
-/// Sends a line of words parted by single spaces.
+/// Sends a command given as words separated by single spaces.
 #[track_caller]
 pub(crate) fn send(client: &mut impl ConnectionLike, line: &str) -> Result<Value, String> {
     command(client, &line.split(' ').collect::<Vec<_>>())
 }
 
-/// Sends a line that must be answered with OK.
+/// Sends a command that must reply OK.
 #[track_caller]
 pub(crate) fn ok(client: &mut impl ConnectionLike, line: &str) {
     assert_eq!(send(client, line), Ok(Value::Okay), "{line}");
@@ -42,13 +42,13 @@ pub(crate) fn peek(client: &mut impl ConnectionLike, ip: &str, email: &str) -> V
     verdict(client, &["AUTHLIMIT.PEEK", "login", ip, email])
 }
 
-/// Says whether a key is there.
+/// Returns whether a key exists.
 #[track_caller]
 pub(crate) fn exists(client: &mut impl ConnectionLike, key: &str) -> bool {
     command(client, &["EXISTS", key]) == Ok(Value::Int(1))
 }
 
-/// Finds an entry in a reply that is a map, which in RESP2 is an array of names and values in turn.
+/// Returns an entry of a map reply. In RESP2, a map is an array of alternating names and values.
 #[track_caller]
 pub(crate) fn entry(map: &Value, name: &str) -> Value {
     let named = |value: &Value| text(value) == name;
@@ -61,19 +61,19 @@ pub(crate) fn entry(map: &Value, name: &str) -> Value {
     .clone()
 }
 
-/// Returns a string of a reply.
+/// Returns a reply as a string.
 #[track_caller]
 pub(crate) fn text(value: &Value) -> String {
     redis::from_redis_value(value.clone()).unwrap_or_else(|_| panic!("not a string: {value:?}"))
 }
 
-/// Returns the strings of a reply's list.
+/// Returns a reply as a list of strings.
 #[track_caller]
 pub(crate) fn texts(value: &Value) -> Vec<String> {
     elements(value).iter().map(text).collect()
 }
 
-/// Returns the elements of a reply's list.
+/// Returns the elements of a list reply.
 #[track_caller]
 pub(crate) fn elements(value: &Value) -> Vec<Value> {
     match value {
@@ -82,9 +82,9 @@ pub(crate) fn elements(value: &Value) -> Vec<Value> {
     }
 }
 
-/// Returns the policy that INFO tells.
+/// Returns a limiter's policy, as INFO reports it.
 #[track_caller]
 pub(crate) fn policy(client: &mut impl ConnectionLike, key: &str) -> String {
-    let info = command(client, &["AUTHLIMIT.INFO", key]).expect("there is such a limiter");
+    let info = command(client, &["AUTHLIMIT.INFO", key]).expect("the limiter exists");
     text(&entry(&info, "policy"))
 }

@@ -1,4 +1,4 @@
-//! What tests of the rule language have in common.
+//! Helpers for tests of the rule language.
 
 use super::client::{Verdict, batch, verdict};
 use super::replies::{send, text};
@@ -23,7 +23,7 @@ pub(crate) struct Row {
     pub(crate) shadow: bool,
 }
 
-/// Starts a server with a limiter `login` of this policy.
+/// Starts a server with a limiter `login` that has this policy.
 #[track_caller]
 pub(crate) fn start_with(words: &str) -> (Server, Connection) {
     let server = Server::start();
@@ -32,14 +32,14 @@ pub(crate) fn start_with(words: &str) -> (Server, Connection) {
     (server, client)
 }
 
-/// Gives a limiter a policy, as `login PAIR 5/15m`.
+/// Sets a limiter's policy, for example `login PAIR 5/15m`.
 #[track_caller]
 pub(crate) fn policy(client: &mut Connection, key_and_words: &str) {
     let line = format!("AUTHLIMIT.POLICY {key_and_words}");
     assert_eq!(send(client, &line), Ok(Value::Okay), "{line}");
 }
 
-/// Sends a line that must be answered with a number.
+/// Sends a command that must reply with a number, and returns it.
 #[track_caller]
 pub(crate) fn number(client: &mut Connection, line: &str) -> i64 {
     match send(client, line) {
@@ -48,21 +48,21 @@ pub(crate) fn number(client: &mut Connection, line: &str) -> i64 {
     }
 }
 
-/// Sends CHECK, as `login 203.0.113.7 alice@x.org`.
+/// Sends CHECK, for example for `login 203.0.113.7 alice@x.org`.
 #[track_caller]
 pub(crate) fn check(client: &mut Connection, attempt: &str) -> Verdict {
     let line = format!("AUTHLIMIT.CHECK {attempt}");
     verdict(client, &line.split(' ').collect::<Vec<_>>())
 }
 
-/// Sends PEEK, as `login 203.0.113.7 alice@x.org`.
+/// Sends PEEK, for example for `login 203.0.113.7 alice@x.org`.
 #[track_caller]
 pub(crate) fn peek(client: &mut Connection, attempt: &str) -> Verdict {
     let line = format!("AUTHLIMIT.PEEK {attempt}");
     verdict(client, &line.split(' ').collect::<Vec<_>>())
 }
 
-/// Sends several CHECKs at once, so that the network takes no time between them.
+/// Sends several CHECKs in one pipeline, so that no network delay separates them.
 #[track_caller]
 pub(crate) fn checks<A: AsRef<str>>(client: &mut Connection, attempts: impl IntoIterator<Item = A>) -> Vec<Verdict> {
     let words = attempts.into_iter().map(|attempt| {
@@ -77,12 +77,12 @@ pub(crate) fn checks<A: AsRef<str>>(client: &mut Connection, attempts: impl Into
     verdicts.collect()
 }
 
-/// Counts those that were admitted.
+/// Returns how many attempts were admitted.
 pub(crate) fn admitted(verdicts: &[Verdict]) -> usize {
     verdicts.iter().filter(|verdict| verdict.allowed).count()
 }
 
-/// Returns as many different addresses as one likes.
+/// Returns the `n`th of many different IP addresses.
 pub(crate) fn address(n: usize) -> String {
     format!("10.{}.{}.{}", n >> 16, (n >> 8) & 255, n & 255)
 }
@@ -96,7 +96,7 @@ pub(crate) fn rows(client: &mut Connection, attempt: &str) -> Vec<Row> {
     rows.iter().map(row).collect()
 }
 
-/// Reads one row.
+/// Parses one row.
 #[track_caller]
 pub(crate) fn row(row: &Value) -> Row {
     let Value::Array(columns) = row else {
@@ -118,26 +118,26 @@ pub(crate) fn row(row: &Value) -> Row {
     }
 }
 
-/// Returns what each rule has remaining, in the policy's order.
+/// Returns each rule's remaining attempts, in the policy's order.
 #[track_caller]
 pub(crate) fn remaining(client: &mut Connection, attempt: &str) -> Vec<i64> {
     let rows = rows(client, attempt);
     rows.iter().map(|row| row.remaining).collect()
 }
 
-/// Reads a map, which in RESP2 is an array of names and values in turn.
+/// Parses a map reply. In RESP2, a map is an array of alternating names and values.
 #[track_caller]
 pub(crate) fn map(value: &Value) -> BTreeMap<String, Value> {
     redis::from_redis_value(value.clone()).expect("a map")
 }
 
-/// Asks for AUTHLIMIT.INFO.
+/// Returns the reply to AUTHLIMIT.INFO.
 #[track_caller]
 pub(crate) fn info(client: &mut Connection, key: &str) -> BTreeMap<String, Value> {
-    map(&send(client, &format!("AUTHLIMIT.INFO {key}")).expect("there is such a limiter"))
+    map(&send(client, &format!("AUTHLIMIT.INFO {key}")).expect("the limiter exists"))
 }
 
-/// Returns a list of AUTHLIMIT.INFO: the figures of each element by name, in order.
+/// Returns a list of AUTHLIMIT.INFO: the metrics of each element by name, in order.
 #[track_caller]
 pub(crate) fn figures(info: &BTreeMap<String, Value>, list: &str) -> Vec<BTreeMap<String, Value>> {
     match &info[list] {
@@ -146,21 +146,21 @@ pub(crate) fn figures(info: &BTreeMap<String, Value>, list: &str) -> Vec<BTreeMa
     }
 }
 
-/// Returns one figure of each rule, in the policy's order.
+/// Returns one metric of each rule, in the policy's order.
 #[track_caller]
 pub(crate) fn totals(client: &mut Connection, key: &str, figure: &str) -> Vec<i64> {
     let rules = figures(&info(client, key), "rules");
     rules.iter().map(|rule| int(&rule[figure])).collect()
 }
 
-/// Returns one figure of each subject.
+/// Returns one metric of each subject.
 #[track_caller]
 pub(crate) fn usage(client: &mut Connection, key: &str, figure: &str) -> Vec<i64> {
     let subjects = figures(&info(client, key), "subjects");
     subjects.iter().map(|usage| int(&usage[figure])).collect()
 }
 
-/// Reads a number.
+/// Parses a number.
 #[track_caller]
 pub(crate) fn int(value: &Value) -> i64 {
     redis::from_redis_value(value.clone()).expect("a number")

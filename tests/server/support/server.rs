@@ -1,4 +1,4 @@
-//! A real server, in its own process, folder and port, for as long as a test needs it.
+//! A real server with its own process, folder and port, started and stopped by a test.
 
 use std::env;
 use std::fs::{self, File};
@@ -18,10 +18,10 @@ use super::files::{LOG, crash, info_field, tail};
 use super::port::Port;
 use super::{DEADLINE, command, wait_until};
 
-/// The file that the server is configured by.
+/// The server's configuration file.
 const CONFIG: &str = "redis.conf";
 
-/// What a server that is shut down does with its data first.
+/// Whether a server saves its data when it shuts down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Save {
     /// `SHUTDOWN SAVE`: writes an RDB file.
@@ -30,41 +30,41 @@ pub(crate) enum Save {
     No,
 }
 
-/// A running server, which is killed when this is dropped.
+/// A running server. Dropping it kills the server.
 ///
-/// If the test is failing then, the end of the server's log is printed; if the server, or a process of its own that
-/// wrote a file, has crashed, a test that has not noticed fails.
+/// If the test has failed, the drop prints the end of the server's log. If the server or one of its child processes has
+/// crashed, the drop fails the test.
 #[derive(Debug)]
 pub(crate) struct Server {
     binary: PathBuf,
     folder: TempDir,
     port: Port,
-    /// None between an end that the test asked for and the next start.
+    /// None while the test has stopped the server.
     child: Option<Child>,
 }
 
-/// Why a server did not come up.
-enum Refusal {
-    /// Somebody else had the port.
+/// Why a server did not start.
+enum StartError {
+    /// Another process uses the port.
     PortTaken,
-    /// It ended by itself; what it logged.
-    Ended(String),
+    /// The server exited; this is its log.
+    Exited(String),
 }
 
 impl Server {
-    /// Begins the description of a server with the module in it.
+    /// Returns a builder for a server with the module.
     pub(crate) fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Starts a server with the module and nothing special.
+    /// Starts a server with the module and default settings.
     #[track_caller]
     pub(crate) fn start() -> Self {
         Self::builder().start()
     }
 
-    /// Starts a server in a folder of its own, with the redis.conf that `config` makes for it; otherwise returns what
-    /// it logged before it ended by itself.
+    /// Starts a server in its own folder, with the redis.conf that `config` returns. Returns the server's log if it
+    /// exits during startup.
     pub(super) fn start_with(config: impl Fn(&Self) -> String) -> Result<Self, String> {
         let binary = env::var_os("AUTHLIMIT_REDIS_SERVER");
         let mut server = Self {
@@ -74,12 +74,12 @@ impl Server {
             child: None,
         };
         loop {
-            // A file and not arguments, so that `CONFIG REWRITE` has something to rewrite.
-            fs::write(server.folder().join(CONFIG), config(&server)).expect("the folder is ours");
+            // A file instead of arguments, because `CONFIG REWRITE` needs one.
+            fs::write(server.folder().join(CONFIG), config(&server)).expect("the folder is writable");
             match server.launch() {
                 Ok(()) => return Ok(server),
-                Err(Refusal::Ended(log)) => return Err(log),
-                Err(Refusal::PortTaken) => server.port = Port::reserve(),
+                Err(StartError::Exited(log)) => return Err(log),
+                Err(StartError::PortTaken) => server.port = Port::reserve(),
             }
         }
     }
@@ -112,16 +112,16 @@ impl Server {
         self.try_connect("?protocol=resp3", DEADLINE).expect("the server accepts clients")
     }
 
-    /// Connects a client whose every command has an answer within a time, so that a stuck server fails the test.
-    fn try_connect(&self, options: &str, patience: Duration) -> redis::RedisResult<Connection> {
+    /// Connects a client with a timeout for every command, so that a stuck server fails the test.
+    fn try_connect(&self, options: &str, timeout: Duration) -> redis::RedisResult<Connection> {
         let address = format!("redis://{}:{}/{options}", Ipv4Addr::LOCALHOST, self.port());
-        let client = redis::Client::open(address)?.get_connection_with_timeout(patience)?;
-        client.set_read_timeout(Some(patience))?;
-        client.set_write_timeout(Some(patience))?;
+        let client = redis::Client::open(address)?.get_connection_with_timeout(timeout)?;
+        client.set_read_timeout(Some(timeout))?;
+        client.set_write_timeout(Some(timeout))?;
         Ok(client)
     }
 
-    /// Says whether the server still answers, and is the process that was started.
+    /// Returns whether the process that the test started still answers.
     pub(crate) fn alive(&self) -> bool {
         self.child.is_some() && self.answers(DEADLINE)
     }
@@ -140,37 +140,37 @@ impl Server {
         number.unwrap_or_else(|| panic!("{field}: {text:?}"))
     }
 
-    /// Ends the server in good order and waits until it has.
+    /// Shuts down the server cleanly and waits until it has exited.
     #[track_caller]
     pub(crate) fn shutdown(&mut self, save: Save) {
         let mut client = self.connect();
         let word = if save == Save::Yes { "SAVE" } else { "NOSAVE" };
-        // A server that obeys closes the connection, so an answer of any kind is a refusal.
+        // A server that shuts down closes the connection, so any reply means that it refused.
         if let Some(error) = redis::cmd("SHUTDOWN").arg(word).exec(&mut client).err()
             && error.is_io_error()
         {
-            let mut child = self.child.take().expect("it was running just now");
+            let mut child = self.child.take().expect("the server was running");
             let mut status = None;
-            wait_until("the server ends", || {
-                status = child.try_wait().expect("it is our child");
+            wait_until("the server exits", || {
+                status = child.try_wait().expect("the server is a child process");
                 status.is_some()
             });
-            // A server that crashed on its way out closes the connection as well.
+            // A server that crashes during the shutdown also closes the connection.
             assert!(status.is_some_and(|status| status.success()), "{status:?}:\n{}", tail(&self.log(), 30));
         } else {
             panic!("SHUTDOWN {word} was refused:\n{}", tail(&self.log(), 10));
         }
     }
 
-    /// Kills the server as a power cut would, leaving no time to write anything.
+    /// Kills the server with SIGKILL, so that it cannot write anything more.
     pub(crate) fn kill_9(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().expect("it is our child");
-            child.wait().expect("it is our child");
+            child.kill().expect("the server is a child process");
+            child.wait().expect("the server is a child process");
         }
     }
 
-    /// Starts a server that was ended, in the same folder, on the same port, with redis.conf as it is now.
+    /// Starts a stopped server again: same folder, same port, current redis.conf.
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
         if let Err(log) = self.try_start_again() {
@@ -178,7 +178,7 @@ impl Server {
         }
     }
 
-    /// Starts a server that was ended, or returns what it logged before it ended by itself.
+    /// Starts a stopped server again, or returns its log if it exits during startup.
     #[track_caller]
     pub(crate) fn try_start_again(&mut self) -> Result<(), String> {
         assert!(self.child.is_none(), "the server is still running");
@@ -186,23 +186,23 @@ impl Server {
         loop {
             match self.launch() {
                 Ok(()) => return Ok(()),
-                Err(Refusal::Ended(log)) => return Err(log),
-                // A program that is none of ours has the port; it may let go of it soon.
-                Err(Refusal::PortTaken) => {
-                    assert!(started.elapsed() < DEADLINE, "port {} is lost", self.port());
+                Err(StartError::Exited(log)) => return Err(log),
+                // A foreign process uses the port and may soon release it.
+                Err(StartError::PortTaken) => {
+                    assert!(started.elapsed() < DEADLINE, "port {} stays in use", self.port());
                 }
             }
         }
     }
 
-    /// Ends the server in good order and starts it again.
+    /// Shuts down the server cleanly and starts it again.
     #[track_caller]
     pub(crate) fn restart(&mut self, save: Save) {
         self.shutdown(save);
         self.start_again();
     }
 
-    /// Rewrites the append-only file and waits until that is done.
+    /// Rewrites the append-only file and waits for the end of the rewrite.
     #[track_caller]
     pub(crate) fn rewrite_aof(&self) {
         let started = command(&mut self.connect(), &["BGREWRITEAOF"]);
@@ -211,7 +211,7 @@ impl Server {
         assert_eq!(self.info("aof_last_bgrewrite_status").as_deref(), Some("ok"), "{}", tail(&self.log(), 10));
     }
 
-    /// Waits until no rewrite of the append-only file is under way; a replica begins one after every full sync.
+    /// Waits until no rewrite of the append-only file is running. A replica starts one after every full sync.
     #[track_caller]
     pub(crate) fn wait_for_aof(&self) {
         wait_until("the append-only file is rewritten", || {
@@ -222,17 +222,16 @@ impl Server {
     }
 
     /// Starts the process and waits until it answers and has loaded its data.
-    fn launch(&mut self) -> Result<(), Refusal> {
-        // The log goes through the server's standard output: with it come panics and what the configuration's
-        // parser says, neither of which reach a log file.
+    fn launch(&mut self) -> Result<(), StartError> {
+        // Capture the output instead of a log file: panics and configuration errors do not reach a log file.
         let path = self.folder().join(LOG);
-        let log = File::options().create(true).append(true).open(&path).expect("the folder is ours");
+        let log = File::options().create(true).append(true).open(&path).expect("the folder is writable");
         let before = self.log_bytes().len();
         let child = Command::new(&self.binary)
             .arg(self.folder().join(CONFIG))
             .current_dir(self.folder())
             .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a file can be shared"))
+            .stdout(log.try_clone().expect("the file handle can be cloned"))
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| match error.kind() {
@@ -246,8 +245,8 @@ impl Server {
                 self.child = None;
                 let log = String::from_utf8_lossy(&self.log_bytes()[before..]).into_owned();
                 return Err(match log.contains("Address already in use") {
-                    true => Refusal::PortTaken,
-                    false => Refusal::Ended(format!("{log}\n({status})")),
+                    true => StartError::PortTaken,
+                    false => StartError::Exited(format!("{log}\n({status})")),
                 });
             }
             assert!(started.elapsed() < DEADLINE, "the server does not answer:\n{}", tail(&self.log(), 30));
@@ -256,20 +255,19 @@ impl Server {
         Ok(())
     }
 
-    /// Says whether our server, not another's that happens to have the port, answers and has its data.
-    fn answers(&self, patience: Duration) -> bool {
-        let info =
-            self.try_connect("", patience).and_then(|mut client| redis::cmd("INFO").query::<String>(&mut client));
+    /// Returns whether this server, not another process on the same port, answers and has loaded its data.
+    fn answers(&self, timeout: Duration) -> bool {
+        let info = self.try_connect("", timeout).and_then(|mut client| redis::cmd("INFO").query::<String>(&mut client));
         let pid = self.child.as_ref().map(|child| child.id().to_string());
         info.is_ok_and(|text| {
             info_field(&text, "process_id") == pid.as_deref() && info_field(&text, "loading") == Some("0")
         })
     }
 
-    /// Says whether the server has certainly ended. One that is busy or stopped, or asks for a password, has not.
+    /// Returns whether the server has certainly exited. A server that is busy, stopped or asks for a password has not.
     fn is_gone(&self) -> bool {
-        // Asked through the port: a process that has crashed is still there for a moment after its clients saw it go,
-        // and so is its open port. An answer, whatever it says, is a sign of life.
+        // Ask over the network: a crashed process and its open port exist for a moment after its clients were
+        // disconnected. Any answer means that the server is alive.
         let address = (Ipv4Addr::LOCALHOST, self.port()).into();
         let answer = TcpStream::connect_timeout(&address, DEADLINE).and_then(|mut stream| {
             stream.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -284,7 +282,7 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Ends the server, and complains if it has ended before.
+    /// Kills the server, and panics if it had already exited.
     fn drop(&mut self) {
         let gone = self.child.is_some() && self.is_gone();
         self.kill_9();

@@ -1,11 +1,11 @@
-//! What must be the same of limiters wherever they are: after a restart, in a copy, on a replica.
+//! Snapshots of limiters, to check that they are the same after a restart, in a copy or on a replica.
 
 use redis::{Connection, Value};
 
 use super::client::{Verdict, batch, command, digest};
 use super::replies::{elements, policy};
 
-/// Limiters in the order of their keys.
+/// Limiters, sorted by key.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Snapshot(pub(crate) Vec<LimiterSnapshot>);
 
@@ -13,18 +13,18 @@ pub(crate) struct Snapshot(pub(crate) Vec<LimiterSnapshot>);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LimiterSnapshot {
     pub(crate) key: String,
-    /// Of the whole value.
+    /// The digest of the whole value.
     pub(crate) digest: String,
     pub(crate) policy: String,
     pub(crate) answers: Vec<Answer>,
-    /// Empty where nothing is asked of the limiter, for its entries may be ending.
+    /// Empty if there are no questions for the limiter, because its entries may be expiring.
     pub(crate) lists: ListAnswers,
 }
 
-/// What ALLOW and DENY LIST answer, without the times, which move on: the networks, and how many emails.
+/// The replies to ALLOW LIST and DENY LIST without the times, which change: the networks, and the number of emails.
 pub(crate) type ListAnswers = Vec<(Vec<Value>, Value)>;
 
-/// An attempt that PEEK is asked about.
+/// An attempt to send to PEEK.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Question {
     ip: String,
@@ -32,7 +32,7 @@ pub(crate) struct Question {
     device: Option<String>,
 }
 
-/// What PEEK says of an attempt, without the times, which move on.
+/// The reply of PEEK without the times, which change.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
     question: Question,
@@ -40,11 +40,11 @@ pub(crate) struct Answer {
     pub(crate) limit: i64,
     pub(crate) remaining: i64,
     pub(crate) rule: String,
-    /// With RULES, of each rule: words, limit, remaining, shadow.
+    /// With RULES, for each rule: words, limit, remaining, shadow.
     pub(crate) rows: Vec<[Value; 4]>,
 }
 
-/// Whether a snapshot has what LIST answers, which a replica does not.
+/// Whether a snapshot includes the replies to LIST, which a replica refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lists {
     Included,
@@ -52,17 +52,17 @@ pub(crate) enum Lists {
 }
 
 impl Question {
-    /// An attempt by this address on this email.
+    /// Creates an attempt from this IP address on this email.
     pub(crate) fn new(ip: String, email: String) -> Self {
         Self { ip, email, device: None }
     }
 
-    /// The same by a device, if there is one.
+    /// Sets the device of the attempt, if any.
     pub(crate) fn by(self, device: Option<String>) -> Self {
         Self { device, ..self }
     }
 
-    /// The words of PEEK.
+    /// Returns the words of the PEEK command.
     fn words(&self, key: &str, rules: bool) -> Vec<String> {
         let mut words = vec!["AUTHLIMIT.PEEK".to_owned(), key.to_owned()];
         words.extend([self.ip.clone(), self.email.clone()]);
@@ -73,7 +73,7 @@ impl Question {
 }
 
 impl Snapshot {
-    /// Takes a snapshot of one limiter, called `key`, which is at `at`.
+    /// Takes a snapshot of the limiter stored at `at`, and names it `key`.
     #[track_caller]
     pub(crate) fn of_limiter(
         client: &mut Connection,
@@ -98,7 +98,7 @@ impl Snapshot {
         }
     }
 
-    /// Checks that it is the same as another, and names the first difference that tells most.
+    /// Checks that two snapshots are equal. Compares answers first, because their differences are the most readable.
     #[track_caller]
     pub(crate) fn assert_same(&self, other: &Self, what: &str) {
         let keys = |snapshot: &Self| -> Vec<String> {
@@ -116,7 +116,7 @@ impl Snapshot {
 }
 
 impl Answer {
-    /// Reads the replies to both ways of asking.
+    /// Parses the replies of PEEK, without and with RULES.
     #[track_caller]
     fn new(question: &Question, replies: &[Result<Value, String>]) -> Self {
         let [Ok(verdict), Ok(rows)] = replies else {
@@ -139,7 +139,7 @@ impl Answer {
     }
 }
 
-/// Returns the networks of a list, and how many emails it has.
+/// Returns the networks of a list and its number of emails.
 #[track_caller]
 fn listed(client: &mut Connection, list: &str, at: &str) -> (Vec<Value>, Value) {
     let reply = command(client, &[&format!("AUTHLIMIT.{list}"), at, "LIST"]);

@@ -1,7 +1,7 @@
-//! Whatever is put into limiters is the same after every way of storing it, and on every replica.
+//! Limiters are the same after every way of storing them, and on every replica.
 //!
-//! Each workload ([`workloads`]) goes through each way ([`ways`]), and every such pair is a test. One of them, all of
-//! one way, and all of one workload:
+//! Every pair of a workload ([`workloads`]) and a way of storing ([`ways`]) is a test. To run one pair, all workloads
+//! of one way, or one workload in all ways:
 //!
 //! ```sh
 //! cargo test --test server matrix::rdb_file::storm
@@ -9,14 +9,14 @@
 //! cargo test --test server lists
 //! ```
 //!
-//! `AUTHLIMIT_STORM` sets how many commands a storm has; `make storm` sends very many.
+//! `AUTHLIMIT_STORM` sets the number of commands in a storm. `make storm` runs storms with very many commands.
 
 mod ways;
 mod workloads;
 
 use workloads::{Chunks, LongLists, Storming};
 
-/// Makes a test of each pair of a way and a workload.
+/// Defines a test for each pair of a way and a workload.
 macro_rules! matrix {
     ($($name:ident: $way:expr;)*) => {$(
         mod $name {

@@ -1,8 +1,8 @@
-//! The ways of the matrix: everything that writes limiters down and reads them again, and every way of replicating.
+//! The ways of the matrix: every way of storing and loading limiters, and every way of replicating them.
 //!
-//! Time would change a limiter, too: what is over is reclaimed. So the time of whatever is compared stands still. A
-//! server that replicates a server which does not exist never moves the time of its limiters on; a primary with
-//! replicas has its writes paused, which stops its timer.
+//! Time changes a limiter, too: the timer reclaims expired entries. So the tests stop the clocks of limiters that they
+//! compare. A replica of a server that does not exist never advances the clocks of its limiters. On a primary with
+//! replicas, the tests pause writes, which stops the timer.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,8 +15,8 @@ use crate::support::snapshot::{ListAnswers, Lists, Snapshot};
 use crate::support::storm::secrets;
 use crate::support::{PAUSE, Save, Server, command, replica_of, wait_for_replica, wait_until};
 
-/// Makes a server a replica of a server that does not exist, so that the time of its limiters stands still however long
-/// ago their attempts expired; clients may still write.
+/// Stops the clocks of a server's limiters, so that no attempt expires: makes it a replica of a server that does not
+/// exist. Clients may still write.
 #[track_caller]
 fn stop_time(server: &Server) {
     let mut client = server.connect();
@@ -24,15 +24,15 @@ fn stop_time(server: &Server) {
     ok(&mut client, "REPLICAOF 127.0.0.1 1");
 }
 
-/// Does the same to a server from its next start on.
+/// Stops the clocks of a server's limiters from its next start on.
 fn stop_time_at_next_start(server: &Server) {
     let path = server.folder().join("redis.conf");
-    let mut conf = File::options().append(true).open(path).expect("it is ours");
-    writeln!(conf, "replicaof 127.0.0.1 1\nreplica-read-only no").expect("the folder is ours");
+    let mut conf = File::options().append(true).open(path).expect("redis.conf is writable");
+    writeln!(conf, "replicaof 127.0.0.1 1\nreplica-read-only no").expect("redis.conf is writable");
 }
 
-/// Lets time go on.
-fn let_time_go_on(server: &Server) {
+/// Lets the clocks of a server's limiters advance again.
+fn resume_time(server: &Server) {
     ok(&mut server.connect(), "REPLICAOF NO ONE");
 }
 
@@ -50,7 +50,7 @@ fn snapshot(server: &Server, workload: &dyn Workload, lists: Lists) -> Snapshot 
     Snapshot(keys.iter().map(&mut limiter).collect())
 }
 
-/// Puts more into the limiters of a server, stops its time, and takes a snapshot.
+/// Runs the next part of a workload, stops time, and takes a snapshot.
 #[track_caller]
 fn put_and_stop(server: &Server, workload: &mut dyn Workload) -> Snapshot {
     workload.put(&mut server.connect());
@@ -58,13 +58,13 @@ fn put_and_stop(server: &Server, workload: &mut dyn Workload) -> Snapshot {
     snapshot(server, workload, Lists::Included)
 }
 
-/// Checks that a server has what a snapshot has.
+/// Checks that a server's limiters equal a snapshot.
 #[track_caller]
 fn assert_holds(server: &Server, workload: &dyn Workload, expected: &Snapshot, what: &str) {
     snapshot(server, workload, Lists::Included).assert_same(expected, what);
 }
 
-/// Checks that replicas have what their primary has, and that the primary stands still meanwhile.
+/// Checks that replicas have the same limiters as their primary, which does not change during the check.
 #[track_caller]
 fn assert_replicas_hold(primary: &Server, replicas: &[&Server], workload: &dyn Workload) {
     let mut client = primary.connect();
@@ -73,32 +73,32 @@ fn assert_replicas_hold(primary: &Server, replicas: &[&Server], workload: &dyn W
     for replica in replicas {
         wait_for_replica(primary, replica);
         snapshot(replica, workload, Lists::LeftOut).assert_same(&expected, "the replica");
-        holds_no_secret_in_log(replica);
+        assert_no_secret_in_log(replica);
     }
     snapshot(primary, workload, Lists::LeftOut).assert_same(&expected, "the paused primary");
     ok(&mut client, "CLIENT UNPAUSE");
 }
 
-/// Checks that no file and no log holds an email, address or device.
+/// Checks that no file and no log contains an email, address or device.
 #[track_caller]
-fn holds_no_secret(server: &Server) {
+fn assert_no_secret_stored(server: &Server) {
     for secret in secrets().into_iter().chain([IP.as_bytes(), EMAIL.as_bytes()]) {
         let shown = secret.escape_ascii();
         assert!(!server.grep_files(secret), "{shown} is in a file");
     }
-    holds_no_secret_in_log(server);
+    assert_no_secret_in_log(server);
 }
 
-/// Checks that the log holds no email, address or device.
+/// Checks that the log contains no email, address or device.
 #[track_caller]
-fn holds_no_secret_in_log(server: &Server) {
+fn assert_no_secret_in_log(server: &Server) {
     for secret in secrets() {
         let shown = secret.escape_ascii();
         assert!(!server.grep_log(secret), "{shown} is in the log");
     }
 }
 
-/// `SHUTDOWN SAVE` and a start from the RDB file, twice.
+/// `SHUTDOWN SAVE` and a restart from the RDB file, twice.
 pub(super) fn rdb_file(workload: &mut dyn Workload) {
     let mut server = Server::start();
     stop_time_at_next_start(&server);
@@ -106,12 +106,12 @@ pub(super) fn rdb_file(workload: &mut dyn Workload) {
         let expected = put_and_stop(&server, workload);
         server.restart(Save::Yes);
         assert_holds(&server, workload, &expected, "the RDB file");
-        let_time_go_on(&server);
+        resume_time(&server);
     }
-    holds_no_secret(&server);
+    assert_no_secret_stored(&server);
 }
 
-/// BGSAVE, then a crash.
+/// `BGSAVE`, then a crash and a restart.
 pub(super) fn background_save(workload: &mut dyn Workload) {
     let mut server = Server::start();
     stop_time_at_next_start(&server);
@@ -122,7 +122,7 @@ pub(super) fn background_save(workload: &mut dyn Workload) {
     server.kill_9();
     server.start_again();
     assert_holds(&server, workload, &expected, "the RDB file");
-    holds_no_secret(&server);
+    assert_no_secret_stored(&server);
 }
 
 /// `DEBUG RELOAD`, which saves and loads without a restart, twice.
@@ -133,12 +133,12 @@ pub(super) fn debug_reload(workload: &mut dyn Workload) {
         let expected = put_and_stop(&server, workload);
         ok(&mut client, "DEBUG RELOAD");
         assert_holds(&server, workload, &expected, "DEBUG RELOAD");
-        let_time_go_on(&server);
+        resume_time(&server);
     }
-    holds_no_secret(&server);
+    assert_no_secret_stored(&server);
 }
 
-/// An append-only file that is never rewritten: after a restart, and after a crash of what was loaded and went on.
+/// An append-only file that is never rewritten: after a restart, and after more writes and a crash.
 pub(super) fn aof(workload: &mut dyn Workload, preamble: &str) {
     let mut server = Server::builder().aof(preamble).start();
     stop_time_at_next_start(&server);
@@ -149,8 +149,8 @@ pub(super) fn aof(workload: &mut dyn Workload, preamble: &str) {
     crash_and_read_aof(server, workload);
 }
 
-/// An append-only file that is rewritten twice, with more after each time: by `DEBUG LOADAOF`, after a restart, and
-/// after a crash.
+/// An append-only file that is rewritten twice, with more writes after each rewrite: loaded by `DEBUG LOADAOF`, after a
+/// restart, and after a crash.
 pub(super) fn rewritten_aof(workload: &mut dyn Workload, preamble: &str) {
     let mut server = Server::builder().aof(preamble).start();
     stop_time_at_next_start(&server);
@@ -158,45 +158,45 @@ pub(super) fn rewritten_aof(workload: &mut dyn Workload, preamble: &str) {
         workload.put(&mut server.connect());
         server.rewrite_aof();
     }
-    // What comes after a rewrite is appended to the new file.
+    // Writes after a rewrite are appended to the new file.
     let expected = put_and_stop(&server, workload);
     ok(&mut server.connect(), "DEBUG LOADAOF");
     assert_holds(&server, workload, &expected, "DEBUG LOADAOF");
     server.restart(Save::No);
     assert_holds(&server, workload, &expected, "the append-only file");
-    // And rewritten once more, from what was loaded.
+    // Rewrite it once more, from the loaded limiters.
     server.rewrite_aof();
     server.restart(Save::No);
     assert_holds(&server, workload, &expected, "the rewritten file");
     crash_and_read_aof(server, workload);
 }
 
-/// Puts more into a server that has loaded its append-only file, kills it and starts it again; then stores the same in
-/// an RDB file instead.
+/// Writes more to a server that has loaded its append-only file, kills and restarts it, and then stores the same
+/// limiters in an RDB file instead.
 #[track_caller]
 fn crash_and_read_aof(mut server: Server, workload: &mut dyn Workload) {
-    let_time_go_on(&server);
+    resume_time(&server);
     let expected = put_and_stop(&server, workload);
     server.kill_9();
     server.start_again();
     assert_holds(&server, workload, &expected, "the file after a crash");
-    holds_no_secret(&server);
+    assert_no_secret_stored(&server);
     let mut client = server.connect();
     ok(&mut client, "CONFIG SET appendonly no");
     ok(&mut client, "CONFIG REWRITE");
     server.restart(Save::Yes);
     assert_holds(&server, workload, &expected, "an RDB file instead");
-    holds_no_secret(&server);
+    assert_no_secret_stored(&server);
 }
 
-/// DUMP, and RESTORE to another key and over the limiter itself.
+/// `DUMP`, and `RESTORE` to another key and over the limiter itself.
 pub(super) fn dump(workload: &mut dyn Workload) {
     let server = frozen(workload);
     let mut client = server.connect();
     let expected = snapshot(&server, workload, Lists::Included);
     for limiter in &expected.0 {
         let Ok(Value::BulkString(dump)) = command(&mut client, &["DUMP", &limiter.key]) else {
-            panic!("{} has no dump", limiter.key);
+            panic!("DUMP {} failed", limiter.key);
         };
         for secret in secrets() {
             let is_in_dump = dump.windows(secret.len()).any(|part| part == secret);
@@ -210,7 +210,7 @@ pub(super) fn dump(workload: &mut dyn Workload) {
     }
 }
 
-/// COPY.
+/// `COPY` to another key.
 pub(super) fn copy(workload: &mut dyn Workload) {
     let server = frozen(workload);
     let mut client = server.connect();
@@ -222,7 +222,7 @@ pub(super) fn copy(workload: &mut dyn Workload) {
     }
 }
 
-/// A server with a workload on it whose time stands still, and to which clients may write.
+/// Returns a server that has run a workload, with stopped time. Clients may still write.
 #[track_caller]
 fn frozen(workload: &mut dyn Workload) -> Server {
     let mut server = Server::start();
@@ -234,11 +234,11 @@ fn frozen(workload: &mut dyn Workload) -> Server {
     server
 }
 
-/// Checks that a limiter and its copy at another key are as they should be.
+/// Checks that a limiter and its copy under another key both equal the limiter's snapshot.
 #[track_caller]
 fn assert_is_copied(client: &mut Connection, workload: &dyn Workload, expected: &Snapshot, key: &str, copy: &str) {
     let limiter = expected.0.iter().find(|limiter| limiter.key == key);
-    let expected = Snapshot(vec![limiter.expect("it is there").clone()]);
+    let expected = Snapshot(vec![limiter.expect("the limiter exists").clone()]);
     for at in [key, copy] {
         let questions = workload.questions(key);
         let found = Snapshot::of_limiter(client, key, at, &questions, Lists::Included);
@@ -246,7 +246,7 @@ fn assert_is_copied(client: &mut Connection, workload: &dyn Workload, expected: 
     }
 }
 
-/// Replicas that were there from the start, that join while the limiters are in use, and that lose their connection.
+/// A replica that joins an empty primary, one that joins under load, and both after they lose their connection.
 pub(super) fn replicas(workload: &mut dyn Workload) {
     let primary = Server::start();
     let early = replica_of(&primary);
@@ -260,8 +260,8 @@ pub(super) fn replicas(workload: &mut dyn Workload) {
     assert_replicas_hold(&primary, &both, workload);
     workload.put(&mut client);
     assert_replicas_hold(&primary, &both, workload);
-    // And when the timer has reclaimed what it can, on each of them by its own steps.
-    workload.wait_for_calm(&mut client);
+    // Check again after the timer of each server has reclaimed expired entries.
+    workload.wait_until_reclaimed(&mut client);
     assert_replicas_hold(&primary, &both, workload);
     let killed = send(&mut client, "CLIENT KILL TYPE replica");
     assert!(matches!(killed, Ok(Value::Int(1..))), "{killed:?}");
@@ -287,7 +287,7 @@ pub(super) fn replica_of_a_replica(workload: &mut dyn Workload) {
     }
 }
 
-/// A replica that crashes and comes back.
+/// A replica that crashes and restarts.
 pub(super) fn replica_that_was_away(workload: &mut dyn Workload) {
     let primary = Server::start();
     let mut replica = replica_of(&primary);
@@ -299,7 +299,7 @@ pub(super) fn replica_that_was_away(workload: &mut dyn Workload) {
     assert_replicas_hold(&primary, &[&replica], workload);
 }
 
-/// A replica that takes over from a primary which is gone, and then has a replica of its own.
+/// A replica that is promoted after its primary crashed, and then has a replica of its own.
 pub(super) fn replica_that_takes_over(workload: &mut dyn Workload) {
     let mut primary = Server::start();
     let replica = replica_of(&primary);
@@ -322,15 +322,15 @@ pub(super) fn replica_that_takes_over(workload: &mut dyn Workload) {
     assert_replicas_hold(&replica, &[&next], workload);
 }
 
-/// Returns what LIST answers of each limiter.
+/// Returns the replies to LIST for each limiter.
 #[track_caller]
 fn lists(server: &Server, workload: &dyn Workload) -> Vec<ListAnswers> {
     let Snapshot(limiters) = snapshot(server, workload, Lists::Included);
     limiters.into_iter().map(|limiter| limiter.lists).collect()
 }
 
-/// A replica that keeps an append-only file, and starts from it without its primary. The file is what it was sent, as
-/// it came.
+/// A replica that restarts from its own append-only file, without its primary. It writes the replication stream to the
+/// file as received.
 pub(super) fn aof_of_a_replica(workload: &mut dyn Workload, preamble: &str) {
     let primary = Server::start();
     workload.put(&mut primary.connect());
@@ -346,5 +346,5 @@ pub(super) fn aof_of_a_replica(workload: &mut dyn Workload, preamble: &str) {
     replica.restart(Save::No);
     let found = snapshot(&replica, workload, Lists::LeftOut);
     found.assert_same(&expected, "the replica's file");
-    holds_no_secret(&replica);
+    assert_no_secret_stored(&replica);
 }

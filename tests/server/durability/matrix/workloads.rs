@@ -1,4 +1,4 @@
-//! What is put into the limiters of the matrix.
+//! The workloads of the matrix: what the tests write to limiters.
 
 use redis::{Connection, Value};
 
@@ -9,26 +9,26 @@ use crate::support::snapshot::{Lists, Question, Snapshot};
 use crate::support::storm::{self, Storm, storm_size};
 use crate::support::{Server, batch, verdict};
 
-/// Something that fills limiters, in several parts, and can say what must be the same of them afterwards.
+/// Fills limiters in several parts, and knows what must be the same afterwards.
 pub(super) trait Workload {
-    /// Puts more into the limiters.
+    /// Runs the next part of the workload.
     fn put(&mut self, client: &mut Connection);
 
-    /// Returns what a snapshot of a limiter asks.
+    /// Returns the attempts that a snapshot of a limiter sends to PEEK.
     fn questions(&self, key: &str) -> Vec<Question>;
 
-    /// Checks the answers that are known beforehand, on a replica without the lists.
+    /// Checks the answers that are known in advance; on a replica, without the lists.
     fn check_known_answers(&self, _client: &mut Connection, _lists: Lists) {}
 
-    /// Waits until nothing is left to reclaim.
-    fn wait_for_calm(&self, _client: &mut Connection) {}
+    /// Waits until the timer has nothing more to reclaim.
+    fn wait_until_reclaimed(&self, _client: &mut Connection) {}
 }
 
 /// Random commands of all kinds: see [`storm`].
 pub(super) struct Storming(Storm);
 
 impl Storming {
-    /// One whose commands depend on a name.
+    /// Creates a storm whose seed depends on a name.
     pub(super) fn new(name: &str) -> Self {
         let seed = name.bytes().fold(0, |seed, byte| 31 * seed % 65_521 + u64::from(byte));
         Self(Storm::new(seed))
@@ -39,7 +39,7 @@ impl Workload for Storming {
     fn put(&mut self, client: &mut Connection) {
         let count = storm_size() / 4;
         let outcome = self.0.send(client, count);
-        // So that equality says something.
+        // Proves that the comparison is not vacuous.
         assert!(outcome.admitted > count / 10, "{outcome:?}");
         assert!(outcome.refused > count / 20, "{outcome:?}");
         assert!(outcome.errors > 0, "{outcome:?}");
@@ -49,18 +49,18 @@ impl Workload for Storming {
         storm::questions(key)
     }
 
-    fn wait_for_calm(&self, client: &mut Connection) {
-        storm::wait_for_calm(client);
+    fn wait_until_reclaimed(&self, client: &mut Connection) {
+        storm::wait_until_reclaimed(client);
     }
 }
 
-/// Ten thousand networks on both lists, a few emails, and entries that end.
+/// Ten thousand networks on both lists, a few emails, and entries that expire.
 #[derive(Default)]
 pub(super) struct LongLists {
     parts: usize,
 }
 
-/// Attempts that the lists decide, or do not.
+/// Attempts, most of which a list decides.
 const LISTED: [(&str, &str); 9] = [
     ("10.0.1.9", "a@x.org"),
     ("10.39.14.1", "a@x.org"),
@@ -142,11 +142,11 @@ pub(super) struct Chunks {
     parts: usize,
 }
 
-/// How many identities come with each part.
+/// The number of new identities in the first part, and in each later one.
 const IDENTITIES: [usize; 2] = [5_000, 100];
 
 impl Chunks {
-    /// A mailbox.
+    /// Returns the email of the `n`th identity.
     fn email(n: usize) -> String {
         format!("private{n}@confidential.example")
     }
@@ -178,7 +178,7 @@ impl Workload for Chunks {
     }
 }
 
-/// Without this the matrix would test little.
+/// Proves that the storms of the matrix reach limits, locks and lists.
 #[test]
 fn a_storm_reaches_limits_locks_and_lists() {
     let server = Server::start();

@@ -1,26 +1,26 @@
-//! Replicas of a cluster that take over, with the old primary's consent and after its end.
+//! Failover in a cluster: coordinated with the old primary, and after its crash.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::{client_of, replica_is_the_same};
+use super::{assert_replica_matches, client_of};
 use crate::support::cluster::{Cluster, is_primary};
 use crate::support::load::{COUNTING, LIMITING, is_locked, prepare, under_load};
 use crate::support::replies::{EMAIL, IP, ok};
 use crate::support::{verdict, wait_for_replica, wait_until};
 use redis::Value;
 
-/// Makes a replica the primary of its shard, with the old one's consent, and waits until everybody knows.
+/// Promotes a replica with a coordinated failover, and waits until all nodes know it.
 #[track_caller]
 fn fail_over(cluster: &Cluster, replica: usize) {
     let replica = &cluster.nodes()[replica];
     ok(&mut replica.connect(), "CLUSTER FAILOVER");
     wait_until("the replica takes over", || is_primary(replica));
-    cluster.wait_until_whole();
+    cluster.wait_until_stable();
 }
 
 #[test]
-fn no_attempt_is_lost_when_a_replica_takes_over() {
+fn no_attempt_is_lost_in_a_coordinated_failover() {
     let cluster = Cluster::start();
     let mut client = cluster.client();
     prepare(&mut client);
@@ -33,12 +33,12 @@ fn no_attempt_is_lost_when_a_replica_takes_over() {
             }
         },
     );
-    tally.is_what_was_counted(&mut client);
-    replica_is_the_same(&cluster, cluster.owner(COUNTING));
+    tally.assert_counted_once(&mut client);
+    assert_replica_matches(&cluster, cluster.owner(COUNTING));
 }
 
 #[test]
-fn what_a_replica_has_confirmed_outlives_its_primary() {
+fn attempts_confirmed_by_wait_survive_a_crash_of_the_primary() {
     const LIMIT: usize = 3000;
     const CLIENTS: usize = 4;
     let mut cluster = Cluster::start();
@@ -47,16 +47,16 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
     ok(&mut client, &format!("AUTHLIMIT.POLICY {LIMITING} PAIR {LIMIT}/1d"));
     let check = ["AUTHLIMIT.CHECK", LIMITING, IP, EMAIL];
     let owner = cluster.owner(LIMITING);
-    let heir = cluster.replica_of(owner);
-    // The lock, too, has to be there before the end.
-    wait_for_replica(&cluster.nodes()[owner], &cluster.nodes()[heir]);
+    let replica = cluster.replica_of(owner);
+    // The replica must have the lock, too, before the primary crashes.
+    wait_for_replica(&cluster.nodes()[owner], &cluster.nodes()[replica]);
 
     let (admitted, confirmed) = (&AtomicUsize::new(0), &AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
             let mut client = cluster.nodes()[owner].connect();
             scope.spawn(move || {
-                // Until the primary is no more: replication does not wait for replicas, unless a client does.
+                // Until the primary crashes. Replication is asynchronous, so the client waits for the replica.
                 while redis::cmd(check[0]).arg(&check[1..]).query::<Value>(&mut client).is_ok() {
                     admitted.fetch_add(1, Ordering::Relaxed);
                     let replicas = redis::cmd("WAIT").arg(1).arg(0).query::<usize>(&mut client);
@@ -66,17 +66,17 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
                 }
             });
         }
-        wait_until("the clients are at it", || confirmed.load(Ordering::Relaxed) >= 200);
-        cluster.kill_primary(owner, heir);
+        wait_until("enough attempts are confirmed", || confirmed.load(Ordering::Relaxed) >= 200);
+        cluster.kill_primary(owner, replica);
     });
     let (admitted, confirmed) = (admitted.load(Ordering::Relaxed), confirmed.load(Ordering::Relaxed));
     assert!(admitted < LIMIT, "the limit was reached too soon");
 
-    cluster.wait_until_whole();
+    cluster.wait_until_stable();
     let mut client = cluster.client();
     let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", LIMITING, IP, EMAIL]);
     let counted = LIMIT - usize::try_from(peeked.remaining).expect("never negative");
-    // What was on its way when the primary died, one command of each client, may be counted and not be answered.
+    // The last command of each client may be counted but not answered when the primary crashes.
     assert!(confirmed <= counted && counted <= admitted + CLIENTS, "{confirmed} {counted} {admitted}");
 
     let more: usize = thread::scope(|scope| {
@@ -84,14 +84,14 @@ fn what_a_replica_has_confirmed_outlives_its_primary() {
             .map(|_| client_of(&cluster))
             .map(|mut client| scope.spawn(move || (0..).take_while(|_| client(&check).allowed).count()))
             .collect();
-        running.into_iter().map(|client| client.join().expect("no client fails")).sum()
+        running.into_iter().map(|client| client.join().expect("a client does not panic")).sum()
     });
     assert_eq!(counted + more, LIMIT);
     is_locked(&mut client);
 
-    // Who comes back is a replica of who took over.
+    // After its restart, the old primary replicates the new one.
     cluster.nodes_mut()[owner].start_again();
-    cluster.wait_until_whole();
-    assert_eq!((cluster.owner(LIMITING), cluster.replica_of(heir)), (heir, owner));
-    replica_is_the_same(&cluster, heir);
+    cluster.wait_until_stable();
+    assert_eq!((cluster.owner(LIMITING), cluster.replica_of(replica)), (replica, owner));
+    assert_replica_matches(&cluster, replica);
 }

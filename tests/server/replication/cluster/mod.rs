@@ -1,4 +1,5 @@
-//! In a cluster, a limiter is where its key is: it is found, moved and taken over with all that it has counted.
+//! In a cluster, a limiter is on the node that owns its key's slot. Clients find it there, and slot migrations and
+//! failovers keep its counts.
 
 mod failover;
 mod routing;
@@ -8,7 +9,7 @@ use crate::support::cluster::Cluster;
 use crate::support::load::{COUNTING, assert_same_load};
 use crate::support::{Verdict, verdict};
 
-/// Returns a function that makes attempts through a client that knows the cluster.
+/// Returns a function that sends attempts through a cluster client.
 fn client_of(cluster: &Cluster) -> impl FnMut(&[&str]) -> Verdict + Send + use<> {
     let mut client = cluster.client();
     move |words| verdict(&mut client, words)
@@ -16,7 +17,7 @@ fn client_of(cluster: &Cluster) -> impl FnMut(&[&str]) -> Verdict + Send + use<>
 
 /// Checks that a shard's replica has the same limiters as its primary.
 #[track_caller]
-fn replica_is_the_same(cluster: &Cluster, primary: usize) {
+fn assert_replica_matches(cluster: &Cluster, primary: usize) {
     let primary = &cluster.nodes()[primary];
     let replica = &cluster.nodes()[cluster.replica_of(cluster.owner(COUNTING))];
     assert_same_load(primary, replica);

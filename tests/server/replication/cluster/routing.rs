@@ -1,4 +1,4 @@
-//! Which node a limiter is on, and how a client finds it.
+//! Which node serves a limiter, and how a client finds it.
 
 use std::thread;
 
@@ -15,7 +15,7 @@ fn every_limiter_is_on_one_shard_and_its_replica() {
     for tenant in 0..30 {
         let keys = ["login", "signup"].map(|name| format!("{{tenant{tenant}}}:{name}"));
         let owner = cluster.owner(&keys[0]);
-        assert_eq!(cluster.owner(&keys[1]), owner, "one tenant is on one shard");
+        assert_eq!(cluster.owner(&keys[1]), owner, "all limiters of a tenant are on one shard");
         for key in &keys {
             let words = ["AUTHLIMIT.CHECK", key, IP, EMAIL];
             let mut admitted = 0;
@@ -38,7 +38,7 @@ fn every_limiter_is_on_one_shard_and_its_replica() {
 }
 
 #[test]
-fn the_wrong_node_says_which_is_the_right_one() {
+fn a_node_without_the_slot_answers_with_moved() {
     let cluster = Cluster::start();
     let owner = cluster.owner("login");
     let moved = format!("MOVED {} 127.0.0.1:{}", cluster.slot("login"), cluster.nodes()[owner].port());
@@ -66,7 +66,7 @@ fn the_wrong_node_says_which_is_the_right_one() {
         assert_eq!(send(&mut client, "DBSIZE"), Ok(Value::Int(0)));
     }
 
-    // A replica that is asked as one answers questions, and sends attempts to its primary.
+    // After READONLY, a replica answers reads, and redirects attempts to its primary.
     let primary = &cluster.nodes()[owner];
     let replica = &cluster.nodes()[cluster.replica_of(owner)];
     assert!(verdict(&mut primary.connect(), &CHECK).allowed);
@@ -79,9 +79,9 @@ fn the_wrong_node_says_which_is_the_right_one() {
     assert_eq!(command(&mut client, &CHECK), Err(moved));
 }
 
-/// As docs/cluster.md advises for a limiter too hot for one shard.
+/// As docs/cluster.md advises if one shard cannot handle the load of a limiter.
 #[test]
-fn a_split_limiter_holds_both_limits_and_gives_back_what_the_second_part_refused() {
+fn a_split_limiter_enforces_both_limits_and_refunds_what_the_second_part_refused() {
     const EMAIL_LIMIT: usize = 50;
     const ADDRESS_LIMIT: usize = 2 * EMAIL_LIMIT - 10;
     let cluster = Cluster::start();
@@ -95,7 +95,7 @@ fn a_split_limiter_holds_both_limits_and_gives_back_what_the_second_part_refused
         ok(&mut client, &format!("AUTHLIMIT.POLICY {limiter} {policy}"));
     }
     assert_ne!(cluster.owner(policies[0].0), cluster.owner(policies[1].0));
-    // Several clients for one account until it refuses, and then for another until the address does.
+    // Several clients try one account until its limit, and then another account until the address's limit.
     let mut left = ADDRESS_LIMIT;
     for (limiter, email) in [("login-email:{9}", EMAIL), ("login-email:{4}", "bob@example.com")] {
         let by_address = ["login-ip:{3}", IP, email];
@@ -121,7 +121,7 @@ fn a_split_limiter_holds_both_limits_and_gives_back_what_the_second_part_refused
                     scope.spawn(move || (0..EMAIL_LIMIT).filter(|_| allowed()).count())
                 })
                 .collect();
-            let counts = running.into_iter().map(|client| client.join().expect("no client fails"));
+            let counts = running.into_iter().map(|client| client.join().expect("a client does not panic"));
             counts.sum()
         });
         assert_eq!(admitted, left.min(EMAIL_LIMIT), "{limiter}");

@@ -1,6 +1,6 @@
-//! Slots that move from node to node, and the limiters in them.
+//! Slot migration, and the limiters in the slots.
 
-use super::{client_of, replica_is_the_same};
+use super::{assert_replica_matches, client_of};
 use crate::support::cluster::{Cluster, node_id};
 use crate::support::load::{COUNTING, LIMITERS, prepare, under_load};
 use crate::support::replies::{EMAIL, IP, ok, send};
@@ -8,7 +8,7 @@ use crate::support::{command, verdict, wait_for_replica, wait_until};
 use redis::Value;
 
 #[test]
-fn while_a_slot_moves_each_limiter_is_where_the_answers_say() {
+fn during_a_slot_migration_redirects_lead_to_each_limiter() {
     let cluster = Cluster::start();
     let owner = cluster.owner("{acme}:gone");
     let next = (owner + 1) % 3;
@@ -24,7 +24,7 @@ fn while_a_slot_moves_each_limiter_is_where_the_answers_say() {
 
     let ask = format!("ASK {slot} 127.0.0.1:{}", target.port());
     let moved = format!("MOVED {slot} 127.0.0.1:{}", source.port());
-    // One that has moved, and one that does not exist: the source must not create it again.
+    // One limiter that has moved, and one that does not exist. The source must create neither.
     for key in ["{acme}:gone", "{acme}:new"] {
         assert_eq!(command(&mut at_source, &check(key)), Err(ask.clone()), "{key}");
         assert_eq!(command(&mut at_target, &check(key)), Err(moved.clone()), "{key}");
@@ -32,7 +32,7 @@ fn while_a_slot_moves_each_limiter_is_where_the_answers_say() {
     ok(&mut at_target, "ASKING");
     assert_eq!(verdict(&mut at_target, &check("{acme}:gone")).remaining, 3);
     assert_eq!(verdict(&mut at_source, &check("{acme}:still-there")).remaining, 3);
-    // A client that follows the answers sees nothing of this.
+    // A client that follows redirects does not notice the migration.
     assert_eq!(verdict(&mut client, &check("{acme}:gone")).remaining, 2);
     assert_eq!(verdict(&mut client, &check("{acme}:new")).remaining, 4);
     assert_eq!(verdict(&mut client, &check("{acme}:still-there")).remaining, 2);
@@ -49,7 +49,7 @@ fn while_a_slot_moves_each_limiter_is_where_the_answers_say() {
 }
 
 #[test]
-fn no_attempt_is_lost_while_limiters_go_from_shard_to_shard() {
+fn no_attempt_is_lost_while_limiters_move_between_shards() {
     let cluster = Cluster::start();
     let mut client = cluster.client();
     prepare(&mut client);
@@ -64,7 +64,7 @@ fn no_attempt_is_lost_while_limiters_go_from_shard_to_shard() {
                 progress.wait_for(50);
                 for limiter in LIMITERS {
                     cluster.move_key(limiter, from, to);
-                    // The clients are sent to the other node with one limiter, and not with the next.
+                    // The source redirects clients for the limiters that have moved, and serves the others.
                     progress.wait_for(50);
                 }
                 cluster.end_move(slot, to);
@@ -72,20 +72,20 @@ fn no_attempt_is_lost_while_limiters_go_from_shard_to_shard() {
             }
         },
     );
-    tally.is_what_was_counted(&mut client);
-    // Had nobody been told to ask elsewhere, this would not have been the test it is meant to be.
+    tally.assert_counted_once(&mut client);
+    // Proves that clients followed ASK redirects to every node during the migrations.
     for node in &cluster.nodes()[..3] {
-        assert!(node.info("cmdstat_asking").is_some(), "nobody was sent to {}", node.port());
+        assert!(node.info("cmdstat_asking").is_some(), "no client was redirected to {}", node.port());
     }
-    replica_is_the_same(&cluster, cluster.owner(COUNTING));
+    assert_replica_matches(&cluster, cluster.owner(COUNTING));
 }
 
 #[test]
-fn no_attempt_is_lost_when_the_servers_move_a_slot_by_themselves() {
+fn no_attempt_is_lost_in_an_atomic_slot_migration() {
     let cluster = Cluster::start();
     let mut client = cluster.client();
     prepare(&mut client);
-    // Valkey has this since 9.0, and Redis another command for it since 8.4: elsewhere, there is nothing to test.
+    // Valkey has this since 9.0. Redis has another command for it since 8.4. Skip the test on other servers.
     let words = ["CLUSTER", "GETSLOTMIGRATIONS"];
     if let Err(error) = command(&mut cluster.nodes()[0].connect(), &words) {
         assert!(error.contains("unknown subcommand"), "{error}");
@@ -110,9 +110,9 @@ fn no_attempt_is_lost_when_the_servers_move_a_slot_by_themselves() {
             }
         },
     );
-    tally.is_what_was_counted(&mut client);
-    replica_is_the_same(&cluster, cluster.owner(COUNTING));
-    // The limiters came as commands, none of which may have been refused.
+    tally.assert_counted_once(&mut client);
+    assert_replica_matches(&cluster, cluster.owner(COUNTING));
+    // The migration sends limiters as commands. No node may have rejected one.
     for node in &cluster.nodes()[..3] {
         let effects = node.info("cmdstat_AUTHLIMIT.EFFECT").expect("every node was a target");
         assert!(effects.ends_with("rejected_calls=0,failed_calls=0"), "{effects}");

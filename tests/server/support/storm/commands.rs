@@ -1,4 +1,4 @@
-//! The commands of a storm, and what each may be answered with.
+//! The commands of a storm, and the replies that each allows.
 
 use redis::Value;
 
@@ -6,25 +6,25 @@ use super::{ADDRESSES, DEVICES, LIMITERS, MAILBOXES, StormLimiter, address, emai
 use crate::support::Random;
 use crate::support::client::Verdict;
 
-/// Where a limiter is copied and renamed to, and deleted again.
+/// Keys to which the storm copies and renames limiters, and which it deletes again.
 const SPARES: [&str; 2] = ["{acme}:spare", "{acme}:spare2"];
 
-/// What a command may be answered with.
+/// The replies that a command allows.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected {
     Verdict,
-    /// The cost may be above a limit of the policy.
+    /// An error if the cost is above a limit of the policy.
     VerdictOrError,
     Number,
     NumberOrError,
     Okay,
     Error,
-    /// It depends on what is there, and is nothing of the module's.
+    /// Not a command of the module: the reply depends on which keys exist.
     Anything,
 }
 
 impl Expected {
-    /// Says whether a reply is such an answer. An error of a command must not be one of the module itself.
+    /// Returns whether a reply is allowed. Internal errors of the module never are.
     pub(super) fn is(self, reply: &Result<Value, String>) -> bool {
         let is_verdict = |reply: &Value| Verdict::from_reply(reply).is_some();
         match (self, reply) {
@@ -40,7 +40,7 @@ impl Expected {
     }
 }
 
-/// Returns a command, as words.
+/// Returns a random command, as words.
 pub(super) fn random_command(random: &mut Random) -> (Vec<String>, Expected) {
     let limiter = random.pick(&LIMITERS);
     let StormLimiter { key, policies, .. } = *limiter;
@@ -66,7 +66,7 @@ pub(super) fn random_command(random: &mut Random) -> (Vec<String>, Expected) {
     let [spare, other] = SPARES;
     match random.below(1_000) {
         0..300 => {
-            // Nobody's second attempt: what fills tables and makes full ones evict.
+            // A new identity almost every time: fills the tables, so that full ones evict.
             let (n, m) = (random.below(1 << 16), random.below(1 << 20));
             let words = format!("AUTHLIMIT.CHECK {key} 10.1.{}.{} stray{m}@x.org", n >> 8, n & 255);
             (line(&words), Expected::Verdict)
@@ -83,7 +83,7 @@ pub(super) fn random_command(random: &mut Random) -> (Vec<String>, Expected) {
             let words = format!("AUTHLIMIT.POLICY {key} {}", random.pick::<&str>(policies));
             (line(&words), Expected::Okay)
         }
-        // An attempt in error, which counts nowhere.
+        // An invalid attempt, which must not be counted.
         980..995 => {
             let words = format!("AUTHLIMIT.CHECK {key} 198.51.100.1:80 a@x.org");
             (line(&words), Expected::Error)
@@ -102,7 +102,7 @@ pub(super) fn random_command(random: &mut Random) -> (Vec<String>, Expected) {
     }
 }
 
-/// Returns a change of a list of a limiter, most often for good or for longer than any test takes.
+/// Returns a change of a limiter's list. Most entries are permanent or outlast every test.
 fn change_of_list(random: &mut Random, key: &str) -> Vec<String> {
     let entry = list_entry(random);
     let list = format!("AUTHLIMIT.{}", random.pick(&["ALLOW", "DENY"]));
@@ -117,8 +117,8 @@ fn change_of_list(random: &mut Random, key: &str) -> Vec<String> {
     words
 }
 
-/// Returns what may be put on a list. Networks are configuration, and stored as such, so they are not those of the
-/// addresses that must be stored nowhere.
+/// Returns an entry for a list. Its networks differ from the addresses of attempts, because lists store networks in
+/// clear text, and addresses of attempts must never be stored.
 fn list_entry(random: &mut Random) -> String {
     match random.below(5) {
         0 => format!("192.0.2.{}", random.below(ADDRESSES)),

@@ -1,6 +1,5 @@
-//! A storm: very many random commands, sent in batches. It makes everything that can change a limiter happen to
-//! limiters of every kind: full ones, ones whose windows end all the time, locked ones, ones with lists. The same
-//! seed gives the same commands.
+//! A storm: many random commands, sent in batches. It applies every kind of change to limiters of every kind: full
+//! tables, short windows, locks, lists. The same seed gives the same commands.
 
 mod commands;
 
@@ -15,29 +14,29 @@ use super::snapshot::{Lists, Question, Snapshot};
 use super::{Random, command, wait_until};
 use commands::random_command;
 
-/// A limiter of a storm, and the policies that it goes back and forth between.
+/// A limiter of a storm, and the policies that it switches between.
 struct StormLimiter {
     key: &'static str,
-    /// None: the first CHECK creates it, with the default policy.
+    /// Empty if the first CHECK creates the limiter, with the default policy.
     policies: &'static [&'static str],
     /// Whether every policy has a rule for devices.
     has_devices: bool,
-    /// Whether its windows end while the storm lasts, so that a timer reclaims what they held. Those of all others
-    /// end long after any test has.
-    is_moving: bool,
+    /// Whether its windows end during the storm, so that the timer reclaims expired entries. The windows of all other
+    /// limiters outlast every test.
+    has_short_windows: bool,
 }
 
 impl StormLimiter {
-    /// One whose windows are long.
+    /// Creates a limiter with long windows.
     const fn new(key: &'static str, policies: &'static [&'static str]) -> Self {
-        Self { key, policies, has_devices: false, is_moving: false }
+        Self { key, policies, has_devices: false, has_short_windows: false }
     }
 }
 
 const LIMITERS: [StormLimiter; 11] = [
     StormLimiter {
         has_devices: true,
-        is_moving: true,
+        has_short_windows: true,
         ..StormLimiter::new(
             "quick",
             &[
@@ -48,7 +47,7 @@ const LIMITERS: [StormLimiter; 11] = [
         )
     },
     StormLimiter {
-        is_moving: true,
+        has_short_windows: true,
         ..StormLimiter::new(
             "spray",
             &[
@@ -99,39 +98,39 @@ const LIMITERS: [StormLimiter; 11] = [
     StormLimiter::new("addresses", &["IP 30/1h", "IP 90/1h PAIR 9/2h"]),
 ];
 
-/// How many mailboxes, addresses and devices there are.
+/// Numbers of mailboxes, addresses and devices in a storm.
 const MAILBOXES: usize = 20;
 const ADDRESSES: usize = 20;
 const DEVICES: usize = 5;
 
-/// A storm that goes on at each call.
+/// A storm, whose [`send`](Self::send) continues where the last call ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Storm(Random);
 
-/// What the replies to a part of a storm were, by kind.
+/// The number of replies to a part of a storm, by kind.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Outcome {
     /// Attempts that were admitted.
     pub(crate) admitted: usize,
     /// Attempts that were refused.
     pub(crate) refused: usize,
-    /// Commands that were errors, as some should be.
+    /// Commands that returned an error, as some should.
     pub(crate) errors: usize,
 }
 
-/// How many commands a test with a storm sends: as many as `AUTHLIMIT_STORM` says, or few enough for every build.
+/// Number of commands that a test with a storm sends: `AUTHLIMIT_STORM`, or a default that is fast in every build.
 pub(crate) fn storm_size() -> usize {
     let size = env::var("AUTHLIMIT_STORM").map(|text| text.parse().expect("a number"));
     size.unwrap_or(20_000)
 }
 
 impl Storm {
-    /// A storm of this seed.
+    /// Creates a storm from a seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(Random::new(seed))
     }
 
-    /// Sends so many commands, and checks that each is answered as it should be.
+    /// Sends `count` commands, and checks that each reply is allowed.
     #[track_caller]
     pub(crate) fn send(&mut self, client: &mut Connection, count: usize) -> Outcome {
         for limiter in &LIMITERS {
@@ -157,7 +156,7 @@ impl Storm {
     }
 }
 
-/// Takes a snapshot of all limiters that there are, which must not move meanwhile.
+/// Takes a snapshot of all limiters, whose clocks must be stopped.
 #[track_caller]
 pub(crate) fn snapshot(client: &mut Connection, lists: Lists) -> Snapshot {
     let keys = command(client, &["KEYS", "*"]).expect("KEYS answers");
@@ -171,11 +170,11 @@ pub(crate) fn snapshot(client: &mut Connection, lists: Lists) -> Snapshot {
     Snapshot(limiters.collect())
 }
 
-/// Returns what a snapshot asks a limiter: attempts of which some are refused, locked, listed or of a device.
+/// Returns the attempts that a snapshot sends to PEEK: some are refused, locked, listed or have a device.
 pub(crate) fn questions(key: &str) -> Vec<Question> {
     let limiter = LIMITERS.iter().find(|limiter| limiter.key == key);
-    // Copies are compared by their digests, and so are limiters whose windows end.
-    let Some(limiter) = limiter.filter(|limiter| !limiter.is_moving) else {
+    // Copies and limiters with short windows are compared by their digests only.
+    let Some(limiter) = limiter.filter(|limiter| !limiter.has_short_windows) else {
         return Vec::new();
     };
     let on_mailbox = |n: usize| {
@@ -191,18 +190,18 @@ pub(crate) fn questions(key: &str) -> Vec<Question> {
     questions.chain((0..ADDRESSES / 2).flat_map(by_listed)).collect()
 }
 
-/// Waits until the timer has nothing more to reclaim in the limiters whose windows are over.
-pub(crate) fn wait_for_calm(client: &mut Connection) {
-    wait_until("what is over is reclaimed", || {
-        let mut moving = LIMITERS.iter().filter(|limiter| limiter.is_moving);
-        moving.all(|limiter| {
+/// Waits until the timer has reclaimed everything in the limiters with short windows.
+pub(crate) fn wait_until_reclaimed(client: &mut Connection) {
+    wait_until("expired entries are reclaimed", || {
+        let mut limiters = LIMITERS.iter().filter(|limiter| limiter.has_short_windows);
+        limiters.all(|limiter| {
             let identities = usage(client, limiter.key, "identities");
             identities.iter().all(|identities| *identities == 0)
         })
     });
 }
 
-/// Bytes that every email, address and device of a storm has some of, in any spelling of it.
+/// Byte strings to search for: every email, address and device of a storm contains at least one, in every spelling.
 pub(crate) fn secrets() -> Vec<&'static [u8]> {
     vec![
         b"rivate",
@@ -218,12 +217,12 @@ pub(crate) fn secrets() -> Vec<&'static [u8]> {
     ]
 }
 
-/// Returns an address: two in three are IPv4. Each has a part that [`secrets`] has.
+/// Returns an address; two in three are IPv4. Each contains one of [`secrets`].
 fn address(n: usize) -> String {
     if n.is_multiple_of(3) { format!("2001:db8:5ec:{n:x}::{n:x}") } else { format!("198.51.100.{n}") }
 }
 
-/// Returns an email as most people spell it.
+/// Returns an email in its usual spelling.
 fn email(n: usize) -> String {
     format!("private{n}@confidential.example")
 }
