@@ -7,8 +7,8 @@ use crate::support::{Server, digest};
 #[test]
 fn the_owner_with_a_device_is_admitted_while_a_botnet_exhausts_the_email() {
     let (_server, mut client) = start_with("EMAIL 20/1h LOCK 2h IPS-PER-EMAIL 10/1h LOCK 2h DEVICE 10/1h");
-    let strangers = (0..100).map(|n| format!("login {} alice@x.org", address(n)));
-    assert_eq!(admitted(&checks(&mut client, strangers)), 10);
+    let botnet = (0..100).map(|n| format!("login {} alice@x.org", address(n)));
+    assert_eq!(admitted(&checks(&mut client, botnet)), 10);
     assert!(!check(&mut client, "login 203.0.113.7 alice@x.org").allowed);
     let verdict = check(&mut client, "login 203.0.113.7 alice@x.org DEVICE laptop");
     assert!(verdict.allowed);
