@@ -16,8 +16,8 @@ impl Model {
         let identity = ids.identity(rule.subject()).expect("the rule counts the attempt");
         let last = self.trips.iter().position(|trip| trip.is_of(slot, &identity));
         let last = last.map(|at| self.trips[at].clone());
-        // Once the doubling has expired and no attempt of the identity counts, the old trip is ignored: a rule in shadow
-        // may refuse an attempt that costs more than its limit, without having admitted anything.
+        // Once the doubling has expired and no attempt of the identity counts, the old trip is ignored: a rule in
+        // shadow may refuse an attempt that costs more than its limit, without having admitted anything.
         let has_attempts = self.has_attempts(slot.0, &identity, now);
         let last = last.filter(|last| last.doubles_lock(now) || has_attempts);
         if last.as_ref().is_some_and(|last| last.until > now || !last.is_armed) {

@@ -6,8 +6,8 @@
 //! cost above its limit.
 //!
 //! To add a subject, add an arm to [`AttemptIds::identity`] and, if it counts distinct identities, to
-//! [`AttemptIds::entry_key`]. To add a modifier of a rule, add its meaning to [`Model::rule_status`] (what a rule sees),
-//! [`Model::trip`] (what a refusal does) or [`Model::check`] (what is counted).
+//! [`AttemptIds::entry_key`]. To add a modifier of a rule, add its meaning to [`Model::rule_status`] (what a rule
+//! sees), [`Model::trip`] (what a refusal does) or [`Model::check`] (what is counted).
 
 mod counting;
 mod figures;
