@@ -1,8 +1,8 @@
-//! docs/commands.md tells of every command what the server itself tells of it, and what it answers.
+//! docs/commands.md matches COMMAND DOCS and COMMAND INFO, and its examples and errors match real replies.
 
 use std::collections::BTreeSet;
 
-use crate::cli::{Cli, goes_as_it_is_shown};
+use crate::cli::{Cli, assert_sessions_match};
 use crate::pages::{blocks, first_word, one_line, page, quoted, sections, table};
 use crate::support::Server;
 use crate::support::replies::{elements, entry, ok, send, text, texts};
@@ -11,7 +11,7 @@ use redis::Value;
 /// The page.
 const PAGE: &str = "docs/commands.md";
 
-/// What people are told of and cannot call.
+/// The internal command: documented, but no client may call it.
 const INTERNAL: &str = "AUTHLIMIT.EFFECT";
 
 /// The files whose errors a client can get.
@@ -24,8 +24,8 @@ const ERRORS: [&str; 6] = [
     "src/policy/error.rs",
 ];
 
-/// How the errors begin that no line of the page provokes: it would take a broken clock, a system without random
-/// numbers, a defect of the module, a hundred thousand commands, or a line that nobody wants to read.
+/// Prefixes of the errors without an example: they need a broken clock, a system without random numbers, a bug in the
+/// module, a hundred thousand commands, or an unreadably long line.
 const NOT_PROVOKED: [&str; 5] = [
     "ERR policy word 65: one rule too many",
     "ERR the server's clock",
@@ -34,46 +34,46 @@ const NOT_PROVOKED: [&str; 5] = [
     "ERR the limiter's allow and deny lists are full",
 ];
 
-/// The error that the server words itself, and adds the command's name to.
-const SERVER_GOES_ON: &str = "ERR wrong number of arguments";
+/// The server's own error, to which it appends the command's name.
+const COMMAND_NAME_FOLLOWS: &str = "ERR wrong number of arguments";
 
-/// One command as the server knows it.
-struct Known {
+/// One command as the server describes it.
+struct ServerCommand {
     name: String,
     docs: Value,
     flags: BTreeSet<String>,
 }
 
-/// Asks the server for all commands of the module but the internal one.
-fn known_commands() -> Vec<Known> {
+/// Returns all commands of the module except the internal one, as the server describes them.
+fn known_commands() -> Vec<ServerCommand> {
     let server = Server::start();
     let mut client = server.connect();
     let list = send(&mut client, "COMMAND LIST FILTERBY MODULE authlimit");
-    let names = texts(&list.expect("there is such a module"));
+    let names = texts(&list.expect("the module is loaded"));
     let names = names.iter().map(|name| name.to_ascii_uppercase());
-    let known: Vec<Known> = names
+    let known: Vec<ServerCommand> = names
         .filter(|name| name != INTERNAL)
         .map(|name| {
             let docs = send(&mut client, &format!("COMMAND DOCS {name}")).expect("an answer");
             let info = send(&mut client, &format!("COMMAND INFO {name}")).expect("an answer");
             let info = elements(&elements(&info)[0]);
-            Known { docs: entry(&docs, &name), flags: told_flags(texts(&info[2])), name }
+            ServerCommand { docs: entry(&docs, &name), flags: own_flags(texts(&info[2])), name }
         })
         .collect();
-    assert!(known.len() >= 10, "there are {}", known.len());
+    assert!(known.len() >= 10, "only {} commands", known.len());
     known
 }
 
-/// Returns the flags that are a command's own, by the names that Redis has for them.
-fn told_flags(flags: Vec<String>) -> BTreeSet<String> {
+/// Returns the flags that the module sets on a command, by their Redis names.
+fn own_flags(flags: Vec<String>) -> BTreeSet<String> {
     let own = flags.into_iter();
     let own = own.filter(|flag| !["module", "movablekeys"].contains(&flag.as_str()));
-    // Valkey has a log of commands of which the slow log is one part.
+    // Valkey's command log includes the slow log.
     own.map(|flag| flag.replace("skip_commandlog", "skip_slowlog")).collect()
 }
 
-/// Returns the page's sections about a command: its name, and what is told of it.
-fn told_commands(page: &str) -> Vec<(&str, &str)> {
+/// Returns the page's sections about commands: the command's name and the section's text.
+fn documented_commands(page: &str) -> Vec<(&str, &str)> {
     let sections = sections(page).into_iter();
     sections.filter(|(heading, _)| heading.starts_with("AUTHLIMIT.")).collect()
 }
@@ -81,19 +81,19 @@ fn told_commands(page: &str) -> Vec<(&str, &str)> {
 /// Returns the section about a command.
 #[track_caller]
 fn section_of<'a>(page: &'a str, name: &str) -> &'a str {
-    let told = told_commands(page);
-    let found = told.iter().find(|(heading, _)| *heading == name);
+    let documented = documented_commands(page);
+    let found = documented.iter().find(|(heading, _)| *heading == name);
     found.unwrap_or_else(|| panic!("{name} has no section")).1
 }
 
-/// Returns the arguments of a command, or the parts of one; none if it has none.
+/// Returns the arguments of a command, or the nested arguments of one; empty if there are none.
 fn parts(argument: &Value) -> Vec<Value> {
     let has_parts = field(argument, "arguments").is_some();
     let parts = has_parts.then(|| elements(&entry(argument, "arguments")));
     parts.unwrap_or_default()
 }
 
-/// Returns a field of an argument, if it has it.
+/// Returns a field of an argument, if present.
 fn field(argument: &Value, name: &str) -> Option<Value> {
     let fields = elements(argument);
     let mut fields = fields.chunks(2);
@@ -101,7 +101,7 @@ fn field(argument: &Value, name: &str) -> Option<Value> {
     found.map(|pair| pair[1].clone())
 }
 
-/// Writes an argument as `redis-cli` hints at it.
+/// Formats an argument in the syntax of the hints of `redis-cli`.
 fn syntax(argument: &Value) -> String {
     let kind = text(&entry(argument, "type"));
     let token = field(argument, "token").map(|token| text(&token));
@@ -124,7 +124,7 @@ fn syntax(argument: &Value) -> String {
     }
 }
 
-/// Adds the words of an argument that a person has to know: its token, or its name if it has none, or its parts.
+/// Collects the words of an argument that the page must explain: its token, else its name, and those of its parts.
 fn collect_words(argument: &Value, words: &mut BTreeSet<String>) {
     words.extend(field(argument, "token").map(|token| text(&token)));
     let parts = parts(argument);
@@ -137,14 +137,14 @@ fn collect_words(argument: &Value, words: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_command_has_a_section_and_nothing_else_has() {
+fn every_command_has_a_section_and_every_section_has_a_command() {
     let page = page(PAGE);
-    let mut told: Vec<&str> = told_commands(&page).iter().map(|(name, _)| *name).collect();
-    told.sort_unstable();
+    let mut documented: Vec<&str> = documented_commands(&page).iter().map(|(name, _)| *name).collect();
+    documented.sort_unstable();
     let known = known_commands();
     let mut names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(told, names);
+    assert_eq!(documented, names);
     assert!(page.contains(&format!("`{INTERNAL}`")));
     let mut overview: Vec<_> = table(&page, "command").iter().map(|row| quoted(&row[0])[0].to_owned()).collect();
     overview.sort_unstable();
@@ -152,14 +152,14 @@ fn every_command_has_a_section_and_nothing_else_has() {
 }
 
 #[test]
-fn summary_syntax_complexity_and_flags_are_the_servers_own() {
+fn summary_syntax_complexity_and_flags_match_command_docs() {
     let page = page(PAGE);
     for known in known_commands() {
-        let Known { name, docs, flags } = known;
+        let ServerCommand { name, docs, flags } = known;
         let section = section_of(&page, &name);
         let summary = text(&entry(&docs, "summary"));
-        let begins = one_line(section).starts_with(&format!("{summary}."));
-        assert!(begins, "{name} is to begin with: {summary}.");
+        let starts_with_summary = one_line(section).starts_with(&format!("{summary}."));
+        assert!(starts_with_summary, "the section of {name} must start with: {summary}.");
 
         let arguments = parts(&docs);
         let words: Vec<String> = arguments.iter().map(syntax).collect();
@@ -171,35 +171,35 @@ fn summary_syntax_complexity_and_flags_are_the_servers_own() {
         let since = format!("Since {}.", text(&entry(&docs, "since")));
         assert!(section.contains(&since), "{since}");
         let line = one_line(section);
-        let (_, told) = line.split_once("Flags: ").expect("there are flags");
-        let (told, _) = told.split_once('.').expect("they end");
-        let told: BTreeSet<String> = quoted(told).into_iter().map(str::to_owned).collect();
-        assert_eq!(told, flags, "{name}");
+        let (_, documented) = line.split_once("Flags: ").expect("the section lists flags");
+        let (documented, _) = documented.split_once('.').expect("the flags end with a period");
+        let documented: BTreeSet<String> = quoted(documented).into_iter().map(str::to_owned).collect();
+        assert_eq!(documented, flags, "{name}");
     }
 }
 
 #[test]
-fn every_word_of_every_argument_is_told_and_no_other() {
+fn the_argument_tables_list_exactly_the_arguments_of_command_docs() {
     let page = page(PAGE);
     for known in known_commands() {
         let mut words = BTreeSet::new();
         for argument in parts(&known.docs) {
             collect_words(&argument, &mut words);
         }
-        let mut told = BTreeSet::new();
+        let mut documented = BTreeSet::new();
         for row in table(section_of(&page, &known.name), "argument") {
-            told.extend(quoted(&row[0]).iter().map(|w| w.split(' ').next().expect("a word").to_owned()));
-            assert!(row[1].len() > 8, "{row:?} tells nothing");
+            documented.extend(quoted(&row[0]).iter().map(|w| w.split(' ').next().expect("a word").to_owned()));
+            assert!(row[1].len() > 8, "{row:?} has no description");
         }
-        assert_eq!(told, words, "{}", known.name);
+        assert_eq!(documented, words, "{}", known.name);
     }
 }
 
 #[test]
-fn the_examples_go_as_they_are_shown() {
-    goes_as_it_is_shown(PAGE, &Server::start());
+fn the_examples_print_what_the_page_shows() {
+    assert_sessions_match(PAGE, &Server::start());
     let page = page(PAGE);
-    for (name, section) in told_commands(&page) {
+    for (name, section) in documented_commands(&page) {
         let shown = blocks(section, "console").join("\n");
         assert!(shown.contains(&format!("redis-cli {name} ")), "{name} has no example");
         assert!(section.contains("**Reply**"), "{name} has no reply");
@@ -207,7 +207,7 @@ fn the_examples_go_as_they_are_shown() {
 }
 
 #[test]
-fn each_error_is_what_its_example_is_answered_with() {
+fn each_example_of_an_error_returns_that_error() {
     let server = Server::start();
     let mut client = server.connect();
     let cli = Cli::of(&server);
@@ -231,27 +231,27 @@ fn each_error_is_what_its_example_is_answered_with() {
 }
 
 #[test]
-fn every_error_that_a_client_can_get_is_told() {
-    let told: Vec<String> = table(&page(PAGE), "error").iter().map(|row| quoted(&row[0])[0].to_owned()).collect();
+fn every_error_a_client_can_get_is_documented() {
+    let documented: Vec<String> = table(&page(PAGE), "error").iter().map(|row| quoted(&row[0])[0].to_owned()).collect();
     let mut found = 0;
     for file in ERRORS {
         for message in messages(&page(file)) {
-            // Of the internal command's errors an operator reads in the log.
+            // Most errors of the internal command only reach the server's log.
             if message.contains(INTERNAL) && !message.contains("only") {
                 continue;
             }
             let fragments = fixed_parts(&message);
-            // What is nothing but another error's text is told where that is.
+            // A message that only wraps another error is documented with that error.
             if fragments.iter().all(|fixed| fixed.trim() == "ERR") {
                 continue;
             }
-            // So that no error is taken for a longer one that begins like it.
-            let goes_on = message.ends_with('}') || message == SERVER_GOES_ON;
-            let end = fragments.last().filter(|_| !goes_on);
-            let is_told = told
+            // The end must match too, so that a longer error with the same start does not count.
+            let is_open_ended = message.ends_with('}') || message == COMMAND_NAME_FOLLOWS;
+            let end = fragments.last().filter(|_| !is_open_ended);
+            let is_documented = documented
                 .iter()
-                .any(|error| holds_in_order(error, &fragments) && end.is_none_or(|end| error.ends_with(end)));
-            assert!(is_told, "{file}: not told: {message}");
+                .any(|error| contains_in_order(error, &fragments) && end.is_none_or(|end| error.ends_with(end)));
+            assert!(is_documented, "{file}: not documented: {message}");
             found += 1;
         }
     }
@@ -264,7 +264,7 @@ fn messages(source: &str) -> Vec<String> {
     let texts = parts.filter_map(|part| part.trim_start().strip_prefix('"'));
     texts
         .map(|text| {
-            let (text, _) = text.split_once('"').expect("a text has an end");
+            let (text, _) = text.split_once('"').expect("a closing quote");
             // A backslash at the end of a line joins it with the next.
             let lines = text.split("\\\n").map(str::trim_start);
             lines.collect::<String>()
@@ -272,15 +272,15 @@ fn messages(source: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns what stands between the placeholders of a message.
+/// Returns the fixed text between the placeholders of a message.
 fn fixed_parts(message: &str) -> Vec<&str> {
     let parts = message.split('{');
     let parts = parts.map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed));
     parts.filter(|part| !part.is_empty()).collect()
 }
 
-/// Returns whether a text has these parts, one after the other.
-fn holds_in_order(text: &str, parts: &[&str]) -> bool {
+/// Returns whether a text contains these parts in this order.
+fn contains_in_order(text: &str, parts: &[&str]) -> bool {
     let mut rest = text;
     parts.iter().all(|part| match rest.split_once(part) {
         Some((_, after)) => {
@@ -292,12 +292,12 @@ fn holds_in_order(text: &str, parts: &[&str]) -> bool {
 }
 
 #[test]
-fn command_docs_have_every_word_of_a_policy() {
+fn command_docs_list_every_word_of_a_policy() {
     use authlimit::policy::{Keyword, ModifierWord, OptionWord, Preset, Subject};
     let known = known_commands();
     let policy = known.iter().find(|known| known.name == "AUTHLIMIT.POLICY");
     let mut words = BTreeSet::new();
-    for argument in parts(&policy.expect("it is there").docs) {
+    for argument in parts(&policy.expect("AUTHLIMIT.POLICY exists").docs) {
         collect_words(&argument, &mut words);
     }
     let subjects = Subject::all_words();
@@ -310,7 +310,7 @@ fn command_docs_have_every_word_of_a_policy() {
 }
 
 #[test]
-fn the_overview_names_each_commands_section() {
+fn the_overview_links_to_each_commands_section() {
     let page = page(PAGE);
     for row in table(&page, "command") {
         let name = first_word(&row[0]);

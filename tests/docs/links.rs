@@ -1,4 +1,4 @@
-//! Whatever a page of this repository links to is there: files, folders, and headings in pages.
+//! Every link in the pages of this repository leads to an existing file, folder or heading.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -14,19 +14,19 @@ fn every_page() -> Vec<String> {
     every
 }
 
-/// Returns the targets of a page's links and pictures, code and comments left out.
+/// Returns the targets of a page's links and images, ignoring code and comments.
 fn targets(page: &str) -> Vec<String> {
     let text = prose(page);
     let shown = text.split("<!--").map(|part| part.split_once("-->").map_or(part, |(_, after)| after));
     let text = shown.collect::<String>();
-    // What is between backticks is not read as a link.
+    // Text between backticks is not a link.
     let text: String = text.split('`').step_by(2).collect::<Vec<_>>().join("``");
     let parts = text.split("](").skip(1);
-    let inline = parts.map(|part| part.split(')').next().expect("a link has an end").to_owned());
+    let inline = parts.map(|part| part.split(')').next().expect("a closing parenthesis").to_owned());
     inline.collect()
 }
 
-/// Returns the anchors that a page's headings have on GitHub.
+/// Returns the anchors that GitHub generates for a page's headings.
 fn anchors(page: &str) -> Vec<String> {
     let text = prose(page);
     let headings = text.lines().filter(|line| line.starts_with('#'));
@@ -45,7 +45,7 @@ fn anchors(page: &str) -> Vec<String> {
     anchors.collect()
 }
 
-/// Returns a path from the root of the repository, without `..`; none if it leads out of it.
+/// Returns a path relative to the root of the repository, without `..`; `None` if it leads outside.
 fn from_root(folder: &Path, target: &str) -> Option<PathBuf> {
     let mut path = PathBuf::new();
     for component in folder.join(target).components() {
@@ -59,7 +59,7 @@ fn from_root(folder: &Path, target: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_an_existing_target() {
     let mut links = 0;
     for path in every_page() {
         let folder = Path::new(&path).parent().expect("a file is in a folder");
@@ -78,7 +78,7 @@ fn every_link_leads_somewhere() {
             };
             assert!(root().join(&found).exists(), "{path}: no {target}");
             if !anchor.is_empty() {
-                let there = anchors(&page(found.to_str().expect("a plain name")));
+                let there = anchors(&page(found.to_str().expect("a UTF-8 path")));
                 assert!(there.iter().any(|known| known == anchor), "{path}: no heading {target} among {there:?}");
             }
             links += 1;
@@ -88,7 +88,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn headings_have_the_anchors_that_github_gives_them() {
+fn anchors_match_those_of_github() {
     let page = "# `A.B` and, c-d\n\n## One\n\n```\n# no heading\n```\n\n## One\n";
     assert_eq!(anchors(page), ["ab-and-c-d", "one", "one-1"]);
 }

@@ -1,10 +1,10 @@
-//! The pages: what README.md and docs show is what a server does.
+//! README.md and the pages in docs match what a real server does.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test stops at the first surprise, in its helper functions too"
+    reason = "a test fails at the first unexpected result, also in helpers"
 )]
 
 mod cli;

@@ -1,4 +1,4 @@
-//! What README.md and the pages in docs say of the project itself.
+//! README.md and the pages in docs match the Makefile, the configuration and the benchmark results.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::support::Server;
 use crate::support::replies::send;
 
 #[test]
-fn every_make_in_the_pages_is_in_the_makefile() {
+fn every_make_target_in_the_pages_exists() {
     let makefile = page("Makefile");
     let mut targets = 0;
     for path in pages_of_the_manual() {
@@ -25,28 +25,28 @@ fn every_make_in_the_pages_is_in_the_makefile() {
             targets += 1;
         }
     }
-    assert!(targets > 2, "only {targets} were found");
+    assert!(targets > 2, "only {targets} targets were found");
 }
 
 #[test]
-fn every_config_is_told_with_its_value_to_begin_with() {
+fn every_config_is_documented_with_its_default() {
     let server = Server::start();
     let reply = send(&mut server.connect(), "CONFIG GET authlimit.*").expect("an answer");
     let configs: BTreeMap<String, String> = redis::from_redis_value(reply).expect("pairs");
     assert!(configs.len() >= 3, "{configs:?}");
     let rows = table(&page("docs/configuration.md"), "config");
-    let told: BTreeMap<String, String> = rows
+    let documented: BTreeMap<String, String> = rows
         .iter()
         .map(|row| {
             let value = quoted(&row[2])[0].trim_matches('"');
             (quoted(&row[0])[0].to_owned(), value.to_owned())
         })
         .collect();
-    assert_eq!(told, configs);
+    assert_eq!(documented, configs);
 }
 
 #[test]
-fn the_readme_is_short_and_leads_to_every_page() {
+fn the_readme_is_short_and_links_to_every_page() {
     let readme = page("README.md");
     let lines = readme.lines().count();
     assert!(lines <= 110, "{lines} lines: move something into docs");
@@ -57,7 +57,7 @@ fn the_readme_is_short_and_leads_to_every_page() {
 }
 
 #[test]
-fn the_comparison_quotes_what_was_measured() {
+fn the_comparison_quotes_the_measured_results() {
     let measured = page("bench/results/redis-7.0.15/accuracy.md");
     let measured: BTreeMap<String, String> = measured
         .lines()

@@ -1,4 +1,4 @@
-//! docs/policies.md tells the whole language of policies, and every policy in it is one.
+//! docs/policies.md documents the whole policy language, and every policy in it is valid.
 
 use crate::pages::{blocks, first_word, page, quoted, sections, table};
 use crate::support::replies::ok;
@@ -11,8 +11,7 @@ use authlimit::table::Timestamp;
 /// The page.
 const PAGE: &str = "docs/policies.md";
 
-/// What the table of endpoints has to speak of: those that cost money, can harm a third party, or can be reached without
-/// a session.
+/// The endpoints that the table must cover: they cost money, can harm a third party, or need no session.
 const ENDPOINTS: [&str; 26] = [
     "sign-in",
     "sign-up",
@@ -42,22 +41,22 @@ const ENDPOINTS: [&str; 26] = [
     "webhook: register",
 ];
 
-/// Checks that the first column of a table, in which a name may have a value after it, is these names and no others.
+/// Checks that the first column of a table has exactly these names. A value may follow a name.
 #[track_caller]
 fn assert_names(heading: &str, mut names: Vec<&str>) {
     let page = page(PAGE);
     let rows = table(&page, heading);
     let cells = rows.iter().flat_map(|row| quoted(&row[0]));
     let words = cells.map(|cell| cell.split(' ').next().expect("a word"));
-    let mut told: Vec<&str> = words.collect();
-    told.sort_unstable();
-    told.dedup();
+    let mut documented: Vec<&str> = words.collect();
+    documented.sort_unstable();
+    documented.dedup();
     names.sort_unstable();
-    assert_eq!(told, names);
+    assert_eq!(documented, names);
 }
 
 #[test]
-fn every_subject_modifier_option_and_preset_is_told_and_no_other() {
+fn the_tables_list_exactly_the_subjects_modifiers_options_and_presets() {
     assert_names("subject", Subject::all_words());
     let modifiers = ModifierWord::all_words();
     assert_names("modifier", modifiers);
@@ -68,13 +67,13 @@ fn every_subject_modifier_option_and_preset_is_told_and_no_other() {
 }
 
 #[test]
-fn every_preset_is_told_with_its_words() {
+fn every_preset_is_documented_with_its_rules() {
     let page = page(PAGE);
     for row in table(&page, "preset") {
-        let preset = Preset::from_word(quoted(&row[0])[0].as_bytes()).expect("it is one");
+        let preset = Preset::from_word(quoted(&row[0])[0].as_bytes()).expect("a preset");
         assert_eq!(quoted(&row[1]), [preset.words()]);
     }
-    // The worked policies say what is in those that they use.
+    // The worked policies quote the rules of the presets they use.
     for preset in [Preset::Signup, Preset::Reset, Preset::Otp] {
         let words = format!("`{}`:", preset.words());
         assert!(page.contains(&words), "{words}");
@@ -82,7 +81,7 @@ fn every_preset_is_told_with_its_words() {
 }
 
 #[test]
-fn every_example_in_a_table_is_accepted_and_is_one() {
+fn every_example_in_a_table_is_accepted_and_uses_its_word() {
     let server = Server::start();
     let mut client = server.connect();
     let page = page(PAGE);
@@ -91,14 +90,14 @@ fn every_example_in_a_table_is_accepted_and_is_one() {
             let name = first_word(&row[0]);
             for policy in quoted(&row[2]) {
                 ok(&mut client, &format!("AUTHLIMIT.POLICY example {policy}"));
-                assert!(policy.contains(name), "{policy} is no example of {name}");
+                assert!(policy.contains(name), "{policy} does not use {name}");
             }
         }
     }
 }
 
 #[test]
-fn the_worked_policies_quote_the_rules_that_they_set() {
+fn the_tables_of_rules_quote_rules_of_the_worked_policies() {
     let page = page(PAGE);
     let set: String = blocks(&page, "").join("\n");
     for row in table(&page, "rule") {
@@ -108,7 +107,7 @@ fn the_worked_policies_quote_the_rules_that_they_set() {
 }
 
 #[test]
-fn every_endpoint_has_a_row_with_a_policy_that_does_what_it_says() {
+fn every_endpoint_has_a_row_with_a_valid_policy() {
     let server = Server::start();
     let mut client = server.connect();
     let page = page(PAGE);
@@ -124,10 +123,10 @@ fn every_endpoint_has_a_row_with_a_policy_that_does_what_it_says() {
         let [words] = quoted(rules)[..] else {
             panic!("{rules} is not one policy");
         };
-        let policy = Policy::from_text(words).expect("it is a policy");
+        let policy = Policy::from_text(words).expect("a valid policy");
         ok(&mut client, "FLUSHALL");
         ok(&mut client, &format!("AUTHLIMIT.POLICY example {words}"));
-        // What is passed has to be what the rules need, so that a reader gets no error.
+        // The row must pass the fields that the rules need, or a reader would get an error.
         let ip = if policy.needs_address() { "203.0.113.7" } else { "" };
         let passes_email = !email.contains("nothing");
         let given = if passes_email { "alice@example.com" } else { "" };
@@ -143,22 +142,22 @@ fn every_endpoint_has_a_row_with_a_policy_that_does_what_it_says() {
 }
 
 #[test]
-fn the_page_has_its_three_parts() {
+fn the_page_has_its_three_sections() {
     let page = page(PAGE);
-    let told: Vec<&str> = sections(&page).iter().map(|(heading, _)| *heading).collect();
+    let documented: Vec<&str> = sections(&page).iter().map(|(heading, _)| *heading).collect();
     for part in ["Endpoint by endpoint", "Worked policies", "The language"] {
-        assert!(told.contains(&part), "{told:?}");
+        assert!(documented.contains(&part), "{documented:?}");
     }
 }
 
-/// docs/security.md says how soon one address, which never gives up, has an account shut for its owner.
+/// docs/security.md says how soon one IP that never stops trying exhausts the limits of an account.
 #[test]
-fn one_address_shuts_an_account_as_soon_as_the_security_page_says() {
+fn one_ip_exhausts_an_account_in_the_time_the_security_page_states() {
     const MINUTE: u64 = 60_000;
-    let policy = Policy::from_text("PRESET signin").expect("it is a policy");
+    let policy = Policy::from_text("PRESET signin").expect("a valid policy");
     let mut limiter = Limiter::new(policy, Secret::from_bytes([7; 16]));
     let received = AttemptRequest { ip: b"203.0.113.7", email: b"alice@example.com", device: None, cost: Cost::ONE };
-    let attempt = limiter.attempt(&received).expect("it is an attempt");
+    let attempt = limiter.attempt(&received).expect("a valid attempt");
     let mut admitted = Vec::new();
     for minute in 0..24 * 60 {
         let now = Timestamp::from_millis(1_000_000_000 + minute * MINUTE).expect("a time");

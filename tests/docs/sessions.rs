@@ -1,36 +1,36 @@
-//! What README.md and the pages in docs show is what a server does. Commands, policies and links have files of their own:
-//! `docs_commands`, `docs_policies`, `docs_links`.
+//! The sessions, configurations and commands shown in README.md and docs match a real server. The modules `commands`,
+//! `policies` and `links` test the rest of the pages.
 
 use std::collections::BTreeMap;
 
-use crate::cli::{Cli, goes_as_it_is_shown, without_chance};
+use crate::cli::{Cli, assert_sessions_match, mask_varying_values};
 use crate::pages::{blocks, every_block, one_line, page, pages_of_the_manual, prose, quoted};
 use crate::support::Server;
 use crate::support::cluster::Cluster;
 use crate::support::listener::Listener;
 use crate::support::replies::{ok, send};
 
-/// The pages whose sessions are one with a server of its own, which a test below types.
+/// The pages whose sessions run on a fresh server in a test below.
 const SESSIONS: [&str; 2] = ["README.md", "docs/configuration.md"];
 
-/// The pages whose sessions another test types, or in another way.
+/// The pages whose sessions other tests run.
 const OTHER_SESSIONS: [&str; 3] = ["docs/cluster.md", "docs/commands.md", "docs/events.md"];
 
 #[test]
-fn the_sessions_go_as_they_are_shown() {
+fn the_sessions_print_what_the_pages_show() {
     for page in SESSIONS {
-        goes_as_it_is_shown(page, &Server::start());
+        assert_sessions_match(page, &Server::start());
     }
 }
 
 #[test]
-fn the_sessions_in_a_cluster_go_as_they_are_shown() {
+fn the_cluster_sessions_print_what_the_page_shows() {
     let cluster = Cluster::start();
-    goes_as_it_is_shown("docs/cluster.md", &cluster.nodes()[0]);
+    assert_sessions_match("docs/cluster.md", &cluster.nodes()[0]);
 }
 
 #[test]
-fn an_event_is_as_it_is_shown() {
+fn an_event_matches_the_example() {
     let page = page("docs/events.md");
     let shown = blocks(&page, "console");
     let [shown] = shown.as_slice() else {
@@ -41,7 +41,7 @@ fn an_event_is_as_it_is_shown() {
         panic!("{shown}");
     };
     let channel_name = typed.strip_prefix("$ redis-cli SUBSCRIBE ");
-    let channel_name = channel_name.expect("it subscribes");
+    let channel_name = channel_name.expect("the line is a SUBSCRIBE");
     assert_eq!(*kind, "1) \"message\"");
     assert_eq!(*channel, format!("2) \"{channel_name}\""));
 
@@ -55,29 +55,29 @@ fn an_event_is_as_it_is_shown() {
     }
     let event = listener.event(&mut client);
     assert_eq!(event.channel, channel_name.as_bytes());
-    let really = String::from_utf8(event.message).expect("text");
-    let really = format!("3) \"{}\"", really.replace('"', "\\\""));
-    assert_eq!(without_chance(&really), without_chance(message));
+    let actual = String::from_utf8(event.message).expect("text");
+    let actual = format!("3) \"{}\"", actual.replace('"', "\\\""));
+    assert_eq!(mask_varying_values(&actual), mask_varying_values(message));
 }
 
 #[test]
-fn every_code_block_is_of_a_kind_that_is_tried() {
+fn every_code_block_is_of_a_tested_kind() {
     for path in pages_of_the_manual() {
         for (kind, inside) in every_block(&page(&path)) {
-            let is_tried = match kind {
+            let is_tested = match kind {
                 "console" => [&SESSIONS[..], &OTHER_SESSIONS].concat().contains(&&*path),
                 "conf" => true,
-                // tests/docs_commands.rs compares it with what the server says.
+                // tests/docs/commands.rs compares it with COMMAND DOCS.
                 "syntax" => path == "docs/commands.md",
-                // tests/acl.rs tries what these users may do.
+                // tests/server/hardening/acl.rs tests what these users may do.
                 "acl" => path == "docs/operations.md",
-                // What it tells to install is tried by what .ci has for packages and images.
+                // The checks of packages and images in .ci run these installations.
                 "sh" | "text" if path == "docs/install.md" => true,
                 "sh" => inside.lines().all(|line| line.starts_with("make ")),
                 "" => inside.lines().all(|line| line.starts_with("AUTHLIMIT.POLICY ")),
                 _ => false,
             };
-            assert!(is_tried, "{path}: nobody tries this: {kind}\n{inside}");
+            assert!(is_tested, "{path}: no test runs this block: {kind}\n{inside}");
         }
     }
 }
@@ -103,9 +103,9 @@ fn every_command_in_the_text_is_accepted() {
     let mut lines = 0;
     for path in pages_of_the_manual() {
         let page = page(&path);
-        // The limiters have the policies that the page gives them.
+        // Create the limiters with the policies from the page.
         cli.type_in(&format!("FLUSHALL\n{}", blocks(&page, "").join("\n")));
-        // Rows of errors are held to their errors by tests/docs_commands.rs.
+        // tests/docs/commands.rs tests the rows of errors.
         let text = prose(&page).replace("\n| `ERR", "\n| ERR");
         let text: String = text
             .lines()
@@ -115,7 +115,7 @@ fn every_command_in_the_text_is_accepted() {
         for words in quoted(&text) {
             let words = one_line(words);
             let is_command = words.starts_with("AUTHLIMIT.") && words.contains(' ');
-            // What a command is made of is no command.
+            // The syntax of a command is not a command.
             let is_syntax = words.split(' ').nth(1) == Some("key");
             if is_syntax || !is_command && !words.starts_with("ACL SETUSER ") {
                 continue;
@@ -130,7 +130,7 @@ fn every_command_in_the_text_is_accepted() {
 }
 
 #[test]
-fn a_server_starts_with_each_configuration_and_has_what_it_says() {
+fn a_server_starts_with_each_configuration_and_reports_its_values() {
     let mut shown = 0;
     for path in pages_of_the_manual() {
         for block in blocks(&page(&path), "conf") {
@@ -167,7 +167,7 @@ fn a_server_starts_with_each_configuration_and_has_what_it_says() {
     assert!(shown > 5, "only {shown} settings were found");
 }
 
-/// Splits a line of redis.conf, in which quotes hold a value of several words together.
+/// Splits a line of redis.conf into words. Quotes group several words into one value.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (at, part) in line.split('"').enumerate() {

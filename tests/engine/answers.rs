@@ -1,12 +1,11 @@
-//! The engine against a naive model, and against clocks that are set back. `engine_replica.rs` has it against its own
-//! replicas and copies, `engine_bytes.rs` against hostile bytes, `engine_attacks.rs` against attackers.
+//! The engine against a naive model, and with clocks that are set back.
 //!
-//! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
+//! `PROPTEST_CASES` sets the number of random cases per property; the default is small enough for every build.
 
 use crate::model::policies::{any_policy, has_devices, policy};
-use crate::model::run::{Answer, attempt, secret, standings, time};
+use crate::model::run::{Answer, attempt, rule_statuses, secret, time};
 use crate::model::steps::{Case, EMAILS, EPOCHS, Step, all_requests, any_case, any_command, any_set_back, any_wait};
-use crate::model::support::{NOW, cases, hold, limiter, longest_time, peeks, request};
+use crate::model::support::{NOW, cases, check_property, limiter, longest_time, peeks, request};
 use crate::model::{Model, Request};
 use authlimit::identity::Tag;
 use authlimit::limiter::Limiter;
@@ -17,11 +16,9 @@ use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 use std::collections::HashMap;
 
-// The model.
-
-/// Tags are hashes of 22 bits: were two of the tests' own alike, the engine would be right to differ from the model.
+/// Tags are 22-bit hashes. If two of them collided here, the engine could differ from the model without a bug.
 #[test]
-fn the_tests_identities_have_tags_of_their_own() {
+fn the_tags_of_the_tests_identities_do_not_collide() {
     for words in ["PAIR 1/1s", "PAIR 1/1s IPV6-PREFIX 48", "PAIR 1/1s IPV6-PREFIX 128 PLUS-TAGS strip"] {
         let limiter = limiter(words);
         let mut seen = HashMap::new();
@@ -30,13 +27,13 @@ fn the_tests_identities_have_tags_of_their_own() {
             let Some(attempt) = attempt(&limiter, &request) else {
                 continue;
             };
-            let party = attempt.ids;
-            let who = (party.address, request.email);
-            assert_eq!(*seen.entry(party.tag).or_insert(who), who);
-            // A subject that counts different ones keeps as many bits of the other party's id.
-            for (ids, id) in [(&mut addresses, party.address), (&mut emails, party.email)] {
+            let ids = attempt.ids;
+            let owner = (ids.address, request.email);
+            assert_eq!(*seen.entry(ids.tag).or_insert(owner), owner);
+            // A distinct entry stores `Tag::BITS` bits of the id of the IP or email.
+            for (seen_ids, id) in [(&mut addresses, ids.address), (&mut emails, ids.email)] {
                 let bits = id.raw() & ((1 << Tag::BITS) - 1);
-                assert_eq!(*ids.entry(bits).or_insert(id), id);
+                assert_eq!(*seen_ids.entry(bits).or_insert(id), id);
             }
         }
         assert!(seen.len() >= 3 * (EMAILS.len() - 1));
@@ -47,59 +44,59 @@ fn the_tests_identities_have_tags_of_their_own() {
 proptest! {
     #![proptest_config(cases(48))]
 
-    /// Every answer is the model's, and so is every total and every row of what each rule says.
+    /// Every reply, every total and every rule's status equal the model's.
     #[test]
-    fn every_verdict_and_count_is_the_models(case in any_case(), epoch in select(EPOCHS.to_vec())) {
-        hold(case, |case| answers_are_the_models(case, epoch))?;
+    fn every_verdict_and_count_matches_the_model(case in any_case(), epoch in select(EPOCHS.to_vec())) {
+        check_property(case, |case| engine_matches_model(case, epoch))?;
     }
 
-    /// A refused attempt that comes back after just the time it was told is admitted, and a millisecond before not.
+    /// A refused attempt is admitted after exactly its `retry_after`, and not a millisecond earlier.
     #[test]
-    fn the_wait_that_is_told_is_the_wait(
+    fn an_attempt_is_admitted_after_exactly_its_retry_after(
         case in any_case_of(|with_devices| prop_oneof![4 => any_command(with_devices), 1 => any_wait()]),
     ) {
-        hold(case, waits_are_as_told)?;
+        check_property(case, waits_are_exact)?;
     }
 }
 
-/// That the engine answers to each step as the model does.
-fn answers_are_the_models(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
+/// Checks that the engine and the model return the same for each step.
+fn engine_matches_model(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
     let mut limiter = Limiter::new(case.policy.clone(), secret());
     let mut model = Model::new(case.policy.clone());
     let mut clock = epoch;
     for (number, step) in case.steps.iter().enumerate() {
         clock = step.clock_after(clock, &model);
-        let answer = step.ask(&mut limiter, clock, |_| {});
-        let models = step.ask_model(&mut model, clock);
-        prop_assert_eq!(answer, models, "step {} at {}", number, clock);
+        let answer = step.run_on_engine(&mut limiter, clock, |_| {});
+        let from_model = step.run_on_model(&mut model, clock);
+        prop_assert_eq!(answer, from_model, "step {} at {}", number, clock);
         prop_assert_eq!(limiter.totals(), model.totals(), "step {} at {}", number, clock);
         if let Some(request) = step.request() {
-            let [engines, models] = standings(&limiter, &model, &request, clock);
-            prop_assert_eq!(engines, models, "step {} at {}", number, clock);
+            let [from_engine, from_model] = rule_statuses(&limiter, &model, &request, clock);
+            prop_assert_eq!(from_engine, from_model, "step {} at {}", number, clock);
         }
     }
     for request in all_requests() {
         let attempt = attempt(&limiter, &request);
         let verdict = attempt.map(|attempt| limiter.peek(&attempt, time(clock)));
-        prop_assert_eq!(verdict, model.peek(&request, clock), "{:?} in the end", request);
-        let [engines, models] = standings(&limiter, &model, &request, clock);
-        prop_assert_eq!(engines, models, "{:?} in the end", request);
+        prop_assert_eq!(verdict, model.peek(&request, clock), "{:?} at the end", request);
+        let [from_engine, from_model] = rule_statuses(&limiter, &model, &request, clock);
+        prop_assert_eq!(from_engine, from_model, "{:?} at the end", request);
     }
     Ok(())
 }
 
-/// The model's answers to what the random cases come upon only now and then.
+/// Cases that the random tests reach only rarely.
 #[test]
-fn rare_answers_are_the_models() {
+fn rare_cases_match_the_model() {
     let (one, another) = (request("203.0.113.7", "own@x.org"), request("203.0.113.8", "own@x.org"));
     let costly = Request { cost: 2, ..one };
     let unlock = || Step::Unlock(Some(one.ip), None);
     let rows = [
-        // The refusal that trips tells of the lock, in shadow too.
+        // The refusal that sets the lock reports it, also in shadow.
         ("PAIR 1/1ms LOCK 50ms SHADOW", vec![Step::Check(one), Step::Check(one)]),
-        // A lock that is over is nothing to clear.
+        // UNLOCK does not count a lock that is over.
         ("IP 1/1s LOCK 1s", vec![Step::Check(one), Step::Check(one), Step::Wait(2_000), unlock()]),
-        // A restart makes no difference to when a rule trips again.
+        // A restart does not change when a rule locks again.
         (
             "IP 1/15m LOCK 1500ms SHADOW",
             vec![Step::Check(costly), Step::Wait(3_600_000), Step::Check(another), Step::Check(costly)],
@@ -111,20 +108,20 @@ fn rare_answers_are_the_models() {
     ];
     for (words, steps) in rows {
         let policy = policy(words);
-        answers_are_the_models(&Case { policy, steps }, NOW).unwrap();
+        engine_matches_model(&Case { policy, steps }, NOW).unwrap();
     }
 }
 
-/// That each CHECK tells for how long the next one like it is refused. Where a rule counts denied attempts, coming
-/// back may take longer: the refused one counts for it.
-fn waits_are_as_told(case: &Case) -> Result<(), TestCaseError> {
+/// Checks that `retry_after` is exactly how long the same attempt stays refused. With COUNT-DENIED it may be longer,
+/// since the refused attempt is counted.
+fn waits_are_exact(case: &Case) -> Result<(), TestCaseError> {
     let mut limiter = Limiter::new(case.policy.clone(), secret());
     let mut model = Model::new(case.policy.clone());
     let mut clock = NOW;
     for step in &case.steps {
         clock = step.clock_after(clock, &model);
-        let answer = step.ask(&mut limiter, clock, |_| {});
-        step.ask_model(&mut model, clock);
+        let answer = step.run_on_engine(&mut limiter, clock, |_| {});
+        step.run_on_model(&mut model, clock);
         if let (Step::Check(request), Answer::Verdict(verdict)) = (step, answer) {
             let again = attempt(&limiter, request).unwrap();
             let opens = clock + verdict.retry_after.get();
@@ -138,7 +135,7 @@ fn waits_are_as_told(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// A policy, and steps of those that `step` makes for one with or without rules for devices.
+/// A policy, and steps made by `step`, which gets whether the policy has DEVICE rules.
 fn any_case_of<S: Strategy<Value = Step> + 'static>(step: fn(bool) -> S) -> impl Strategy<Value = Case> {
     any_policy().prop_flat_map(move |policy| {
         let steps = vec(step(has_devices(&policy)), 1..400);
@@ -146,36 +143,34 @@ fn any_case_of<S: Strategy<Value = Step> + 'static>(step: fn(bool) -> S) -> impl
     })
 }
 
-/// Whether some rule counts what others refused.
+/// Whether a rule has COUNT-DENIED.
 fn counts_denied(policy: &Policy) -> bool {
     let mut rules = policy.rules().iter();
     rules.any(|rule| rule.counting() == Counting::AlsoDenied)
 }
 
-// Clocks that are set back.
-
 proptest! {
     #![proptest_config(cases(40))]
 
-    /// However a clock is set back, what is admitted would be admitted by a clock that was not, so no attempt has
-    /// left early; and once a command has seen the clock, no attempt stays longer than its window and a second.
+    /// A clock that is set back admits nothing that a steady clock would refuse. Once a command has seen the new
+    /// clock, no attempt counts longer than its window plus a second.
     #[test]
-    fn a_clock_set_back_lets_nothing_out_early_and_locks_nobody_in(
+    fn a_clock_set_back_expires_no_attempt_early_and_none_late(
         case in any_case_of(|with_devices| prop_oneof![
             40 => any_command(with_devices),
             10 => any_wait(),
             2 => any_set_back(),
         ]),
     ) {
-        hold(case, set_back_does_no_harm)?;
+        check_property(case, set_back_keeps_expiry_times)?;
     }
 }
 
-/// That setting the clock back lets nothing out early and locks nobody in.
-fn set_back_does_no_harm(case: &Case) -> Result<(), TestCaseError> {
+/// Checks that setting the clock back makes no attempt expire early or late.
+fn set_back_keeps_expiry_times(case: &Case) -> Result<(), TestCaseError> {
     let policy = &case.policy;
     let mut limiter = Limiter::new(policy.clone(), secret());
-    // A model of a clock that shows the time that has really passed.
+    // A model whose clock shows the real elapsed time.
     let mut steady = Model::new(policy.clone());
     let (mut clock, mut elapsed) = (NOW, NOW);
     for step in &case.steps {
@@ -186,26 +181,26 @@ fn set_back_does_no_harm(case: &Case) -> Result<(), TestCaseError> {
         let passed = step.clock_after(elapsed, &steady) - elapsed;
         clock += passed;
         elapsed += passed;
-        match (step, step.ask(&mut limiter, clock, |_| {})) {
+        match (step, step.run_on_engine(&mut limiter, clock, |_| {})) {
             (Step::Check(request), Answer::Verdict(verdict)) if verdict.allowed => {
                 let is_admitted = steady.check(request, elapsed).unwrap().allowed;
-                prop_assert!(is_admitted, "{request:?} left early");
+                prop_assert!(is_admitted, "{request:?} expired early");
             }
             (Step::Check(request), Answer::Verdict(verdict)) => {
                 let opens = clock + verdict.retry_after.get() + 1_000;
                 let again = attempt(&limiter, request).unwrap();
                 let is_open = limiter.peek(&again, time(opens)).allowed;
-                // A refused attempt that some rule counts may make the next one wait longer.
-                prop_assert!(is_open || counts_denied(policy), "{request:?} is locked in");
+                // With COUNT-DENIED, a refused attempt may extend the wait.
+                prop_assert!(is_open || counts_denied(policy), "{request:?} is refused for too long");
             }
             (Step::Reset(_) | Step::Refund(_), _) => {
-                step.ask_model(&mut steady, elapsed);
+                step.run_on_model(&mut steady, elapsed);
             }
             _ => {}
         }
     }
-    let stranger = attempt(&limiter, &request("192.0.2.1", "stranger@x.org")).unwrap();
-    limiter.reset(&stranger, time(clock), |_| {});
+    let other_user = attempt(&limiter, &request("192.0.2.1", "stranger@x.org")).unwrap();
+    limiter.reset(&other_user, time(clock), |_| {});
     let later = clock + longest_time(policy) + 1_000;
     for verdict in peeks(&limiter, later).into_iter().flatten() {
         prop_assert!(verdict.allowed);

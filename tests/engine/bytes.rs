@@ -1,11 +1,11 @@
-//! The engine against hostile bytes: stored chunks that are damaged, forged or made up.
+//! The engine against hostile bytes: stored chunks that are damaged, forged or random.
 //!
-//! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
+//! `PROPTEST_CASES` sets the number of random cases per property; the default is small enough for every build.
 
 use crate::model::Request;
-use crate::model::run::{attempt, roomy, time};
+use crate::model::run::{attempt, large_capacity, time};
 use crate::model::steps::{EMAILS, IPS, all_requests, any_request};
-use crate::model::support::{NOW, cases, limiter, mark_bytes, records, request, restored};
+use crate::model::support::{NOW, cases, entry_bytes, limiter, records, request, restored};
 use authlimit::format::{ChunkError, ListEntryError, Part};
 use authlimit::identity::Cidr;
 use authlimit::limiter::{Limiter, List, ListKey, ListTarget};
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::HashMap;
 
-/// One thing done to the bytes of a chunk.
+/// One mutation of the bytes of a chunk.
 #[derive(Clone, Debug)]
 enum Damage {
     Flip(Index, u8),
@@ -26,7 +26,7 @@ enum Damage {
     Insert(Index, u8),
 }
 
-/// Any damage.
+/// Any mutation.
 fn any_damage() -> impl Strategy<Value = Damage> {
     prop_oneof![
         4 => (any::<Index>(), 1..=255_u8).prop_map(|(at, bits)| Damage::Flip(at, bits)),
@@ -38,7 +38,7 @@ fn any_damage() -> impl Strategy<Value = Damage> {
 }
 
 impl Damage {
-    /// Does it to `bytes`.
+    /// Applies the mutation to `bytes`.
     fn apply(&self, bytes: &mut Vec<u8>) {
         let len = bytes.len();
         if len == 0 {
@@ -61,27 +61,27 @@ impl Damage {
     }
 }
 
-/// A record of a chunk: an id and its stamps.
-fn record(id: u64, stamps: &[u64]) -> Vec<u8> {
+/// A record of a chunk of logs: an id and its entries.
+fn record(id: u64, entries: &[u64]) -> Vec<u8> {
     let mut bytes = id.to_le_bytes().to_vec();
-    bytes.extend((stamps.len() as u32).to_le_bytes());
-    bytes.extend(stamps.iter().flat_map(|stamp| stamp.to_le_bytes()));
+    bytes.extend((entries.len() as u32).to_le_bytes());
+    bytes.extend(entries.iter().flat_map(|entry| entry.to_le_bytes()));
     bytes
 }
 
-/// That the logs of `limiter` are in order, end by its newest time, and each belong to one identity.
+/// Checks that the logs of `limiter` are sorted, no later than its latest time, and within the count of identities.
 fn assert_sane(limiter: &Limiter) {
-    let newest = limiter.metadata().latest;
+    let latest = limiter.metadata().latest;
     let mut logs: HashMap<(u8, u64), Vec<Timestamp>> = HashMap::new();
     for (part, chunk) in limiter.chunks() {
         let Part::Logs(table) = part else { continue };
-        for (id, stamps) in records(&chunk, mark_bytes(limiter, table)) {
-            assert!(!stamps.is_empty());
-            logs.entry((table, id)).or_default().extend(stamps.iter().map(|stamp| stamp.at()));
+        for (id, entries) in records(&chunk, entry_bytes(limiter, table)) {
+            assert!(!entries.is_empty());
+            logs.entry((table, id)).or_default().extend(entries.iter().map(|entry| entry.at()));
         }
     }
     for times in logs.values() {
-        assert!(times.is_sorted() && *times.last().unwrap() <= newest);
+        assert!(times.is_sorted() && *times.last().unwrap() <= latest);
     }
     for (index, usage) in (0..).zip(limiter.usage()) {
         let identities = logs.keys().filter(|(table, _)| *table == index).count();
@@ -89,9 +89,9 @@ fn assert_sane(limiter: &Limiter) {
     }
 }
 
-/// A limiter that has counted these attempts, each so many milliseconds after the one before, with somebody shut out
-/// and somebody on a list.
-fn limiter_of(attempts: &[(Request, u64)]) -> Limiter {
+/// A limiter that has counted these attempts, each with its gap in milliseconds after the one before, and has entries
+/// on both lists.
+fn limiter_with(attempts: &[(Request, u64)]) -> Limiter {
     let mut limiter = limiter(
         "IP 30/1h EMAIL 30/1h PAIR 30/1h LOCK 1s PAIR 2/1h LOCK 1m..1h SHADOW EMAILS-PER-IP 9/1h ALL 50/1m COUNT-DENIED",
     );
@@ -99,7 +99,7 @@ fn limiter_of(attempts: &[(Request, u64)]) -> Limiter {
     for (request, gap) in attempts {
         clock += gap;
         if let Some(attempt) = attempt(&limiter, request) {
-            limiter.check(&attempt, time(clock), roomy(), |_| {});
+            limiter.check(&attempt, time(clock), large_capacity(), |_| {});
         }
     }
     for network in ["192.0.2.0/24", "2001:db8:ffff::/48"] {
@@ -112,15 +112,15 @@ fn limiter_of(attempts: &[(Request, u64)]) -> Limiter {
     limiter
 }
 
-/// That `bytes` load or are refused, and that a limiter which loaded them works as one that never was damaged.
-fn load(original: &Limiter, part: Part, bytes: &[u8]) -> Result<(), ChunkError> {
+/// Checks that `bytes` load or are refused, and that a limiter that loaded them stays consistent.
+fn check_load(original: &Limiter, part: Part, bytes: &[u8]) -> Result<(), ChunkError> {
     let mut limiter = Limiter::from_metadata(original.metadata()).unwrap();
     limiter.load_chunk(part, bytes)?;
     assert_sane(&limiter);
     assert_eq!(restored(&limiter).digest(), limiter.digest());
     for request in all_requests() {
         if let Some(attempt) = attempt(&limiter, &request) {
-            limiter.check(&attempt, time(NOW + 1_000), roomy(), |_| {});
+            limiter.check(&attempt, time(NOW + 1_000), large_capacity(), |_| {});
             limiter.reset(&attempt, time(NOW + 2_000), |_| {});
         }
     }
@@ -132,41 +132,41 @@ fn load(original: &Limiter, part: Part, bytes: &[u8]) -> Result<(), ChunkError> 
 proptest! {
     #![proptest_config(cases(64))]
 
-    /// Damaged chunks load or are refused, and never leave a limiter in disorder.
+    /// Damaged chunks load or are refused, and never leave a limiter inconsistent.
     #[test]
-    fn damaged_chunks_load_in_order_or_are_refused(
+    fn damaged_chunks_load_consistently_or_are_refused(
         attempts in vec((any_request(false), 0..100_u64), 1..60),
         damages in vec(vec(any_damage(), 1..6), 8),
     ) {
-        let limiter = limiter_of(&attempts);
+        let limiter = limiter_with(&attempts);
         for (part, chunk) in limiter.chunks() {
-            load(&limiter, part, &chunk).unwrap();
+            check_load(&limiter, part, &chunk).unwrap();
             for damage in &damages {
                 let mut bytes = chunk.clone();
                 damage.iter().for_each(|damage| damage.apply(&mut bytes));
-                let _ = load(&limiter, part, &bytes);
+                let _ = check_load(&limiter, part, &bytes);
             }
         }
     }
 
-    /// So do random bytes.
+    /// Random bytes load or are refused, too.
     #[test]
-    fn random_bytes_load_in_order_or_are_refused(bytes in vec(any::<u8>(), 0..200)) {
+    fn random_bytes_load_consistently_or_are_refused(bytes in vec(any::<u8>(), 0..200)) {
         for part in [Part::Logs(0), Part::Locks(2), Part::Lists] {
-            let _ = load(&limiter_of(&[]), part, &bytes);
+            let _ = check_load(&limiter_with(&[]), part, &bytes);
         }
     }
 
-    /// A chunk that ends early is refused, except between two records.
+    /// A truncated chunk is refused, unless it ends between two records.
     #[test]
-    fn a_chunk_cut_within_a_record_is_refused(attempts in vec((any_request(false), 0..100_u64), 1..30)) {
-        let limiter = limiter_of(&attempts);
+    fn a_chunk_truncated_within_a_record_is_refused(attempts in vec((any_request(false), 0..100_u64), 1..30)) {
+        let limiter = limiter_with(&attempts);
         for (part, chunk) in limiter.chunks() {
             let lengths = match part {
                 Part::Logs(table) => {
-                    let mark = mark_bytes(&limiter, table);
-                    let records = records(&chunk, mark);
-                    records.iter().map(|(_, stamps)| 12 + mark * stamps.len()).collect()
+                    let entry_bytes = entry_bytes(&limiter, table);
+                    let records = records(&chunk, entry_bytes);
+                    records.iter().map(|(_, entries)| 12 + entry_bytes * entries.len()).collect()
                 }
                 Part::Locks(_) => vec![26; chunk.len() / 26],
                 Part::Lists => vec![27; chunk.len() / 27],
@@ -188,39 +188,39 @@ proptest! {
     }
 }
 
-/// Each way of lying has its error.
+/// Each kind of forged log has its own error.
 #[test]
-fn forged_chunks_are_refused_for_their_own_reason() {
-    let limiter = limiter_of(&[(request(IPS[0], EMAILS[0]), 0)]);
-    let stamp = |at: u64| at << 22;
-    let forged = |chunk: Vec<u8>| load(&limiter, Part::Logs(0), &chunk);
-    assert_eq!(forged(record(1, &[stamp(NOW)])), Ok(()));
+fn each_kind_of_forged_log_has_its_own_error() {
+    let limiter = limiter_with(&[(request(IPS[0], EMAILS[0]), 0)]);
+    let entry = |at: u64| at << 22;
+    let forged = |chunk: Vec<u8>| check_load(&limiter, Part::Logs(0), &chunk);
+    assert_eq!(forged(record(1, &[entry(NOW)])), Ok(()));
     assert_eq!(forged(record(1, &[])), Err(ChunkError::EmptyLog));
     assert_eq!(forged(record(1, &[7])), Err(ChunkError::NoTime));
-    assert_eq!(forged(record(1, &[stamp(NOW + 1)])), Err(ChunkError::FromTheFuture));
-    assert_eq!(forged(record(1, &[stamp(NOW), stamp(NOW - 1)])), Err(ChunkError::OutOfOrder));
-    let twice = [record(1, &[stamp(NOW)]), record(1, &[stamp(NOW - 1)])].concat();
+    assert_eq!(forged(record(1, &[entry(NOW + 1)])), Err(ChunkError::FromTheFuture));
+    assert_eq!(forged(record(1, &[entry(NOW), entry(NOW - 1)])), Err(ChunkError::OutOfOrder));
+    let twice = [record(1, &[entry(NOW)]), record(1, &[entry(NOW - 1)])].concat();
     assert_eq!(forged(twice), Err(ChunkError::OutOfOrder));
-    let crowd = (0..20_000_u64).flat_map(|id| record(id << 20, &[stamp(NOW)])).collect();
-    assert_eq!(forged(crowd), Err(ChunkError::Skewed));
-    let mut claims_too_many = record(1, &[stamp(NOW)]);
+    let skewed = (0..20_000_u64).flat_map(|id| record(id << 20, &[entry(NOW)])).collect();
+    assert_eq!(forged(skewed), Err(ChunkError::Skewed));
+    let mut claims_too_many = record(1, &[entry(NOW)]);
     claims_too_many[8..12].fill(0xff);
     assert_eq!(forged(claims_too_many), Err(ChunkError::Truncated));
     let mut small = limiter_of_two_subjects();
-    let foreign = small.load_chunk(Part::Logs(2), &record(1, &[stamp(NOW)]));
+    let foreign = small.load_chunk(Part::Logs(2), &record(1, &[entry(NOW)]));
     assert_eq!(foreign, Err(ChunkError::ForeignTable));
 }
 
-/// Each way of lying about locks has its error.
+/// Each kind of forged lock has its own error.
 #[test]
-fn forged_locks_are_refused_for_their_own_reason() {
-    let limiter = limiter_of(&[(request(IPS[0], EMAILS[0]), 0)]);
-    // The two rules for pairs have a lock each.
-    let forged = |chunk: Vec<u8>| load(&limiter, Part::Locks(2), &chunk);
+fn each_kind_of_forged_lock_has_its_own_error() {
+    let limiter = limiter_with(&[(request(IPS[0], EMAILS[0]), 0)]);
+    // Each of the two PAIR rules has its own lock.
+    let forged = |chunk: Vec<u8>| check_load(&limiter, Part::Locks(2), &chunk);
     assert_eq!(forged(lock(0, 0, NOW, 60_000)), Ok(()));
     assert_eq!(forged(lock(1, 1, NOW + 60_000, 60_000)), Ok(()));
-    for lie in [lock(2, 0, NOW, 1), lock(0, 2, NOW, 1), lock(0, 0, 0, 1), lock(0, 0, NOW, 0)] {
-        assert_eq!(forged(lie), Err(ChunkError::ForeignLock));
+    for forgery in [lock(2, 0, NOW, 1), lock(0, 2, NOW, 1), lock(0, 0, 0, 1), lock(0, 0, NOW, 0)] {
+        assert_eq!(forged(forgery), Err(ChunkError::ForeignLock));
     }
     let longer_than_any = lock(0, 0, NOW, 2_592_000_001);
     assert_eq!(forged(longer_than_any), Err(ChunkError::ForeignLock));
@@ -230,7 +230,7 @@ fn forged_locks_are_refused_for_their_own_reason() {
     assert_eq!(small.load_chunk(Part::Locks(2), &locks), Err(ChunkError::ForeignTable));
 }
 
-/// A record of a lock of identity 1.
+/// A record of a lock on identity 1.
 fn lock(rule: u8, armed: u8, until: u64, length: u64) -> Vec<u8> {
     let mut bytes = 1_u64.to_le_bytes().to_vec();
     bytes.extend([rule, armed]);
@@ -239,7 +239,7 @@ fn lock(rule: u8, armed: u8, until: u64, length: u64) -> Vec<u8> {
     bytes
 }
 
-/// A limiter of two subjects, without locks.
+/// A limiter with two subjects and no locks.
 fn limiter_of_two_subjects() -> Limiter {
     limiter("IP 1/1s EMAIL 1/1s")
 }

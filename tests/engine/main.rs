@@ -1,14 +1,14 @@
-//! The engine, without a server: against a naive model, against its own replicas and stored copies, against hostile
-//! bytes, and against attackers.
+//! Tests of the engine without a server: against a naive model, its replicas and stored copies, hostile bytes, and
+//! attackers.
 //!
-//! `PROPTEST_CASES` sets how many random cases each property is tried with; the default is few enough for every build.
+//! `PROPTEST_CASES` sets the number of random cases per property; the default is small enough for every build.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test stops at the first surprise, in its helper functions too"
+    reason = "a test fails at the first unexpected result, also in helpers"
 )]
 
 mod answers;

@@ -1,11 +1,11 @@
 //! The engine against its own replicas and stored copies.
 //!
-//! `PROPTEST_CASES` sets how many random cases each property is tried with; by default few enough for every build.
+//! `PROPTEST_CASES` sets the number of random cases per property; the default is small enough for every build.
 
 use crate::model::policies::policy;
-use crate::model::run::{attempt, roomy, secret, tick, time};
+use crate::model::run::{attempt, large_capacity, secret, tick, time};
 use crate::model::steps::{Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers};
-use crate::model::support::{NOW, cases, check, hold, limiter, peeks, records, request, restored};
+use crate::model::support::{NOW, cases, check, check_property, limiter, peeks, records, request, restored};
 use crate::model::{Model, Request};
 use authlimit::format::Part;
 use authlimit::limiter::{Effect, Limiter, List};
@@ -16,29 +16,29 @@ use proptest::test_runner::TestCaseError;
 proptest! {
     #![proptest_config(cases(32))]
 
-    /// A replica that is sent the effects is as its primary after every step, whatever happens to either of them.
+    /// A replica that applies the effects equals its primary after every step, also across restarts and failovers.
     #[test]
-    fn replicas_and_stored_copies_are_as_their_primary(
+    fn replicas_and_stored_copies_equal_their_primary(
         case in any::<bool>().prop_flat_map(any_case_with_servers),
         epoch in select(EPOCHS.to_vec()),
     ) {
-        hold(case, |case| replica_follows(case, epoch))?;
+        check_property(case, |case| replica_follows(case, epoch))?;
     }
 }
 
-/// That a replica is as its primary after each step, and a stored copy as what it is of.
+/// Checks that a replica equals its primary after each step, and a stored copy its original.
 fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
     let mut primary = Limiter::new(case.policy.clone(), secret());
     let mut replica = Limiter::from_metadata(primary.metadata()).unwrap();
-    // Knows when something ends, for the clock to go there.
+    // Knows when something expires, for `Step::WaitForEnd`.
     let mut model = Model::new(case.policy.clone());
     let mut clock = epoch;
     for (number, step) in case.steps.iter().enumerate() {
         clock = step.clock_after(clock, &model);
         let before = primary.digest();
         let mut effects = Vec::new();
-        step.ask(&mut primary, clock, |effect| effects.push(effect.clone()));
-        step.ask_model(&mut model, clock);
+        step.run_on_engine(&mut primary, clock, |effect| effects.push(effect.clone()));
+        step.run_on_model(&mut model, clock);
         match step {
             Step::Resync => replica = restored(&primary),
             Step::FailOver => std::mem::swap(&mut primary, &mut replica),
@@ -62,26 +62,26 @@ fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
             prop_assert_eq!(peeks(&replica, clock), peeks(&primary, clock), "step {}", number);
         }
     }
-    prop_assert_eq!(restored(&primary).digest(), primary.digest(), "stored in the end");
+    prop_assert_eq!(restored(&primary).digest(), primary.digest(), "stored at the end");
     Ok(())
 }
 
-/// Whether an effect may leave all as it was: in one millisecond, another attempt in a log that is as long as it
-/// gets (of a rule in shadow) or by one of those who are counted once, and an entry with the end that it has; and
-/// that somebody makes room who has expired.
+/// Whether an effect may leave the digest unchanged: within one millisecond, an attempt in a full log of a rule in
+/// shadow, a distinct identity seen again, or a list entry with the same expiry; and the eviction of an expired
+/// identity.
 fn may_change_nothing(effect: &Effect) -> bool {
     matches!(effect, Effect::Admit { .. } | Effect::CountDenied { .. } | Effect::Evict { .. } | Effect::ListAdd { .. })
 }
 
-/// That a replica follows the steps that `policy` begins with.
+/// Checks that a replica follows these steps under the policy `words`.
 fn assert_follows(words: &str, steps: Vec<Step>) {
     let policy = policy(words);
     replica_follows(&Case { policy, steps }, NOW).unwrap();
 }
 
-/// Where there is nothing left to take away, the primary keeps what its replica keeps.
+/// Clearing what has expired leaves primary and replica equal.
 #[test]
-fn clearing_what_has_ended_changes_nothing() {
+fn clearing_what_has_expired_changes_nothing() {
     let counted = Step::Check(request(IPS[0], EMAILS[0]));
     let unlock = Step::Unlock(Some(IPS[0]), None);
     assert_follows("IP 3/1s", vec![counted, Step::Wait(1_000), unlock]);
@@ -91,9 +91,9 @@ fn clearing_what_has_ended_changes_nothing() {
     assert_follows("IP 3/1s", vec![listed, Step::Wait(1_000), removed]);
 }
 
-/// A lock that is over is no reason to clear anything, since a replica may have forgotten it.
+/// UNLOCK ignores a lock that is over, since a replica may no longer have it.
 #[test]
-fn unlocking_what_is_over_changes_nothing() {
+fn unlocking_a_lock_that_is_over_changes_nothing() {
     let victim = Step::Check(request(IPS[0], EMAILS[0]));
     let steps = vec![
         victim.clone(),
@@ -107,9 +107,9 @@ fn unlocking_what_is_over_changes_nothing() {
     assert_follows("IP 1/1s LOCK 1s", steps);
 }
 
-/// A lock that is over is not stored, so it must make no difference either to whoever still has it in memory.
+/// A lock that is over is not stored, so it must not affect a server that still has it in memory.
 #[test]
-fn a_lock_that_is_over_makes_no_difference() {
+fn a_lock_is_over_after_its_time_also_in_memory() {
     let costly = Request { cost: 2, ..request(IPS[0], EMAILS[0]) };
     let steps = vec![
         Step::Check(costly),
@@ -121,9 +121,9 @@ fn a_lock_that_is_over_makes_no_difference() {
     assert_follows("ALL 100/1h IP 1/1s LOCK 1s SHADOW", steps);
 }
 
-/// A refused attempt that a rule with `COUNT-DENIED` counts makes room in that rule's log, and nowhere else.
+/// A refused attempt that only a COUNT-DENIED rule counts evicts only from that rule's log.
 #[test]
-fn a_refused_attempt_evicts_nobody_where_it_is_not_counted() {
+fn a_refused_attempt_evicts_only_where_it_is_counted() {
     let words = "IP 5/1h EMAIL 1/1h EMAIL 9/1h COUNT-DENIED CAPACITY 2";
     let mut limiter = limiter(words);
     for (ip, email) in [(IPS[0], EMAILS[0]), (IPS[2], EMAILS[3])] {
@@ -131,24 +131,24 @@ fn a_refused_attempt_evicts_nobody_where_it_is_not_counted() {
     }
     let refused = attempt(&limiter, &request(IPS[3], EMAILS[0])).unwrap();
     let mut effects = Vec::new();
-    let verdict = limiter.check(&refused, time(NOW), roomy(), |effect| {
+    let verdict = limiter.check(&refused, time(NOW), large_capacity(), |effect| {
         effects.push(effect.clone());
     });
     assert!(!verdict.allowed);
     assert!(matches!(effects[..], [Effect::CountDenied { .. }]), "{effects:?}");
 }
 
-/// What no longer counts is not stored, though it may still be in memory.
+/// Expired attempts are not stored, though they may still be in memory.
 #[test]
-fn only_what_still_counts_is_stored() {
+fn expired_attempts_are_not_stored() {
     let mut limiter = limiter("IP 5/1s EMAIL 5/1h");
     for (ip, at) in [(IPS[0], 0), (IPS[2], 1), (IPS[3], 1_000)] {
         assert!(check(&mut limiter, request(ip, EMAILS[0]), NOW + at).allowed);
     }
     let stored = |table| {
         let chunks = limiter.chunks().filter(move |(of, _)| *of == Part::Logs(table));
-        let stamps = chunks.flat_map(|(_, chunk)| records(&chunk, 8));
-        stamps.map(|(_, stamps)| stamps.len()).sum::<usize>()
+        let logs = chunks.flat_map(|(_, chunk)| records(&chunk, 8));
+        logs.map(|(_, entries)| entries.len()).sum::<usize>()
     };
     assert_eq!((stored(0), stored(1)), (2, 3));
 }

@@ -1,11 +1,11 @@
-//! A success forgives its own attempts and buys no guesses.
+//! RESET forgives only its own attempts: a successful login of an attacker buys no guesses.
 
 use crate::model::Request;
 use crate::model::steps::{EMAILS, IPS};
 use crate::model::support::{NOW, check, limiter, request, reset};
 use authlimit::limiter::Limiter;
 
-/// How many guesses are admitted of somebody who, after every second one, logs in to an account of their own.
+/// Counts the admitted guesses of an attacker who logs in to their own account after every second guess.
 fn guesses_admitted(words: &str, guesses: &[Request], own: Option<Request>) -> usize {
     let mut limiter = limiter(words);
     let mut admitted = 0;
@@ -21,10 +21,10 @@ fn guesses_admitted(words: &str, guesses: &[Request], own: Option<Request>) -> u
     admitted
 }
 
-/// Logging in to one's own account between guesses buys no guess more, whichever rule it is that runs out, though
-/// the own account be another spelling of the victim's, and however the victim's is spelled.
+/// Logging in to one's own account between guesses admits no extra guess, for every rule and every spelling, even if
+/// the own account is another spelling of the victim's.
 #[test]
-fn ones_own_success_buys_no_guesses() {
+fn logging_in_to_ones_own_account_admits_no_extra_guesses() {
     let ip = IPS[0];
     let plain = [request(ip, "victim@x.org")];
     let alternating = [request(ip, "victim@x.org"), request(ip, "VICTIM @x.org")];
@@ -46,9 +46,9 @@ fn ones_own_success_buys_no_guesses() {
     }
 }
 
-/// A success forgives what the address has spent on the email, for every subject, and nothing of anybody else's.
+/// A successful login clears only what this IP spent on this email, for every subject.
 #[test]
-fn a_success_forgives_exactly_its_own_attempts() {
+fn a_successful_login_forgives_exactly_its_own_attempts() {
     let mut limiter = limiter("IP 10/1h EMAIL 10/1h PAIR 10/1h");
     let [own, other_email, other_address] = [(0, 0), (0, 3), (2, 0)].map(|(ip, email)| request(IPS[ip], EMAILS[email]));
     for request in [own, own, own, other_email, other_address] {

@@ -1,4 +1,4 @@
-//! Limits that change while they are in use, and the greatest that there are.
+//! Limits that change while in use, and the largest limits.
 
 use super::{SUBJECTS, limiter_for, request_for};
 use crate::model::Request;
@@ -7,9 +7,9 @@ use crate::model::steps::{EMAILS, IPS};
 use crate::model::support::{NOW, check, limiter, request, reset, restored};
 use authlimit::policy::Cost;
 
-/// A limit lowered from 10 to 5 with 8 used refuses at once; raised back it admits two.
+/// A limit lowered from 10 to 5 with 8 used refuses at once; raised again it admits two.
 #[test]
-fn a_lowered_limit_refuses_at_once_and_a_raised_one_gives_back_what_is_left() {
+fn a_changed_limit_applies_at_once_to_counted_attempts() {
     for subject in SUBJECTS {
         let mut limiter = limiter_for(subject, 10, 3_600_000);
         let request = request_for(subject);
@@ -25,31 +25,31 @@ fn a_lowered_limit_refuses_at_once_and_a_raised_one_gives_back_what_is_left() {
     }
 }
 
-/// The policy of the greatest limits there are.
-const GREATEST: &str = "IP 100000/30d EMAIL 100000/1h PAIR 100000/15m";
+/// A policy with the largest limits.
+const LARGEST: &str = "IP 100000/30d EMAIL 100000/1h PAIR 100000/15m";
 
-/// One attempt of the greatest cost fills the greatest limit, is refunded, counted again, stored and forgiven.
+/// One attempt of the largest cost fills the largest limit, and is refunded, counted again, stored and forgiven.
 #[test]
-fn the_greatest_cost_is_counted_and_forgiven_whole() {
-    let mut limiter = limiter(GREATEST);
-    let greatest = Request { cost: Cost::MAX.get(), ..request(IPS[0], EMAILS[0]) };
+fn an_attempt_of_the_largest_cost_is_counted_and_forgiven_whole() {
+    let mut limiter = limiter(LARGEST);
+    let largest = Request { cost: Cost::MAX.get(), ..request(IPS[0], EMAILS[0]) };
     for _ in 0..3 {
-        let verdict = check(&mut limiter, greatest, NOW);
+        let verdict = check(&mut limiter, largest, NOW);
         assert_eq!((verdict.allowed, verdict.remaining), (true, 0));
         assert!(!check(&mut limiter, request(IPS[0], EMAILS[0]), NOW).allowed);
-        let attempt = attempt(&limiter, &greatest).unwrap();
+        let attempt = attempt(&limiter, &largest).unwrap();
         assert_eq!(limiter.refund(&attempt, time(NOW), |_| {}), 100_000);
     }
-    assert!(check(&mut limiter, greatest, NOW).allowed);
+    assert!(check(&mut limiter, largest, NOW).allowed);
     let copy = restored(&limiter);
     assert_eq!(copy.digest(), limiter.digest());
     assert!(copy.chunks().count() > 3 * 12);
-    assert_eq!(reset(&mut limiter, greatest, NOW), 100_000);
+    assert_eq!(reset(&mut limiter, largest, NOW), 100_000);
 }
 
-/// A full log takes no longer for the next attempt than an empty one, and no more memory than its limit needs.
+/// A full log stays within the memory that its limit needs.
 #[test]
-fn a_long_log_costs_no_more_than_its_limit() {
+fn the_memory_of_a_log_is_bounded_by_its_limit() {
     let mut limiter = limiter("IP 100000/100000ms");
     let single = request(IPS[0], EMAILS[0]);
     for at in 0..120_000 {

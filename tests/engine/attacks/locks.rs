@@ -1,14 +1,14 @@
-//! Locks hold whatever is tried, and make nothing longer than they say.
+//! Locks hold whatever an attacker tries, and last exactly as long as they say.
 
 use super::{check_text, ip_number};
-use crate::model::run::{attempt, roomy, time};
+use crate::model::run::{attempt, large_capacity, time};
 use crate::model::steps::{EMAILS, IPS};
 use crate::model::support::{NOW, check, limiter, request, reset};
 use authlimit::limiter::Limiter;
 
-/// Hammering a pair that is shut makes nothing longer, drains nobody's quota and is replicated nowhere.
+/// Brute force on a locked pair extends no wait, spends no quota and is not replicated.
 #[test]
-fn hammering_a_locked_pair_changes_nothing() {
+fn brute_force_on_a_locked_pair_changes_nothing() {
     let mut limiter = limiter("IP 50/15m EMAIL 20/1h PAIR 5/15m LOCK 30m..24h");
     let attacker = request(IPS[0], EMAILS[0]);
     for _ in 0..5 {
@@ -16,13 +16,14 @@ fn hammering_a_locked_pair_changes_nothing() {
     }
     let attempt = attempt(&limiter, &attacker).unwrap();
     let mut effects = 0;
-    let mut hammer = |limiter: &mut Limiter, at: u64| limiter.check(&attempt, time(at), roomy(), |_| effects += 1);
-    // The refusal that trips tells the lock's wait.
-    let tripping = hammer(&mut limiter, NOW + 1_000);
-    assert_eq!((tripping.allowed, tripping.retry_after.get()), (false, 1_800_000));
+    let mut brute_force =
+        |limiter: &mut Limiter, at: u64| limiter.check(&attempt, time(at), large_capacity(), |_| effects += 1);
+    // The refusal that sets the lock returns its wait.
+    let locking = brute_force(&mut limiter, NOW + 1_000);
+    assert_eq!((locking.allowed, locking.retry_after.get()), (false, 1_800_000));
     let digest = limiter.digest();
     for n in 0..10_000 {
-        let verdict = hammer(&mut limiter, NOW + 1_000 + n * 179);
+        let verdict = brute_force(&mut limiter, NOW + 1_000 + n * 179);
         assert!(!verdict.allowed);
         assert_eq!(verdict.retry_after.get(), 1_800_000 - n * 179);
         assert_eq!(verdict.remaining, 0);
@@ -36,43 +37,42 @@ fn hammering_a_locked_pair_changes_nothing() {
     assert_eq!((open.allowed, open.remaining), (true, 5));
 }
 
-/// After ten failures an account stays shut for 30 minutes whatever is tried, then opens with a whole quota.
+/// After ten failures an account stays locked for 30 minutes, then has its whole quota.
 #[test]
-fn a_pci_account_stays_shut_for_half_an_hour() {
+fn an_account_with_the_pci_preset_stays_locked_for_30_minutes() {
     let mut limiter = limiter("PRESET pci");
     let half_an_hour = 1_800_000;
     for n in 0..10 {
         assert!(check_text(&mut limiter, &ip_number(n), EMAILS[0], NOW + n as u64 * 60_000));
     }
-    let shut = NOW + 10 * 60_000;
+    let locked_at = NOW + 10 * 60_000;
     for n in 0..1_800_u64 {
-        let at = shut + n * 1_000;
+        let at = locked_at + n * 1_000;
         assert!(!check_text(&mut limiter, &ip_number(n as usize), EMAILS[n as usize % 3], at));
         reset(&mut limiter, request(IPS[0], EMAILS[0]), at);
     }
     let victim = attempt(&limiter, &request(IPS[0], EMAILS[0])).unwrap();
-    assert!(!limiter.peek(&victim, time(shut + half_an_hour - 1)).allowed);
-    let open = limiter.peek(&victim, time(shut + half_an_hour));
+    assert!(!limiter.peek(&victim, time(locked_at + half_an_hour - 1)).allowed);
+    let open = limiter.peek(&victim, time(locked_at + half_an_hour));
     assert_eq!((open.allowed, open.remaining, open.limit), (true, 10, 10));
 }
 
-/// Locks double with each strike up to the longest, and strikes are forgotten after as long a quiet as the last
-/// lock lasted.
+/// Each repeated lock doubles up to the longest. After a pause as long as the last lock, the doubling starts over.
 #[test]
-fn each_strike_shuts_for_twice_as_long() {
+fn each_repeated_lock_doubles_up_to_the_longest() {
     let mut limiter = limiter("PAIR 1/1s LOCK 10s..35s");
     let attacker = request(IPS[0], EMAILS[0]);
-    let mut strike_at = |at: u64| {
+    let mut lock_at = |at: u64| {
         assert!(check(&mut limiter, attacker, at).allowed);
         check(&mut limiter, attacker, at).retry_after.get()
     };
     let mut at = NOW;
     for length in [10_000, 20_000, 35_000, 35_000] {
-        assert_eq!(strike_at(at), length);
+        assert_eq!(lock_at(at), length);
         at += length;
     }
-    // A millisecond short of as long a quiet, and just as long a one.
+    // First a pause one millisecond too short, then one exactly long enough.
     at += 34_999;
-    assert_eq!(strike_at(at), 35_000);
-    assert_eq!(strike_at(at + 35_000 + 35_000), 10_000);
+    assert_eq!(lock_at(at), 35_000);
+    assert_eq!(lock_at(at + 35_000 + 35_000), 10_000);
 }

@@ -1,4 +1,4 @@
-//! However attempts are timed, no more than the limit are admitted.
+//! Sliding windows: no timing of attempts admits more than the limit.
 
 use super::{SUBJECTS, check_text, email_number, ip_number, limiter_for, request_for};
 use crate::model::steps::{EMAILS, IPS};
@@ -9,8 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::HashMap;
 
-/// Moments to try at: bursts about the moments at which the attempts before leave a window, and single tries
-/// anywhere.
+/// Times of attempts: bursts around the moments when earlier attempts leave the window, and single random ones.
 fn any_tries(window: u64) -> impl Strategy<Value = Vec<u64>> {
     let moments = (0..4).flat_map(|n| [n * window, n * window + window / 2, n * window + 1]);
     let moments: Vec<u64> = moments.collect();
@@ -26,7 +25,7 @@ fn any_tries(window: u64) -> impl Strategy<Value = Vec<u64>> {
     })
 }
 
-/// A limit, a window, and moments to try at.
+/// A limit, a window, and times of attempts.
 fn any_timing() -> impl Strategy<Value = (usize, u64, Vec<u64>)> {
     let limit = prop_oneof![1..6_usize, 1..60_usize];
     let window = prop_oneof![1..20_u64, 1..100_000_u64];
@@ -36,10 +35,9 @@ fn any_timing() -> impl Strategy<Value = (usize, u64, Vec<u64>)> {
 proptest! {
     #![proptest_config(cases(128))]
 
-    /// In no window are more than the limit admitted, however the attempts are timed, and none is refused while
-    /// there are fewer.
+    /// No window admits more than the limit, and no attempt is refused below it.
     #[test]
-    fn no_timing_gets_more_than_the_limit_into_a_window(
+    fn no_timing_admits_more_than_the_limit_in_a_sliding_window(
         (limit, window, tries) in any_timing(),
         subject in select(SUBJECTS.to_vec()),
     ) {
@@ -60,35 +58,34 @@ proptest! {
         }
     }
 
-    /// In no window are more different ones than the limit admitted, however they are timed and whoever of them
-    /// comes back.
+    /// No window admits more distinct identities than the limit, in any order and with any repetition.
     #[test]
-    fn no_timing_gets_more_different_ones_into_a_window(
+    fn no_timing_admits_more_distinct_identities_than_the_limit(
         (limit, window, tries) in any_timing(),
-        whom in vec(0..60_usize, 1..200),
+        identities in vec(0..60_usize, 1..200),
         subject in select(vec![Subject::EmailsPerIp, Subject::IpsPerEmail]),
     ) {
         let mut limiter = limiter_for(subject, limit, window);
-        // When each was last admitted.
+        // When each identity was last admitted.
         let mut admitted: HashMap<usize, u64> = HashMap::new();
-        for (at, who) in tries.into_iter().zip(whom.into_iter().cycle()) {
+        for (at, identity) in tries.into_iter().zip(identities.into_iter().cycle()) {
             admitted.retain(|_, last| *last + window > at);
-            let has_room = admitted.contains_key(&who) || admitted.len() < limit;
+            let is_below_limit = admitted.contains_key(&identity) || admitted.len() < limit;
             let is_allowed = match subject {
-                Subject::EmailsPerIp => check_text(&mut limiter, IPS[0], &email_number(who), NOW + at),
-                _ => check_text(&mut limiter, &ip_number(who), EMAILS[0], NOW + at),
+                Subject::EmailsPerIp => check_text(&mut limiter, IPS[0], &email_number(identity), NOW + at),
+                _ => check_text(&mut limiter, &ip_number(identity), EMAILS[0], NOW + at),
             };
-            prop_assert_eq!(is_allowed, has_room, "at {}", at);
+            prop_assert_eq!(is_allowed, is_below_limit, "at {}", at);
             if is_allowed {
-                admitted.insert(who, at);
+                admitted.insert(identity, at);
             }
         }
     }
 }
 
-/// A whole quota spent at one moment comes back whole at exactly one window later, and not a millisecond before.
+/// A quota spent at one moment is available again exactly one window later, and not a millisecond earlier.
 #[test]
-fn a_spent_quota_is_back_at_exactly_one_window() {
+fn a_spent_quota_is_available_again_after_exactly_one_window() {
     for limit in [1, 2, 3, 5, 10, 100] {
         for window in [1, 2, 10, 999, 60_000, 2_592_000_000] {
             for subject in SUBJECTS {

@@ -1,69 +1,62 @@
-//! What the model counts, lets go of and forgives, and when its rules shut.
+//! How the model counts, expires and forgives attempts, and when its rules lock.
 
-use super::rules::{LogKind, all_series, counts_different_ones, lock_place, series_of, window};
-use super::who::{Identity, Who};
+use super::rules::{LogKind, all_logs, counts_distinct, lock_slot, log_of, window};
+use super::who::{AttemptIds, Identity};
 use super::{Model, Trip, Unit};
 use authlimit::policy::{Lock as LockWords, Policy, Subject};
 
 impl Model {
-    /// Lets rule number `index`, which has refused because its window is full, shut if it has a `LOCK`: not while
-    /// it is shut, and not again before it has admitted something.
-    pub(super) fn trip(&mut self, index: usize, who: &Who, now: u64) {
+    /// Locks rule number `index`, which refused because its window is full, if it has a `LOCK`: not while it is locked,
+    /// and not again before it has admitted an attempt.
+    pub(super) fn trip(&mut self, index: usize, ids: &AttemptIds, now: u64) {
         let rule = &self.policy.rules()[index];
-        let Some((place, lock)) = lock_place(&self.policy, index).zip(rule.lock()) else {
+        let Some((slot, lock)) = lock_slot(&self.policy, index).zip(rule.lock()) else {
             return;
         };
-        let identity = who.identity(rule.subject()).expect("it has refused");
-        let last = self.trips.iter().position(|trip| trip.is_of(place, &identity));
+        let identity = ids.identity(rule.subject()).expect("the rule counts the attempt");
+        let last = self.trips.iter().position(|trip| trip.is_of(slot, &identity));
         let last = last.map(|at| self.trips[at].clone());
-        // Once its strike is forgotten and nothing of the identity counts any more it is as if it never had tripped:
-        // an attempt that costs more than the limit of a rule in shadow may refuse without anything admitted before.
-        let has_attempts = self.has_attempts(place.0, &identity, now);
-        let last = last.filter(|last| last.is_strike(now) || has_attempts);
+        // Once the doubling has expired and no attempt of the identity counts, the old trip is ignored: a rule in
+        // shadow may refuse an attempt that costs more than its limit, without having admitted anything.
+        let has_attempts = self.has_attempts(slot.0, &identity, now);
+        let last = last.filter(|last| last.doubles_lock(now) || has_attempts);
         if last.as_ref().is_some_and(|last| last.until > now || !last.is_armed) {
             return;
         }
-        let length = lock_length(lock, last.filter(|last| last.is_strike(now)));
-        self.trips.retain(|trip| !trip.is_of(place, &identity));
-        self.trips.push(Trip {
-            series: place.0,
-            place: place.1,
-            identity,
-            until: now + length,
-            length,
-            is_armed: false,
-        });
+        let length = lock_length(lock, last.filter(|last| last.doubles_lock(now)));
+        self.trips.retain(|trip| !trip.is_of(slot, &identity));
+        self.trips.push(Trip { log: slot.0, slot: slot.1, identity, until: now + length, length, is_armed: false });
         self.totals[index].locks += 1;
-        self.newest = now;
+        self.latest = now;
     }
 
-    /// Remembers that rule number `index` has admitted an attempt.
-    pub(super) fn arm(&mut self, index: usize, who: &Who) {
+    /// Records that rule number `index` has admitted an attempt, so that it may lock again.
+    pub(super) fn arm(&mut self, index: usize, ids: &AttemptIds) {
         let subject = self.policy.rules()[index].subject();
-        let place = lock_place(&self.policy, index);
+        let slot = lock_slot(&self.policy, index);
         for trip in &mut self.trips {
-            let is_its = place.zip(who.identity(subject));
-            trip.is_armed |= is_its.is_some_and(|(place, identity)| trip.is_of(place, &identity));
+            let slot_and_identity = slot.zip(ids.identity(subject));
+            trip.is_armed |= slot_and_identity.is_some_and(|(slot, identity)| trip.is_of(slot, &identity));
         }
     }
 
-    /// Counts an attempt in the series of the rules of these numbers, once in each.
-    pub(super) fn count(&mut self, rules: &[usize], who: &Who, cost: u32, now: u64) {
+    /// Counts an attempt in the logs of these rules, once per log.
+    pub(super) fn count(&mut self, rules: &[usize], ids: &AttemptIds, cost: u32, now: u64) {
         let mut counted = Vec::new();
         for index in rules {
-            let series = series_of(&self.policy, *index);
-            let identity = who.identity(series.0).expect("it is of its concern");
-            if counted.contains(&series) {
+            let log = log_of(&self.policy, *index);
+            let identity = ids.identity(log.0).expect("the rule counts the attempt");
+            if counted.contains(&log) {
                 continue;
             }
-            counted.push(series);
-            let mark = who.mark(series.0);
+            counted.push(log);
+            let entry_key = ids.entry_key(log.0);
             let mut units = cost as usize;
-            let mut spelled = Some(who.spelled);
-            if counts_different_ones(series.0) {
-                // One that is there moves to now. Seen by two spellings it is neither's to forgive.
-                self.forget(now);
-                let is_same = |unit: &Unit| unit.is_on(series, &identity) && unit.mark == mark;
+            let mut spelled = Some(ids.spelled);
+            if counts_distinct(log.0) {
+                // A counted identity moves to now. Tried with two spellings, it can no longer be forgiven.
+                self.drop_expired(now);
+                let is_same = |unit: &Unit| unit.is_on(log, &identity) && unit.entry_key == entry_key;
                 let earlier = self.units.iter().find(|unit| is_same(unit));
                 if earlier.is_some_and(|unit| unit.spelled != spelled) {
                     spelled = None;
@@ -71,111 +64,116 @@ impl Model {
                 self.units.retain(|unit| !is_same(unit));
                 units = 1;
             }
-            let unit = Unit { series, identity, mark, spelled, at: now };
+            let unit = Unit { log, identity, entry_key, spelled, at: now };
             self.units.extend(std::iter::repeat_n(unit.clone(), units));
-            self.keep_newest(series, &unit.identity);
-            self.newest = now;
+            self.truncate_log(log, &unit.identity);
+            self.latest = now;
         }
         if !counted.is_empty() {
-            self.forget(now);
+            self.drop_expired(now);
         }
     }
 
-    /// Lets go what is beyond the greatest limit of the series, the oldest first: a rule in shadow counts on, and
-    /// how long until an attempt fits depends on the newest only.
-    pub(super) fn keep_newest(&mut self, series: LogKind, identity: &Identity) {
+    /// Drops the oldest units above the largest limit of the log: a rule in shadow keeps counting, but the wait
+    /// depends only on the latest units.
+    pub(super) fn truncate_log(&mut self, log: LogKind, identity: &Identity) {
         let rules = self.policy.rules().iter().enumerate();
-        let its_rules = rules.filter(|(index, _)| series_of(&self.policy, *index) == series);
+        let its_rules = rules.filter(|(index, _)| log_of(&self.policy, *index) == log);
         let longest = its_rules.map(|(_, rule)| rule.limit().get() as usize).max();
-        let length = self.units.iter().filter(|unit| unit.is_on(series, identity)).count();
-        let mut surplus = length.saturating_sub(longest.expect("a series is of some rule"));
+        let length = self.units.iter().filter(|unit| unit.is_on(log, identity)).count();
+        let mut surplus = length.saturating_sub(longest.expect("each log belongs to a rule"));
         self.units.retain(|unit| {
-            let goes = surplus > 0 && unit.is_on(series, identity);
-            surplus -= usize::from(goes);
-            !goes
+            let is_dropped = surplus > 0 && unit.is_on(log, identity);
+            surplus -= usize::from(is_dropped);
+            !is_dropped
         });
     }
 
-    /// Lets go what is in no rule's window any more. Only for a command that changes something: time does not run
-    /// back behind the newest change, but it may behind a question.
-    pub(super) fn forget(&mut self, now: u64) {
+    /// Drops units that have left every window. Only a command that changes something may do this: time never runs
+    /// back behind the latest change, but it may run back behind a read.
+    pub(super) fn drop_expired(&mut self, now: u64) {
         let policy = self.policy.clone();
-        self.units.retain(|unit| unit.is_remembered(&policy, now));
+        self.units.retain(|unit| unit.is_live(&policy, now));
     }
 
-    /// Whether something of `identity` is still in the window of some rule of `series`.
-    pub(super) fn has_attempts(&self, series: LogKind, identity: &Identity, now: u64) -> bool {
+    /// Whether an attempt of `identity` is still in the window of a rule of this log.
+    pub(super) fn has_attempts(&self, log: LogKind, identity: &Identity, now: u64) -> bool {
         let mut units = self.units.iter();
-        units.any(|unit| unit.is_on(series, identity) && unit.is_remembered(&self.policy, now))
+        units.any(|unit| unit.is_on(log, identity) && unit.is_live(&self.policy, now))
     }
 
-    /// Forgives, for each series of the subjects that `goes_for` names, the newest `at_most` attempts by this
-    /// address on this email as spelled that it still remembers; says how many that were for the one with most of
-    /// them. With the last of a pair's attempts, if all are forgiven, goes its lock. None leaves all as it was.
-    pub(super) fn forgive(&mut self, who: &Who, at_most: usize, now: u64, goes_for: impl Fn(Subject) -> bool) -> usize {
+    /// Forgives the latest `at_most` live attempts by this IP on this email as spelled, in each log whose subject
+    /// `applies_to` accepts. Returns the largest number forgiven in one log. RESET also unlocks a pair once none of
+    /// its attempts is left.
+    pub(super) fn forgive(
+        &mut self,
+        ids: &AttemptIds,
+        at_most: usize,
+        now: u64,
+        applies_to: impl Fn(Subject) -> bool,
+    ) -> usize {
         let mut most = 0;
-        for series in all_series(&self.policy) {
-            let Some(identity) = who.identity(series.0).filter(|_| goes_for(series.0)) else {
+        for log in all_logs(&self.policy) {
+            let Some(identity) = ids.identity(log.0).filter(|_| applies_to(log.0)) else {
                 continue;
             };
-            let mark = who.mark(series.0);
+            let entry_key = ids.entry_key(log.0);
             let mut forgiven = 0;
             let mut index = self.units.len();
             while index > 0 && forgiven < at_most {
                 index -= 1;
                 let unit = &self.units[index];
-                let is_such = unit.is_on(series, &identity) && unit.mark == mark;
-                let is_such = is_such && unit.spelled == Some(who.spelled);
-                if is_such && unit.is_remembered(&self.policy, now) {
+                let is_such = unit.is_on(log, &identity) && unit.entry_key == entry_key;
+                let is_such = is_such && unit.spelled == Some(ids.spelled);
+                if is_such && unit.is_live(&self.policy, now) {
                     self.units.remove(index);
                     forgiven += 1;
                 }
             }
-            let is_left = self.has_attempts(series, &identity, now);
+            let has_attempts_left = self.has_attempts(log, &identity, now);
             let is_reset = at_most == usize::MAX;
-            if is_reset && series.0 == Subject::Pair && forgiven > 0 && !is_left {
-                self.trips.retain(|trip| !trip.is_on(series, &identity));
+            if is_reset && log.0 == Subject::Pair && forgiven > 0 && !has_attempts_left {
+                self.trips.retain(|trip| !trip.is_on(log, &identity));
             }
             most = most.max(forgiven);
         }
         if most > 0 {
-            self.newest = now;
+            self.latest = now;
         }
         most
     }
 }
 
 impl Unit {
-    /// Whether it is still in the window of some rule of its series.
-    pub(super) fn is_remembered(&self, policy: &Policy, now: u64) -> bool {
+    /// Whether the unit is still in the window of a rule of its log.
+    pub(super) fn is_live(&self, policy: &Policy, now: u64) -> bool {
         let rules = policy.rules().iter().enumerate();
-        let mut its_rules = rules.filter(|(index, _)| series_of(policy, *index) == self.series);
+        let mut its_rules = rules.filter(|(index, _)| log_of(policy, *index) == self.log);
         its_rules.any(|(_, rule)| self.at + window(rule) > now)
     }
 
-    pub(super) fn is_on(&self, series: LogKind, identity: &Identity) -> bool {
-        self.series == series && self.identity == *identity
+    pub(super) fn is_on(&self, log: LogKind, identity: &Identity) -> bool {
+        self.log == log && self.identity == *identity
     }
 }
 
 impl Trip {
-    pub(super) fn is_on(&self, series: LogKind, identity: &Identity) -> bool {
-        self.series == series && self.identity == *identity
+    pub(super) fn is_on(&self, log: LogKind, identity: &Identity) -> bool {
+        self.log == log && self.identity == *identity
     }
 
-    /// Whether it is of the rule at this place.
-    pub(super) fn is_of(&self, (series, place): (LogKind, usize), identity: &Identity) -> bool {
-        self.is_on(series, identity) && self.place == place
+    /// Whether the trip is of the rule in this slot.
+    pub(super) fn is_of(&self, (log, slot): (LogKind, usize), identity: &Identity) -> bool {
+        self.is_on(log, identity) && self.slot == slot
     }
 
-    /// Whether a trip at `now` would be another strike: strikes are forgotten after as long a quiet as the lock
-    /// lasted.
-    pub(super) fn is_strike(&self, now: u64) -> bool {
+    /// Whether a trip at `now` would double the lock: the doubling expires after a pause as long as the lock.
+    pub(super) fn doubles_lock(&self, now: u64) -> bool {
         now < self.until + self.length
     }
 }
 
-/// How long a rule shuts: the first time, or twice as long as for the last strike.
+/// How long a rule locks: the first length, or twice the last one.
 fn lock_length(lock: LockWords, last: Option<Trip>) -> u64 {
     let (first, longest) = (lock.first().get(), lock.longest().get());
     last.map_or(first, |last| (2 * last.length).clamp(first, longest))

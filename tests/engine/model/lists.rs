@@ -1,18 +1,18 @@
-//! The naive model of the allow and deny lists: a plain list of entries.
+//! A naive model of the allow and deny lists: a plain list of entries.
 
 use authlimit::limiter::List;
 use std::net::IpAddr;
 
-/// What is listed.
+/// What an entry matches.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum ListTarget {
     /// A network: its first address and the length of its prefix.
     Network(IpAddr, u32),
-    /// An email as it is counted.
+    /// A canonical email.
     Email(String),
 }
 
-/// One entry of one list; without an end it is there for good.
+/// One entry of one list; `None` as expiry makes it permanent.
 #[derive(Clone, Debug)]
 struct ListEntry {
     list: List,
@@ -25,7 +25,7 @@ struct ListEntry {
 pub(crate) struct Lists(Vec<ListEntry>);
 
 impl Lists {
-    /// Adds an entry, or gives it another end; says whether it was not there.
+    /// Adds an entry or changes its expiry; returns whether it is new.
     pub(crate) fn add(&mut self, list: List, entry: ListTarget, expires: Option<u64>, now: u64) -> bool {
         let was_there = self.remove(list, &entry, now);
         self.0.retain(|listing| listing.list != list || listing.entry != entry);
@@ -33,7 +33,7 @@ impl Lists {
         !was_there
     }
 
-    /// Takes an entry off; says whether it was there.
+    /// Removes an entry; returns whether it was listed.
     pub(crate) fn remove(&mut self, list: List, entry: &ListTarget, now: u64) -> bool {
         let is_it = |listing: &ListEntry| listing.list == list && listing.entry == *entry && listing.is_live(now);
         let before = self.0.len();
@@ -41,14 +41,13 @@ impl Lists {
         self.0.len() < before
     }
 
-    /// What the lists say of an attempt, and until when: of the networks that hold the address the longest prefix,
-    /// of the same network on both lists a denial; of the verdicts by address and email a denial, of two that are
-    /// the same the one that lasts longer.
+    /// Which list decides an attempt, and until when. The longest matching prefix decides for the IP, and DENY wins if
+    /// both lists have it. Between IP and email DENY wins; on a tie the entry that expires later.
     pub(crate) fn find(&self, ip: Option<IpAddr>, email: Option<&str>, now: u64) -> Option<(List, Option<u64>)> {
         let live = || self.0.iter().filter(|listing| listing.is_live(now));
         let is_denial = |listing: &ListEntry| listing.list == List::Deny;
         let by_address = live()
-            .filter_map(|listing| Some((listing.prefix_holding(ip?)?, listing)))
+            .filter_map(|listing| Some((listing.matching_prefix(ip?)?, listing)))
             .max_by_key(|(prefix, listing)| (*prefix, is_denial(listing)))
             .map(|(_, listing)| listing);
         let by_email = live()
@@ -61,29 +60,29 @@ impl Lists {
         Some((deciding.list, deciding.expires))
     }
 
-    /// When entries end.
-    pub(crate) fn ends(&self) -> impl Iterator<Item = u64> {
+    /// When entries expire.
+    pub(crate) fn expiries(&self) -> impl Iterator<Item = u64> {
         self.0.iter().filter_map(|listing| listing.expires)
     }
 }
 
 impl ListTarget {
-    /// The network of these words before and after the stroke.
+    /// The network with this first address and prefix length.
     pub(crate) fn network((first, prefix): (&str, &str)) -> Self {
-        let first = first.parse().expect("the tests' networks are networks");
-        let prefix = prefix.parse().expect("the tests' networks are networks");
+        let first = first.parse().expect("a valid network");
+        let prefix = prefix.parse().expect("a valid network");
         Self::Network(first, prefix)
     }
 }
 
 impl ListEntry {
-    /// Whether it is still on the list.
+    /// Whether the entry has not expired.
     fn is_live(&self, now: u64) -> bool {
         self.expires.is_none_or(|at| now < at)
     }
 
-    /// The length of the prefix of a network that holds the address.
-    fn prefix_holding(&self, ip: IpAddr) -> Option<u32> {
+    /// The prefix length of the network, if it contains the address.
+    fn matching_prefix(&self, ip: IpAddr) -> Option<u32> {
         let ListTarget::Network(first, prefix) = self.entry else {
             return None;
         };

@@ -4,23 +4,23 @@ use authlimit::policy::{Keyword, Policy, Subject};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-/// Short and long windows, two of them equal in length and not in words.
+/// Short and long windows; two have the same length in different words.
 const WINDOWS: [&str; 10] = ["1ms", "7ms", "100ms", "999ms", "1500ms", "1m", "60s", "15m", "1h", "30d"];
 
-/// Short and long locks, for ever as long or doubling.
+/// Short and long locks, of constant length or doubling.
 const LOCKS: [&str; 9] = ["1ms", "50ms", "1500ms", "1h", "1ms..5ms", "7ms..1h", "100ms..350ms", "1s..30d", "1m..60s"];
 
-/// The policy of these words.
+/// Parses a policy.
 pub(crate) fn policy(words: &str) -> Policy {
-    Policy::from_text(words).expect("the tests' policies are policies")
+    Policy::from_text(words).expect("a valid policy")
 }
 
-/// Whether a policy has a rule for devices.
+/// Whether a policy has a DEVICE rule.
 pub(crate) fn has_devices(policy: &Policy) -> bool {
     policy.has_subject(Subject::Device)
 }
 
-/// What comes after a rule's limit and window.
+/// Modifiers of a rule, in words.
 fn any_modifiers() -> impl Strategy<Value = String> {
     let lock = select(LOCKS.to_vec()).prop_map(|lock| format!(" LOCK {lock}"));
     let lock = prop_oneof![3 => Just(String::new()), 2 => lock];
@@ -40,13 +40,13 @@ fn any_rule() -> impl Strategy<Value = String> {
 
 /// Options in words.
 fn any_options(with_capacity: bool) -> impl Strategy<Value = String> {
-    let how_to_tell_apart = prop_oneof![
+    let identity_options = prop_oneof![
         6 => Just(""),
         1 => Just("PLUS-TAGS strip"),
         1 => Just("IPV6-PREFIX 48"),
         1 => Just("IPV6-PREFIX 128"),
     ];
-    (how_to_tell_apart, 1..5_u32).prop_map(move |(options, capacity)| {
+    (identity_options, 1..5_u32).prop_map(move |(options, capacity)| {
         if with_capacity { format!("{options} CAPACITY {capacity}") } else { options.to_owned() }
     })
 }
@@ -57,7 +57,7 @@ pub(crate) fn any_policies(with_capacity: bool) -> impl Strategy<Value = Vec<Pol
         let rules: Vec<String> = rules.into_iter().collect();
         let some_rules = subsequence(rules, 1..6).prop_shuffle();
         let policy = (some_rules, any_options(with_capacity)).prop_map(|(mut rules, options)| {
-            // Rules for devices alone are an error.
+            // A policy with only DEVICE rules is an error.
             if rules.iter().all(|rule| rule.starts_with("DEVICE")) {
                 rules.insert(0, "EMAIL 3/1m".to_owned());
             }

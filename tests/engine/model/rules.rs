@@ -1,12 +1,12 @@
-//! What the rules of a policy go by.
+//! The logs, lock slots and windows of the rules of a policy.
 
 use authlimit::policy::{Counting, Enforcement, Policy, Rule, Subject};
 
-/// Which log a rule goes by: the subject's own, or that of its n-th rule with `COUNT-DENIED`.
+/// Which log a rule uses: the subject's own, or that of its n-th rule with `COUNT-DENIED`.
 pub(super) type LogKind = (Subject, Option<usize>);
 
-/// Whether a rule for `subject` limits how many different ones there are.
-pub(super) fn counts_different_ones(subject: Subject) -> bool {
+/// Whether `subject` counts distinct identities.
+pub(super) fn counts_distinct(subject: Subject) -> bool {
     matches!(subject, Subject::EmailsPerIp | Subject::IpsPerEmail)
 }
 
@@ -15,8 +15,8 @@ pub(super) fn is_enforced(rule: &Rule) -> bool {
     rule.enforcement() == Enforcement::Enforced
 }
 
-/// The series that rule number `index` goes by.
-pub(super) fn series_of(policy: &Policy, index: usize) -> LogKind {
+/// The log of rule number `index`.
+pub(super) fn log_of(policy: &Policy, index: usize) -> LogKind {
     let counts_denied = |rule: &&Rule| rule.counting() == Counting::AlsoDenied;
     let rule = &policy.rules()[index];
     let earlier = policy.rules()[..index].iter().filter(counts_denied);
@@ -25,26 +25,26 @@ pub(super) fn series_of(policy: &Policy, index: usize) -> LogKind {
     (rule.subject(), number)
 }
 
-/// The series of all rules, each once.
-pub(super) fn all_series(policy: &Policy) -> Vec<LogKind> {
+/// The logs of all rules, each once.
+pub(super) fn all_logs(policy: &Policy) -> Vec<LogKind> {
     let mut all = Vec::new();
     for index in 0..policy.rules().len() {
-        let series = series_of(policy, index);
-        if !all.contains(&series) {
-            all.push(series);
+        let log = log_of(policy, index);
+        if !all.contains(&log) {
+            all.push(log);
         }
     }
     all
 }
 
-/// Where the locks of rule number `index` are: its series, and its place among those of the series that have a
-/// `LOCK`. `None` if it has none.
-pub(super) fn lock_place(policy: &Policy, index: usize) -> Option<(LogKind, usize)> {
+/// The lock slot of rule number `index`: its log, and its index among the log's rules with `LOCK`. `None` if it has
+/// no `LOCK`.
+pub(super) fn lock_slot(policy: &Policy, index: usize) -> Option<(LogKind, usize)> {
     policy.rules()[index].lock()?;
-    let series = series_of(policy, index);
-    let earlier = (0..index).filter(|earlier| series_of(policy, *earlier) == series);
+    let log = log_of(policy, index);
+    let earlier = (0..index).filter(|earlier| log_of(policy, *earlier) == log);
     let locking = earlier.filter(|earlier| policy.rules()[*earlier].lock().is_some());
-    Some((series, locking.count()))
+    Some((log, locking.count()))
 }
 
 /// The length of a rule's window in milliseconds.

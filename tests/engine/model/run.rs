@@ -1,6 +1,6 @@
-//! How the engine and the model take a step, and what they answer.
+//! Runs a step on the engine and on the model.
 
-use super::figures::Figures;
+use super::figures::ModelStatus;
 use super::steps::Step;
 use super::support::restored;
 use super::{Model, Request};
@@ -9,95 +9,95 @@ use authlimit::limiter::{Attempt, AttemptRequest, Effect, Limiter, ListKey, List
 use authlimit::policy::{Capacity, Cost, Millis, Rule};
 use authlimit::table::Timestamp;
 
-/// What a limiter answers to a step.
+/// The result of a step.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Answer {
     Verdict(Verdict),
     Count(usize),
     /// The request was an error.
     Error,
-    /// The step asked nothing.
+    /// The step has no result.
     Nothing,
 }
 
-/// The secret of every limiter in these tests.
+/// The secret of all limiters in these tests.
 pub(crate) fn secret() -> Secret {
     Secret::from_bytes(*b"a secret of test")
 }
 
-/// The point in time.
+/// A timestamp in milliseconds.
 pub(crate) fn time(millis: u64) -> Timestamp {
-    Timestamp::from_millis(millis).expect("the tests' times are times")
+    Timestamp::from_millis(millis).expect("a valid time")
 }
 
-/// Room for more identities than any test has.
-pub(crate) fn roomy() -> Capacity {
+/// A capacity above the number of identities of any test.
+pub(crate) fn large_capacity() -> Capacity {
     Capacity::nearest(u32::MAX)
 }
 
-/// What the engine makes of a request; `None` if it is an error.
+/// Parses a request with the engine; `None` if it is an error.
 pub(crate) fn attempt(limiter: &Limiter, request: &Request) -> Option<Attempt> {
     let received = AttemptRequest {
         ip: request.ip.as_bytes(),
         email: request.email.as_bytes(),
         device: request.device.map(str::as_bytes),
-        cost: Cost::new(request.cost).expect("the tests' costs are costs"),
+        cost: Cost::new(request.cost).expect("a valid cost"),
     };
     limiter.attempt(&received).ok()
 }
 
-/// How each rule stands to a request, as the engine and as the model say; `None` if it is an error. A rule that the
-/// attempt does not concern stands as if untouched.
-pub(crate) fn standings(limiter: &Limiter, model: &Model, request: &Request, clock: u64) -> [Option<Vec<Row>>; 2] {
+/// The status of each rule for a request, from the engine and from the model; `None` if it is an error. A rule that
+/// does not count the attempt reports its whole limit.
+pub(crate) fn rule_statuses(limiter: &Limiter, model: &Model, request: &Request, clock: u64) -> [Option<Vec<Row>>; 2] {
     let attempt = attempt(limiter, request);
-    let engines = attempt.map(|attempt| {
-        let standings = limiter.rule_statuses(&attempt, time(clock));
-        standings.map(|standing| Row::of_engine(&standing)).collect()
+    let from_engine = attempt.map(|attempt| {
+        let statuses = limiter.rule_statuses(&attempt, time(clock));
+        statuses.map(|status| Row::of_engine(&status)).collect()
     });
-    let models = model.standings(request, clock).map(|figures| {
-        let rules = limiter.policy().rules().iter().zip(figures);
-        let row = |(rule, figures): (&Rule, _)| Row::of_model(rule.limit().get(), figures);
+    let from_model = model.rule_statuses(request, clock).map(|statuses| {
+        let rules = limiter.policy().rules().iter().zip(statuses);
+        let row = |(rule, status): (&Rule, _)| Row::of_model(rule.limit().get(), status);
         rules.map(row).collect()
     });
-    [engines, models]
+    [from_engine, from_model]
 }
 
-/// What one rule says: remaining, retry after, reset, locked for.
-type Figure = (u32, u64, u64, u64);
+/// The fields of a rule's status: remaining, retry after, reset, locked for.
+type Fields = (u32, u64, u64, u64);
 
-/// One rule's row.
+/// A rule's status, comparable between engine and model.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Row(Figure);
+pub(crate) struct Row(Fields);
 
 impl Row {
-    fn of_engine(standing: &RuleStatus<'_>) -> Self {
-        Self((standing.remaining, standing.retry_after.get(), standing.reset.get(), standing.locked_for.get()))
+    fn of_engine(status: &RuleStatus<'_>) -> Self {
+        Self((status.remaining, status.retry_after.get(), status.reset.get(), status.locked_for.get()))
     }
 
-    fn of_model(limit: u32, figures: Option<Figures>) -> Self {
-        Self(figures.map_or((limit, 0, 0, 0), |figures| {
-            let Figures { remaining, wait, reset, locked_for, .. } = figures;
+    fn of_model(limit: u32, status: Option<ModelStatus>) -> Self {
+        Self(status.map_or((limit, 0, 0, 0), |status| {
+            let ModelStatus { remaining, wait, reset, locked_for, .. } = status;
             (remaining, wait, reset, locked_for)
         }))
     }
 }
 
-/// Lets a limiter reclaim, for a whole round.
+/// Runs a whole round of reclaiming.
 pub(crate) fn tick(limiter: &mut Limiter, clock: Option<Timestamp>, mut emit: impl FnMut(&Effect)) {
     while !limiter.reclaim(clock, &mut emit).is_round_done {}
 }
 
-/// The entry of this text in the lists of `limiter`.
+/// The list entry of this text.
 fn entry(limiter: &Limiter, text: &str) -> ListTarget {
     if text.contains('/') {
-        ListTarget::Cidr(Cidr::parse(text.as_bytes()).expect("the tests' networks are networks"))
+        ListTarget::Cidr(Cidr::parse(text.as_bytes()).expect("a valid network"))
     } else {
         ListTarget::Email(limiter.email_id(text.as_bytes()))
     }
 }
 
 impl Step {
-    /// The request that it makes.
+    /// The step's request, if it has one.
     pub(crate) fn request(&self) -> Option<Request> {
         match self {
             Self::Check(request) | Self::Peek(request) | Self::Reset(request) | Self::Refund(request) => Some(*request),
@@ -105,7 +105,7 @@ impl Step {
         }
     }
 
-    /// What a clock that shows `clock` shows after this step, of a limiter that `model` is in the state of.
+    /// The clock after this step. `model` knows when something expires.
     pub(crate) fn clock_after(&self, clock: u64, model: &Model) -> u64 {
         match *self {
             Self::Wait(millis) => clock + millis,
@@ -119,13 +119,12 @@ impl Step {
         }
     }
 
-    /// Lets the engine take this step, and hands every effect to `emit`.
-    pub(crate) fn ask(&self, limiter: &mut Limiter, clock: u64, emit: impl FnMut(&Effect)) -> Answer {
+    /// Runs this step on the engine and passes every effect to `emit`.
+    pub(crate) fn run_on_engine(&self, limiter: &mut Limiter, clock: u64, emit: impl FnMut(&Effect)) -> Answer {
         let clock = time(clock);
         let answer = match self {
-            Self::Check(request) => {
-                attempt(limiter, request).map(|attempt| Answer::Verdict(limiter.check(&attempt, clock, roomy(), emit)))
-            }
+            Self::Check(request) => attempt(limiter, request)
+                .map(|attempt| Answer::Verdict(limiter.check(&attempt, clock, large_capacity(), emit))),
             Self::Peek(request) => {
                 attempt(limiter, request).map(|attempt| Answer::Verdict(limiter.peek(&attempt, clock)))
             }
@@ -136,7 +135,7 @@ impl Step {
                 attempt(limiter, request).map(|attempt| Answer::Count(limiter.refund(&attempt, clock, emit)))
             }
             Self::Unlock(ip, email) => {
-                let ip = ip.map(|ip| ClientIp::parse(ip.as_bytes()).expect("it is an address"));
+                let ip = ip.map(|ip| ClientIp::parse(ip.as_bytes()).expect("a valid IP"));
                 let address = ip.map(|ip| limiter.address_id(ip));
                 let email = email.map(|email| limiter.email_id(email.as_bytes()));
                 Some(Answer::Count(limiter.unlock(address, email, clock, emit)))
@@ -144,7 +143,7 @@ impl Step {
             Self::ListAdd(list, text, ttl) => {
                 let (entry, ttl) = (entry(limiter, text), ttl.map(Millis::new));
                 let is_new = limiter.list_add(ListKey { list: *list, target: entry }, ttl, clock, emit);
-                Some(Answer::Count(usize::from(is_new.expect("there is room"))))
+                Some(Answer::Count(usize::from(is_new.expect("the lists are not full"))))
             }
             Self::ListRemove(list, text) => {
                 let entry = entry(limiter, text);
@@ -168,8 +167,8 @@ impl Step {
         answer.unwrap_or(Answer::Error)
     }
 
-    /// Lets the model take this step.
-    pub(crate) fn ask_model(&self, model: &mut Model, clock: u64) -> Answer {
+    /// Runs this step on the model.
+    pub(crate) fn run_on_model(&self, model: &mut Model, clock: u64) -> Answer {
         let answer = match self {
             Self::Check(request) => model.check(request, clock).map(Answer::Verdict),
             Self::Peek(request) => model.peek(request, clock).map(Answer::Verdict),

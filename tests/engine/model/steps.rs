@@ -1,4 +1,4 @@
-//! Random steps for a limiter, and how the engine and the model take a step.
+//! Random steps for a limiter.
 
 use super::Request;
 use super::policies::{any_policies, has_devices};
@@ -9,18 +9,18 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use std::fmt;
 
-/// Few addresses, some of them spellings of one, so that attempts collide. The last two of IPv6 are one under /48.
+/// A few IPs, some of them spellings of the same one, so that attempts collide. All IPv6 addresses share one /48.
 pub(crate) const IPS: [&str; 7] =
     ["203.0.113.7", "::ffff:203.0.113.7", "203.0.113.8", "2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:2::1", ""];
 
-/// Few emails, most of them spellings of one; the last but one has a plus-tag.
+/// A few emails, most of them spellings of the same one; one has a plus-tag.
 pub(crate) const EMAILS: [&str; 7] =
     ["victim@x.org", "Victim@x.org", "VICTIM @x.org", "own@x.org", "Own@X.org", "victim+tag@x.org", ""];
 
-/// Devices; the last is an error.
+/// Devices; the empty one is an error.
 const DEVICES: [&str; 3] = ["phone", "laptop", ""];
 
-/// Entries of the lists: networks of every size that hold some of the addresses, and emails.
+/// List entries: networks of every size that contain some of the IPs, and emails.
 const ENTRIES: [&str; 11] = [
     "203.0.113.7/32",
     "203.0.113.8/31",
@@ -35,10 +35,10 @@ const ENTRIES: [&str; 11] = [
     "victim+tag@x.org",
 ];
 
-/// Where clocks begin: hardly above the earliest time there is, and in our days.
+/// Start times of clocks: the earliest possible one, and a recent one.
 pub(crate) const EPOCHS: [u64; 2] = [1, 1_700_000_000_000];
 
-/// A policy to begin with, and what happens then.
+/// An initial policy and the steps that follow.
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) policy: Policy,
@@ -53,22 +53,22 @@ pub(crate) enum Step {
     Reset(Request),
     Refund(Request),
     Unlock(Option<&'static str>, Option<&'static str>),
-    /// An entry is put on a list, for some milliseconds or for good.
+    /// Adds a list entry, for some milliseconds or permanently.
     ListAdd(List, &'static str, Option<u64>),
     ListRemove(List, &'static str),
     ChangePolicy(Policy),
-    /// The clock goes forward by some milliseconds.
+    /// The clock advances by some milliseconds.
     Wait(u64),
-    /// The clock goes forward to some milliseconds before or after a moment at which something ends, as an attempt
-    /// in its window or a lock; the number picks the moment, 0 being the next.
+    /// The clock advances to some milliseconds before or after something expires, such as an attempt or a lock. The
+    /// number selects the moment; 0 is the next.
     WaitForEnd(usize, i64),
     /// The clock is set back by some milliseconds.
     SetBack(u64),
-    /// The server reclaims, while nobody asks, what has expired.
+    /// Background maintenance reclaims what has expired.
     Tick,
-    /// The server restarts from what it has stored.
+    /// The server restarts from its stored state.
     Restart,
-    /// A new replica is made of what the primary stores.
+    /// A new replica loads the primary's stored state.
     Resync,
     /// The replica takes over, and the primary becomes its replica.
     FailOver,
@@ -107,15 +107,15 @@ impl fmt::Debug for Step {
     }
 }
 
-/// Every request of cost 1 that can be made of the tests' addresses and emails, by no device and by one.
+/// Every request of cost 1 with the tests' IPs and emails, without a device and with one.
 pub(crate) fn all_requests() -> impl Iterator<Item = Request> {
     let devices = [None, Some(DEVICES[0])];
     let pairs = IPS.into_iter().flat_map(|ip| EMAILS.map(|email| (ip, email)));
     pairs.flat_map(move |(ip, email)| devices.map(|device| Request { ip, email, device, cost: 1 }))
 }
 
-/// A request, most often by one address on one email, now and then without one of them; by a device only where
-/// that is no error.
+/// A request, mostly by one IP on one email, sometimes without one of them. Unless `with_devices`, a device is rare,
+/// since it is an error.
 pub(crate) fn any_request(with_devices: bool) -> impl Strategy<Value = Request> {
     let ip = prop_oneof![
         40 => select(IPS[..2].to_vec()),
@@ -136,7 +136,7 @@ pub(crate) fn any_request(with_devices: bool) -> impl Strategy<Value = Request> 
     (ip, email, device, cost).prop_map(|(ip, email, device, cost)| Request { ip, email, device, cost })
 }
 
-/// A command that asks or forgives.
+/// CHECK, PEEK, RESET or REFUND.
 pub(crate) fn any_command(with_devices: bool) -> impl Strategy<Value = Step> {
     let request = || any_request(with_devices);
     prop_oneof![
@@ -147,14 +147,14 @@ pub(crate) fn any_command(with_devices: bool) -> impl Strategy<Value = Step> {
     ]
 }
 
-/// UNLOCK of an address, an email or both.
+/// UNLOCK of an IP, an email or both.
 fn any_unlock() -> impl Strategy<Value = Step> {
     let ip = option::of(select(IPS[..6].to_vec()));
     let email = option::of(select(EMAILS[..6].to_vec()));
     (ip, email).prop_map(|(ip, email)| Step::Unlock(ip, email))
 }
 
-/// A change of a list. Most entries are not for long, or there would be nothing left to count.
+/// A change of a list. Most entries expire soon, or the lists would decide every attempt.
 fn any_listing() -> impl Strategy<Value = Step> {
     let list = || select(List::ALL.to_vec());
     let entry = || select(ENTRIES.to_vec());
@@ -169,7 +169,7 @@ fn any_listing() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Time that passes; often none does between two commands.
+/// Time that passes, often very little.
 pub(crate) fn any_wait() -> impl Strategy<Value = Step> {
     let which = prop_oneof![3 => Just(0), 2 => 0..5_usize, 1 => any::<usize>()];
     prop_oneof![
@@ -181,26 +181,26 @@ pub(crate) fn any_wait() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A clock that is set back: by little, which is waited for, or by much.
+/// A clock that is set back: within the tolerance or beyond it.
 pub(crate) fn any_set_back() -> impl Strategy<Value = Step> {
     let little = prop_oneof![0..1_000_u64, select(vec![999, 1_000])];
     let much = prop_oneof![1_001..5_000_u64, 1_001..100_000_000_u64];
     prop_oneof![little, much].prop_map(Step::SetBack)
 }
 
-/// A policy to begin with, and up to 400 steps of every kind that may happen to one server. In half of the cases the
-/// clock is never set back, and in half nothing is ever on a list.
+/// An initial policy and up to 400 steps of every kind for one server. Half of the cases never set the clock back, and
+/// half have no list entries.
 pub(crate) fn any_case() -> impl Strategy<Value = Case> {
     any_case_of_everything(false, Just(Step::Restart))
 }
 
-/// The same, and what may happen to a primary and its replica; with room for a few identities only, or for all.
+/// The same with steps of a primary and its replica, and with a small capacity or a large one.
 pub(crate) fn any_case_with_servers(with_capacity: bool) -> impl Strategy<Value = Case> {
     let server = select(vec![Step::Tick, Step::Restart, Step::Resync, Step::FailOver]);
     any_case_of_everything(with_capacity, server)
 }
 
-/// A policy and steps, among them those of `server`.
+/// A policy and steps, including those of `server`.
 fn any_case_of_everything(
     with_capacity: bool,
     server: impl Strategy<Value = Step> + Clone,
@@ -217,7 +217,7 @@ fn any_case_of_everything(
             8 * u32::from(has_lists) => any_listing(),
             2 => select(policies).prop_map(Step::ChangePolicy),
             2 * u32::from(is_set_back) => any_set_back(),
-            // How far behind a clock set back is depends on what was there to reclaim: the model knows nothing of that.
+            // Reclaiming can change how far behind a set-back clock is, which the model does not know.
             2 * u32::from(!is_set_back) => Just(Step::Tick),
             2 => server.clone(),
         ];

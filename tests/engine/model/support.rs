@@ -1,8 +1,8 @@
-//! What the tests of the engine share beside the model.
+//! Helpers that the tests of the engine share.
 
 use super::Request;
 use super::policies::policy;
-use super::run::{attempt, roomy, secret, time};
+use super::run::{attempt, large_capacity, secret, time};
 use super::steps::{Case, all_requests};
 use authlimit::format::CHUNK_BYTES;
 use authlimit::limiter::{Limiter, Verdict};
@@ -10,10 +10,10 @@ use authlimit::policy::{Policy, Rule};
 use authlimit::table::AttemptEntry;
 use proptest::test_runner::{Config as ProptestConfig, TestCaseError};
 
-/// In our days.
+/// A recent time.
 pub(crate) const NOW: u64 = 1_700_000_000_000;
 
-/// `cases` random cases, or as many as `PROPTEST_CASES` says.
+/// `cases` random cases, or the number in `PROPTEST_CASES`.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig {
@@ -21,37 +21,37 @@ pub(crate) fn cases(cases: u32) -> ProptestConfig {
             Some(_) => default.cases,
             None => cases,
         },
-        // A failure prints its whole case; there is no folder to keep such cases in.
+        // A failure prints its whole case, so no file is needed.
         failure_persistence: None,
-        // Proptest cannot shrink what depends on a random policy; `hold` does.
+        // Proptest cannot shrink steps that depend on a random policy; `check_property` does.
         max_shrink_iters: 0,
         ..default
     }
 }
 
-/// A request of cost 1, by no device.
+/// A request of cost 1 without a device.
 pub(crate) fn request(ip: &'static str, email: &'static str) -> Request {
     Request { ip, email, device: None, cost: 1 }
 }
 
-/// A limiter with the policy of these words.
+/// A limiter with this policy.
 pub(crate) fn limiter(words: &str) -> Limiter {
     Limiter::new(policy(words), secret())
 }
 
-/// The verdict on an attempt that is counted if it is admitted.
+/// Checks an attempt and returns the verdict.
 pub(crate) fn check(limiter: &mut Limiter, request: Request, clock: u64) -> Verdict {
     let attempt = attempt(limiter, &request).unwrap();
-    limiter.check(&attempt, time(clock), roomy(), |_| {})
+    limiter.check(&attempt, time(clock), large_capacity(), |_| {})
 }
 
-/// How many attempts a success forgives.
+/// Resets a request and returns how many attempts were forgiven.
 pub(crate) fn reset(limiter: &mut Limiter, request: Request, clock: u64) -> usize {
     let attempt = attempt(limiter, &request).unwrap();
     limiter.reset(&attempt, time(clock), |_| {})
 }
 
-/// The verdicts that PEEK gives on every request there is.
+/// The verdict of PEEK for each of `all_requests`.
 pub(crate) fn peeks(limiter: &Limiter, clock: u64) -> Vec<Option<Verdict>> {
     let verdict = |request| {
         let attempt = attempt(limiter, &request)?;
@@ -70,7 +70,7 @@ pub(crate) fn longest_time(policy: &Policy) -> u64 {
     times.flatten().max().unwrap().get()
 }
 
-/// A limiter of what `original` stores.
+/// A copy of a limiter, loaded from what `original` stores.
 pub(crate) fn restored(original: &Limiter) -> Limiter {
     let mut copy = Limiter::from_metadata(original.metadata()).unwrap();
     for (part, chunk) in original.chunks() {
@@ -80,9 +80,12 @@ pub(crate) fn restored(original: &Limiter) -> Limiter {
     copy
 }
 
-/// Tries `property` on a case. If it fails, the error tells of the smallest case found by leaving steps and rules
-/// out for which it still does.
-pub(crate) fn hold(case: Case, property: impl Fn(&Case) -> Result<(), TestCaseError>) -> Result<(), TestCaseError> {
+/// Checks `property` for a case. If it fails, the error shows the smallest failing case found by removing steps and
+/// rules.
+pub(crate) fn check_property(
+    case: Case,
+    property: impl Fn(&Case) -> Result<(), TestCaseError>,
+) -> Result<(), TestCaseError> {
     let Err(mut error) = property(&case) else {
         return Ok(());
     };
@@ -92,13 +95,13 @@ pub(crate) fn hold(case: Case, property: impl Fn(&Case) -> Result<(), TestCaseEr
         match smaller {
             Some((its_error, case)) => (error, smallest) = (its_error, case),
             None => {
-                return Err(TestCaseError::fail(format!("{error}\nof the case:\n{smallest:?}")));
+                return Err(TestCaseError::fail(format!("{error}\nin the case:\n{smallest:?}")));
             }
         }
     }
 }
 
-/// The case without some run of its steps, longest runs first, then the case without one of its rules.
+/// The case without a run of its steps, longest runs first, then without one of its rules.
 fn smaller_cases(case: &Case) -> impl Iterator<Item = Case> {
     let len = case.steps.len();
     let lengths = std::iter::successors(Some(len), |length| Some(length / 2));
@@ -124,24 +127,24 @@ fn smaller_cases(case: &Case) -> impl Iterator<Item = Case> {
     fewer_steps.chain(fewer_rules)
 }
 
-/// How many bytes a mark takes in the logs of table number `table`: a stamp, and where different ones are counted
-/// the other party's id after it.
-pub(crate) fn mark_bytes(limiter: &Limiter, table: u8) -> usize {
+/// The bytes of a log entry in table number `table`: 8, or 16 where distinct identities are counted, with the id of
+/// the counted IP or email last.
+pub(crate) fn entry_bytes(limiter: &Limiter, table: u8) -> usize {
     let usage = limiter.usage().nth(usize::from(table)).expect("a table");
     if usage.kind.subject.is_distinct_count() { 16 } else { 8 }
 }
 
-/// The records of a chunk of logs that the engine has written, by id and stamps.
-pub(crate) fn records(mut chunk: &[u8], mark_bytes: usize) -> Vec<(u64, Vec<AttemptEntry>)> {
+/// The records of a chunk of logs written by the engine: each id with its entries.
+pub(crate) fn records(mut chunk: &[u8], entry_bytes: usize) -> Vec<(u64, Vec<AttemptEntry>)> {
     let mut records = Vec::new();
     while let Some((id, rest)) = chunk.split_first_chunk() {
         let (count, rest) = rest.split_first_chunk().unwrap();
-        let (marks, rest) = rest.split_at(mark_bytes * u32::from_le_bytes(*count) as usize);
-        let stamps = marks.chunks(mark_bytes).map(|mark| {
-            let stamp = mark.first_chunk().expect("a mark begins with its stamp");
-            AttemptEntry::from_raw(u64::from_le_bytes(*stamp)).unwrap()
+        let (bytes, rest) = rest.split_at(entry_bytes * u32::from_le_bytes(*count) as usize);
+        let entries = bytes.chunks(entry_bytes).map(|entry| {
+            let attempt = entry.first_chunk().expect("an entry starts with its attempt");
+            AttemptEntry::from_raw(u64::from_le_bytes(*attempt)).unwrap()
         });
-        records.push((u64::from_le_bytes(*id), stamps.collect()));
+        records.push((u64::from_le_bytes(*id), entries.collect()));
         chunk = rest;
     }
     records

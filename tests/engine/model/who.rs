@@ -1,11 +1,11 @@
-//! Who makes an attempt, and what it is counted on.
+//! Requests, their ids, and the identities that count them.
 
 use authlimit::identity::PlusTags;
 use authlimit::policy::{Options, Subject};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What a client sends: address and email as received, the device if there is one, and the cost.
+/// A request as sent by a client: IP, email, optional device, and cost.
 #[derive(Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) ip: &'static str,
@@ -27,40 +27,40 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Who makes an attempt, and on whom; an address or email that is not given is one of its own.
+/// The ids of an attempt. A missing IP or email is an identity of its own.
 #[derive(Clone, Debug)]
-pub(super) struct Who {
-    /// The very address, for the lists.
+pub(super) struct AttemptIds {
+    /// The exact IP, for the lists.
     pub(super) ip: Option<IpAddr>,
     pub(super) address: Option<IpAddr>,
     pub(super) email: Option<String>,
     pub(super) spelled: &'static str,
     pub(super) device: Option<&'static str>,
-    /// Whether the device takes the place of the email.
+    /// Whether the device is counted instead of the email.
     pub(super) is_by_device: bool,
 }
 
-/// One subject's one instance.
+/// The identity that a subject counts.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Identity {
     Address(Option<IpAddr>),
     Email(Option<String>),
     Pair(Option<IpAddr>, Option<String>),
-    Everybody,
+    All,
     Device(&'static str),
 }
 
-/// What tells the attempts on one identity apart.
+/// What distinguishes the attempts on one identity.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Mark {
-    /// Who tried what as spelled, which forgiveness goes by.
+pub(super) enum EntryKey {
+    /// The IP and the email as spelled, which RESET and REFUND match.
     Spelled(Option<IpAddr>, &'static str),
-    /// The other party, of a subject that counts different ones.
-    Other(Identity),
+    /// The counted IP or email, for a subject that counts distinct identities.
+    Distinct(Identity),
 }
 
-impl Who {
-    /// The identity that `subject` counts the attempt on; `None` if it does not concern it.
+impl AttemptIds {
+    /// The identity on which `subject` counts the attempt; `None` if it does not count it.
     pub(super) fn identity(&self, subject: Subject) -> Option<Identity> {
         let (address, email) = (self.address, self.email.clone());
         match subject {
@@ -68,28 +68,28 @@ impl Who {
             Subject::Email | Subject::IpsPerEmail if self.is_by_device => None,
             Subject::Email | Subject::IpsPerEmail => Some(Identity::Email(email)),
             Subject::Pair => Some(Identity::Pair(address, email)),
-            Subject::All => Some(Identity::Everybody),
+            Subject::All => Some(Identity::All),
             Subject::Device => self.device.map(Identity::Device),
         }
     }
 
-    /// What tells the attempt from others on the same identity.
-    pub(super) fn mark(&self, subject: Subject) -> Mark {
+    /// What distinguishes the attempt from others on the same identity.
+    pub(super) fn entry_key(&self, subject: Subject) -> EntryKey {
         match subject {
-            Subject::EmailsPerIp => Mark::Other(Identity::Email(self.email.clone())),
-            Subject::IpsPerEmail => Mark::Other(Identity::Address(self.address)),
-            _ => Mark::Spelled(self.address, self.spelled),
+            Subject::EmailsPerIp => EntryKey::Distinct(Identity::Email(self.email.clone())),
+            Subject::IpsPerEmail => EntryKey::Distinct(Identity::Address(self.address)),
+            _ => EntryKey::Spelled(self.address, self.spelled),
         }
     }
 }
 
-/// The address of this text: IPv4 in IPv6 is IPv4.
+/// Parses an IP; IPv4 mapped into IPv6 becomes IPv4.
 pub(super) fn address(ip: &str) -> IpAddr {
-    let address: IpAddr = ip.parse().expect("the tests' addresses are addresses");
+    let address: IpAddr = ip.parse().expect("a valid IP");
     address.to_canonical()
 }
 
-/// An address as it is counted: IPv6 goes by its block.
+/// An IP as it is counted: IPv6 addresses are grouped by prefix.
 pub(super) fn grouped(address: IpAddr, options: Options) -> IpAddr {
     match address {
         IpAddr::V6(v6) => {
@@ -101,8 +101,8 @@ pub(super) fn grouped(address: IpAddr, options: Options) -> IpAddr {
     }
 }
 
-/// An email as it is counted, for the plain spellings that the tests use: lower case, no blanks, and no plus-tag
-/// if the policy strips it.
+/// The canonical email, for the simple spellings of these tests: lower case, no blanks, and no plus-tag if the policy
+/// strips it.
 pub(super) fn canonical_email(email: &str, options: Options) -> String {
     let plain = email.to_ascii_lowercase().replace(' ', "");
     match (options.plus_tags, plain.split_once('@')) {

@@ -1,4 +1,4 @@
-//! A limiter holds no more identities than it may, and lets the least dangerous go.
+//! CAPACITY: a limiter stores a bounded number of identities and evicts the least dangerous first.
 
 use crate::support::replies::{send, text};
 use crate::support::rules::{
@@ -8,7 +8,7 @@ use crate::support::{Server, retry_until_equal, wait_until};
 use redis::{Connection, Value};
 
 #[test]
-fn at_capacity_the_locked_are_kept_and_the_rest_makes_room() {
+fn at_capacity_locked_identities_are_kept_and_others_are_evicted() {
     let (_server, mut client) = start_with("EMAIL 2/1h LOCK 2h CAPACITY 200");
     for n in 0..50 {
         let attempt = format!("login 10.0.0.1 locked{n}@x.org");
@@ -25,25 +25,25 @@ fn at_capacity_the_locked_are_kept_and_the_rest_makes_room() {
 }
 
 #[test]
-fn at_capacity_whoever_has_attempts_that_count_outlasts_whoever_has_none() {
+fn at_capacity_expired_identities_are_evicted_before_those_with_live_attempts() {
     let (_server, mut client) = start_with("EMAIL 5/2s CAPACITY 16");
     let email = |n: usize| format!("login 10.0.0.1 u{n}@x.org");
     retry_until_equal([3; 16], || {
         let old = (0..8).map(|n| format!("login 10.0.0.1 old{n}@x.org"));
         checks(&mut client, old);
-        wait_until("all others expire", || {
+        wait_until("all earlier attempts have expired", || {
             let others = (0..8).map(|n| format!("login 10.0.0.1 old{n}@x.org"));
             let mut others = others.chain((0..16).map(email));
             others.all(|attempt| peek(&mut client, &attempt).reset_ms == 0)
         });
-        // As many as there is room for, of whom none is old; and all of them a second time.
+        // Fill the capacity with new identities, then check each of them a second time.
         let verdicts = checks(&mut client, (0..16).chain(0..16).map(email));
         std::array::from_fn(|n| verdicts[16 + n].remaining)
     });
 }
 
 #[test]
-fn at_capacity_whoever_has_more_attempts_outlasts_a_spray() {
+fn at_capacity_a_spray_does_not_evict_an_identity_with_more_attempts() {
     let (_server, mut client) = start_with("EMAIL 5/1h CAPACITY 16");
     checks(&mut client, ["login 10.0.0.1 victim@x.org"; 4]);
     checks(&mut client, (0..500).map(|n| format!("login 10.0.0.1 u{n}@x.org")));
@@ -51,18 +51,18 @@ fn at_capacity_whoever_has_more_attempts_outlasts_a_spray() {
 }
 
 #[test]
-fn at_capacity_a_refused_attempt_costs_nobody_their_count() {
+fn at_capacity_a_refused_attempt_evicts_no_identity() {
     let (_server, mut client) = start_with("ALL 2/1h EMAIL 5/1h IP 100/1h COUNT-DENIED CAPACITY 2");
     let (one, other) = ("login 10.0.0.1 a@x.org", "login 10.0.0.1 b@x.org");
     assert_eq!(admitted(&checks(&mut client, [one, other])), 2);
-    // The address counts it, the email does not.
+    // The IP counts the attempt, the email does not.
     assert!(!check(&mut client, "login 10.0.0.1 c@x.org").allowed);
     assert_eq!(remaining(&mut client, one), vec![0, 4, 97]);
     assert_eq!(remaining(&mut client, other), vec![0, 4, 97]);
 }
 
 #[test]
-fn a_limiter_takes_no_more_memory_than_its_capacity_needs() {
+fn memory_is_bounded_by_the_capacity() {
     let (_server, mut client) = start_with("IP 9/1h EMAIL 9/1h PAIR 9/1h CAPACITY 1000");
     let spray = |from: usize| (from..from + 10_000).map(|n| format!("login {} u{n}@x.org", address(n)));
     let bytes = |client: &mut Connection| int(&info(client, "login")["bytes"]);
@@ -78,7 +78,7 @@ fn a_limiter_takes_no_more_memory_than_its_capacity_needs() {
 }
 
 #[test]
-fn the_configured_capacity_holds_where_the_policy_names_none() {
+fn the_configured_capacity_applies_to_policies_without_their_own() {
     let server = Server::start();
     let mut client = server.connect();
     assert_eq!(send(&mut client, "CONFIG SET authlimit.capacity 50"), Ok(Value::Okay));
@@ -91,5 +91,5 @@ fn the_configured_capacity_holds_where_the_policy_names_none() {
     assert_eq!(usage(&mut client, "default", "identities"), vec![50]);
     assert_eq!(usage(&mut client, "own", "identities"), vec![100]);
     assert_eq!(text(&info(&mut client, "default")["policy"]), "EMAIL 5/1h");
-    send(&mut client, "CONFIG SET authlimit.capacity 0").expect_err("no room at all");
+    send(&mut client, "CONFIG SET authlimit.capacity 0").expect_err("a capacity of 0 is refused");
 }

@@ -1,4 +1,4 @@
-//! What a rule counts: different emails and addresses, everybody, devices.
+//! What a rule counts: distinct emails and IPs, all attempts, devices.
 
 use crate::support::replies::send;
 use crate::support::rules::{MINUTE, address, admitted, check, checks, number, peek, policy, remaining, start_with};
@@ -6,7 +6,7 @@ use crate::support::{Server, Verdict, batch, digest, verdict, wait_until};
 use redis::Value;
 
 #[test]
-fn one_address_spraying_ten_thousand_emails_gets_fifteen_in() {
+fn a_spray_from_one_ip_reaches_at_most_the_limit_of_distinct_emails() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 15/5m");
     let spray = (0..10_000).map(|n| format!("login 203.0.113.7 user{n}@x.org"));
     let verdicts = checks(&mut client, spray);
@@ -14,12 +14,12 @@ fn one_address_spraying_ten_thousand_emails_gets_fifteen_in() {
     assert_eq!(admitted(&verdicts[..15]), 15);
     assert_eq!(verdicts[9_999].rule, "EMAILS-PER-IP 15/5m");
     assert!((1..=5 * MINUTE).contains(&verdicts[9_999].retry_after_ms));
-    // It is the address that is shut out, not the emails.
+    // The IP is refused, not the emails.
     assert!(check(&mut client, "login 203.0.113.8 user9999@x.org").allowed);
 }
 
 #[test]
-fn ten_thousand_addresses_trying_one_email_get_twenty_in() {
+fn a_botnet_reaches_one_email_from_at_most_the_limit_of_distinct_ips() {
     let (_server, mut client) = start_with("IPS-PER-EMAIL 20/1h");
     let botnet = (0..10_000).map(|n| format!("login {} alice@x.org", address(n)));
     let verdicts = checks(&mut client, botnet);
@@ -30,40 +30,40 @@ fn ten_thousand_addresses_trying_one_email_get_twenty_in() {
 }
 
 #[test]
-fn the_greatest_limit_of_different_emails_is_as_exact_as_a_small_one() {
+fn the_largest_limit_of_distinct_emails_is_exact() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 1000/1h");
-    // So many that emails which are mistaken for one another, if there are any, show.
+    // Enough emails that hash collisions, if any, would change the count.
     let spray = (0..40_000).map(|n| format!("login 203.0.113.7 user{n}@x.org"));
     let verdicts = checks(&mut client, spray);
     assert_eq!(admitted(&verdicts), 1_000);
 }
 
 #[test]
-fn no_more_than_a_thousand_different_ones_can_be_asked_for() {
+fn a_limit_of_distinct_identities_above_1000_is_refused() {
     let server = Server::start();
     let mut client = server.connect();
     for subject in ["EMAILS-PER-IP", "IPS-PER-EMAIL"] {
         policy(&mut client, &format!("login {subject} 1000/1h"));
         let line = format!("AUTHLIMIT.POLICY login {subject} 1001/1h");
-        send(&mut client, &line).expect_err("too many");
+        send(&mut client, &line).expect_err("the limit is too high");
     }
 }
 
 #[test]
-fn an_email_that_the_address_is_already_trying_is_always_admitted() {
+fn an_email_the_ip_already_tried_in_the_window_is_admitted_again() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 3/1h");
     checks(&mut client, (0..4).map(|n| format!("login 10.0.0.1 u{n}@x.org")));
     for n in [0, 1, 2, 2, 1, 0] {
-        // In any spelling.
+        // The spelling does not matter.
         let verdict = check(&mut client, &format!("login 10.0.0.1 U{n}@X.org"));
-        let figures = (verdict.allowed, verdict.remaining, verdict.retry_after_ms);
-        assert_eq!(figures, (true, 0, 0), "{verdict:?}");
+        let seen = (verdict.allowed, verdict.remaining, verdict.retry_after_ms);
+        assert_eq!(seen, (true, 0, 0), "{verdict:?}");
     }
     assert!(!check(&mut client, "login 10.0.0.1 u3@x.org").allowed);
 }
 
 #[test]
-fn an_address_that_is_already_among_those_trying_an_email_is_always_admitted() {
+fn an_ip_that_already_tried_the_email_in_the_window_is_admitted_again() {
     let (_server, mut client) = start_with("IPS-PER-EMAIL 3/1h");
     checks(&mut client, (0..4).map(|n| format!("login {} alice@x.org", address(n))));
     for n in [0, 1, 2, 2, 1, 0] {
@@ -73,12 +73,12 @@ fn an_address_that_is_already_among_those_trying_an_email_is_always_admitted() {
 }
 
 #[test]
-fn trying_an_email_again_makes_it_count_from_then_on() {
+fn trying_an_email_again_restarts_its_window() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 1/1h");
     check(&mut client, "login 10.0.0.1 a@x.org");
-    // Another email waits for the first to leave: longer once that was tried again. The three are sent at once, so
-    // that less time passes between them than since the last time.
-    wait_until("another email waits longer", || {
+    // A second email waits until the first leaves the window, so it waits longer once the first was tried again. The
+    // three commands go out in one batch, so that little time passes between them.
+    wait_until("the second email waits longer", || {
         let peek = ["AUTHLIMIT.PEEK", "login", "10.0.0.1", "b@x.org"];
         let check = ["AUTHLIMIT.CHECK", "login", "10.0.0.1", "a@x.org"];
         let replies = batch(&mut client, [peek, check, peek]);
@@ -91,7 +91,7 @@ fn trying_an_email_again_makes_it_count_from_then_on() {
 }
 
 #[test]
-fn when_a_limit_of_emails_is_lowered_those_there_stay_and_none_comes_in() {
+fn lowering_a_limit_of_distinct_emails_keeps_counted_emails_and_refuses_new_ones() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 8/1h");
     checks(&mut client, (0..8).map(|n| format!("login 10.0.0.1 u{n}@x.org")));
     policy(&mut client, "login EMAILS-PER-IP 5/1h");
@@ -100,7 +100,7 @@ fn when_a_limit_of_emails_is_lowered_those_there_stay_and_none_comes_in() {
 }
 
 #[test]
-fn an_attempt_counts_one_email_whatever_it_costs() {
+fn an_attempt_of_any_cost_counts_as_one_distinct_email() {
     let (_server, mut client) = start_with("EMAILS-PER-IP 2/1h IP 100/1h");
     let verdict = check(&mut client, "login 10.0.0.1 a@x.org COST 50");
     assert_eq!((verdict.allowed, verdict.remaining), (true, 1));
@@ -108,7 +108,7 @@ fn an_attempt_counts_one_email_whatever_it_costs() {
 }
 
 #[test]
-fn an_attempt_that_one_subject_refuses_is_counted_for_none() {
+fn an_attempt_refused_by_one_subject_is_counted_by_no_subject() {
     let server = Server::start();
     let mut client = server.connect();
     let subjects = "IP EMAIL PAIR EMAILS-PER-IP IPS-PER-EMAIL ALL";
@@ -137,9 +137,9 @@ fn an_attempt_that_one_subject_refuses_is_counted_for_none() {
 }
 
 #[test]
-fn a_limit_on_all_attempts_holds_whoever_makes_them() {
+fn a_rule_for_all_counts_every_attempt_from_any_ip_and_email() {
     let (_server, mut client) = start_with("ALL 100000/1h");
-    // No rule needs the address or the email.
+    // No rule needs the IP or the email.
     let empty = ["AUTHLIMIT.CHECK", "login", "", "", "COST", "50000"];
     assert_eq!(verdict(&mut client, &empty).remaining, 50_000);
     let singly = (0..5_000).map(|n| format!("login {} u{n}@x.org", address(n)));

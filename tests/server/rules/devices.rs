@@ -1,14 +1,14 @@
-//! Rules for devices.
+//! DEVICE rules: known devices get in while an attack locks the email.
 
 use crate::support::replies::send;
 use crate::support::rules::{address, admitted, check, checks, number, peek, policy, remaining, start_with, totals};
 use crate::support::{Server, digest};
 
 #[test]
-fn while_strangers_fill_the_email_the_owner_gets_in_with_a_device_and_not_without() {
+fn the_owner_with_a_device_is_admitted_while_a_botnet_exhausts_the_email() {
     let (_server, mut client) = start_with("EMAIL 20/1h LOCK 2h IPS-PER-EMAIL 10/1h LOCK 2h DEVICE 10/1h");
-    let strangers = (0..100).map(|n| format!("login {} alice@x.org", address(n)));
-    assert_eq!(admitted(&checks(&mut client, strangers)), 10);
+    let botnet = (0..100).map(|n| format!("login {} alice@x.org", address(n)));
+    assert_eq!(admitted(&checks(&mut client, botnet)), 10);
     assert!(!check(&mut client, "login 203.0.113.7 alice@x.org").allowed);
     let verdict = check(&mut client, "login 203.0.113.7 alice@x.org DEVICE laptop");
     assert!(verdict.allowed);
@@ -17,7 +17,7 @@ fn while_strangers_fill_the_email_the_owner_gets_in_with_a_device_and_not_withou
 }
 
 #[test]
-fn attempts_by_a_device_do_not_fill_the_email() {
+fn attempts_by_a_device_are_not_counted_on_the_email() {
     let server = Server::start();
     let mut client = server.connect();
     let rules = "IP 50/1h EMAIL 20/1h PAIR 30/1h EMAILS-PER-IP 5/1h IPS-PER-EMAIL 5/1h DEVICE 10/1h";
@@ -28,15 +28,15 @@ fn attempts_by_a_device_do_not_fill_the_email() {
     }
     assert!(!check(&mut client, &format!("{attempt} DEVICE laptop")).allowed);
     assert!(peek(&mut client, &format!("{attempt} DEVICE phone")).allowed);
-    // The other subjects have counted them.
+    // The IP, the pair and the distinct emails counted the attempts.
     let left = remaining(&mut client, &format!("{attempt} DEVICE laptop"));
     assert_eq!(left, vec![40, 20, 20, 4, 5, 0]);
     assert_eq!(
         remaining(&mut client, attempt),
         vec![40, 20, 20, 4, 5, 10],
-        "without a device its rule stands as if untouched"
+        "without a device, the DEVICE rule reports no attempts"
     );
-    // A success gives the device its attempts back.
+    // A successful login clears the device's attempts.
     let reset = format!("AUTHLIMIT.RESET {attempt} DEVICE laptop");
     assert_eq!(number(&mut client, &reset), 10);
     let left = remaining(&mut client, &format!("{attempt} DEVICE laptop"));
@@ -44,12 +44,12 @@ fn attempts_by_a_device_do_not_fill_the_email() {
 }
 
 #[test]
-fn a_device_without_a_rule_for_devices_is_an_error_and_counts_nothing() {
+fn a_device_is_an_error_if_the_policy_has_no_device_rule() {
     let (_server, mut client) = start_with("EMAIL 20/1h");
     let before = digest(&mut client, "login");
     for name in ["CHECK", "PEEK", "RESET", "REFUND"] {
         let line = format!("AUTHLIMIT.{name} login 10.0.0.1 a@x.org DEVICE laptop");
-        let error = send(&mut client, &line).expect_err("there is no such rule");
+        let error = send(&mut client, &line).expect_err("the policy has no DEVICE rule");
         assert!(error.contains("no DEVICE rule"), "{error}");
         assert!(!error.contains("laptop"), "{error}");
     }
@@ -60,20 +60,20 @@ fn a_device_without_a_rule_for_devices_is_an_error_and_counts_nothing() {
 fn a_device_without_an_id_is_an_error() {
     let (_server, mut client) = start_with("EMAIL 20/1h DEVICE 10/1h");
     let line = "AUTHLIMIT.CHECK login 10.0.0.1 a@x.org DEVICE ";
-    send(&mut client, line).expect_err("an empty id");
-    send(&mut client, line.trim_end()).expect_err("no id");
+    send(&mut client, line).expect_err("an empty device id");
+    send(&mut client, line.trim_end()).expect_err("a missing device id");
     assert_eq!(totals(&mut client, "login", "allowed"), vec![0, 0]);
 }
 
 #[test]
-fn rules_for_devices_alone_are_no_policy() {
+fn a_policy_with_only_device_rules_is_refused() {
     let server = Server::start();
     let mut client = server.connect();
-    send(&mut client, "AUTHLIMIT.POLICY login DEVICE 10/1h").expect_err("nothing else");
+    send(&mut client, "AUTHLIMIT.POLICY login DEVICE 10/1h").expect_err("a policy needs another rule");
 }
 
 #[test]
-fn a_rule_for_devices_in_shadow_takes_the_place_of_none() {
+fn a_device_rule_in_shadow_does_not_bypass_the_email_rules() {
     let (_server, mut client) = start_with("EMAIL 2/1h DEVICE 1/1h SHADOW");
     let attempt = "login 10.0.0.1 a@x.org DEVICE laptop";
     let verdicts = checks(&mut client, [attempt; 3]);

@@ -1,4 +1,4 @@
-//! Who counts as whom, and whose attempts a success forgives.
+//! Identities: which spellings count as the same IP or email, and which attempts RESET forgives.
 
 use crate::support::replies::{EMAIL, IP, check, ok};
 use crate::support::rules::{admitted, checks, policy, remaining, start_with};
@@ -6,7 +6,7 @@ use crate::support::{Server, command};
 use redis::Value;
 
 #[test]
-fn spellings_of_one_address_are_one_address() {
+fn all_spellings_of_an_ip_are_the_same_identity() {
     let (_server, mut client) = start_with("IP 8/1h");
     let groups: [&[&str]; 3] = [
         &["1.2.3.4", "::ffff:1.2.3.4", "::ffff:102:304", "64:ff9b::102:304"],
@@ -25,7 +25,7 @@ fn spellings_of_one_address_are_one_address() {
 }
 
 #[test]
-fn a_policy_may_group_ipv6_by_another_prefix_and_strip_plus_tags() {
+fn ipv6_prefix_and_plus_tags_change_how_identities_are_grouped() {
     let (_server, mut client) = start_with("IP 8/1h IPV6-PREFIX 56");
     assert_eq!(check(&mut client, "2001:db8:0:1::1", EMAIL).remaining, 7);
     assert_eq!(check(&mut client, "2001:db8:0:2::1", EMAIL).remaining, 6);
@@ -38,14 +38,14 @@ fn a_policy_may_group_ipv6_by_another_prefix_and_strip_plus_tags() {
 }
 
 #[test]
-fn another_ipv6_prefix_keeps_the_counts_of_ipv4_addresses() {
+fn changing_the_ipv6_prefix_keeps_the_counts_of_ipv4_addresses() {
     let (_server, mut client) = start_with("IP 5/1h");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 3]);
     checks(&mut client, ["login 2001:db8:1:1::1 a@x.org"; 3]);
     policy(&mut client, "login IP 5/1h IPV6-PREFIX 48");
     assert_eq!(remaining(&mut client, "login 10.0.0.1 a@x.org"), vec![2]);
     assert_eq!(remaining(&mut client, "login 2001:db8:1:1::1 a@x.org"), vec![5]);
-    // A /48 is one address now.
+    // All addresses of one /48 are now one identity.
     checks(&mut client, ["login 2001:db8:1:1::1 a@x.org"; 2]);
     let others = ["2001:db8:1:ffff::9", "2001:db8:2::1"];
     let left = others.map(|ip| remaining(&mut client, &format!("login {ip} a@x.org"))[0]);
@@ -53,7 +53,7 @@ fn another_ipv6_prefix_keeps_the_counts_of_ipv4_addresses() {
 }
 
 #[test]
-fn stripping_plus_tags_makes_one_mailbox_of_them_and_keeps_its_count() {
+fn stripping_plus_tags_merges_aliases_and_keeps_the_count_of_the_plain_address() {
     let server = Server::start();
     let mut client = server.connect();
     policy(&mut client, "signup EMAIL 5/1h");

@@ -1,4 +1,4 @@
-//! What the rules of a policy do.
+//! Rules of a policy: what they count, refuse and lock.
 
 mod capacity;
 mod counts;

@@ -1,4 +1,4 @@
-//! SHADOW refuses nobody, and COUNT-DENIED counts what other rules refused.
+//! SHADOW reports but never refuses; COUNT-DENIED also counts attempts that other rules refused.
 
 use crate::support::digest;
 use crate::support::replies::text;
@@ -7,7 +7,7 @@ use crate::support::rules::{
 };
 
 #[test]
-fn a_rule_in_shadow_never_refuses_and_reports_what_it_would_have_refused() {
+fn a_rule_in_shadow_admits_and_reports_what_it_would_have_refused() {
     let (_server, mut client) = start_with("PAIR 2/1h SHADOW EMAILS-PER-IP 1/1h SHADOW EMAIL 100/1h");
     let attempt = "login 10.0.0.1 a@x.org";
     for verdict in checks(&mut client, [attempt; 10]) {
@@ -26,21 +26,21 @@ fn a_rule_in_shadow_never_refuses_and_reports_what_it_would_have_refused() {
 }
 
 #[test]
-fn a_policy_all_in_shadow_refuses_nobody_and_makes_nobody_wait() {
+fn a_policy_with_only_shadow_rules_admits_every_attempt_without_a_wait() {
     let (_server, mut client) = start_with("PAIR 2/1h LOCK 2h SHADOW");
     for verdict in checks(&mut client, ["login 10.0.0.1 a@x.org"; 10]) {
         assert!(verdict.allowed);
         assert_eq!(verdict.rule, "PAIR 2/1h LOCK 2h SHADOW");
         assert_eq!(verdict.retry_after_ms, 0);
     }
-    // It reports the lock that there would be.
+    // It reports the lock it would have set.
     assert_eq!(totals(&mut client, "login", "locks"), vec![1]);
     assert!(rows(&mut client, "login 10.0.0.1 a@x.org")[0].locked_ms > HOUR);
     assert_eq!(totals(&mut client, "login", "shadow_refused"), vec![8]);
 }
 
 #[test]
-fn a_rule_in_shadow_can_be_enforced_with_the_counts_it_has() {
+fn enforcing_a_shadow_rule_keeps_its_counts() {
     let (_server, mut client) = start_with("PAIR 2/1h SHADOW");
     checks(&mut client, ["login 10.0.0.1 a@x.org"; 10]);
     policy(&mut client, "login PAIR 2/1h");
@@ -48,12 +48,12 @@ fn a_rule_in_shadow_can_be_enforced_with_the_counts_it_has() {
 }
 
 #[test]
-fn count_denied_counts_what_other_rules_refused() {
+fn count_denied_counts_attempts_that_other_rules_refused() {
     let (_server, mut client) = start_with("PAIR 2/1h IP 10/1h COUNT-DENIED IP 50/1h EMAIL 50/1h");
     let attempt = "login 10.0.0.1 a@x.org";
     assert_eq!(admitted(&checks(&mut client, [attempt; 5])), 2);
     assert_eq!(remaining(&mut client, attempt), vec![0, 5, 48, 48]);
-    // By its own count the address is used up in the end, and then shut out of every account.
+    // The IP exhausts its own limit in the end, and is then refused for every account.
     assert_eq!(admitted(&checks(&mut client, [attempt; 5])), 0);
     let verdict = check(&mut client, "login 10.0.0.1 b@x.org");
     assert!(!verdict.allowed);
@@ -64,7 +64,7 @@ fn count_denied_counts_what_other_rules_refused() {
 }
 
 #[test]
-fn count_denied_counts_nothing_that_the_rule_itself_refused() {
+fn count_denied_does_not_count_attempts_the_rule_itself_refused() {
     let (_server, mut client) = start_with("IP 5/1h COUNT-DENIED PAIR 2/1h");
     let attempt = "login 10.0.0.1 a@x.org";
     checks(&mut client, [attempt; 5]);
@@ -79,7 +79,7 @@ fn count_denied_counts_nothing_that_the_rule_itself_refused() {
 }
 
 #[test]
-fn different_emails_are_counted_when_denied_if_the_rule_says_so() {
+fn count_denied_counts_distinct_emails_of_refused_attempts() {
     let (_server, mut client) = start_with("IP 1/1h EMAILS-PER-IP 4/1h COUNT-DENIED");
     let spray = (0..3).map(|n| format!("login 10.0.0.1 u{n}@x.org"));
     assert_eq!(admitted(&checks(&mut client, spray)), 1);
@@ -87,7 +87,7 @@ fn different_emails_are_counted_when_denied_if_the_rule_says_so() {
 }
 
 #[test]
-fn a_success_forgives_what_was_counted_when_denied_as_well() {
+fn a_successful_login_also_forgives_refused_attempts_that_were_counted() {
     let (_server, mut client) = start_with("PAIR 2/1h IP 10/1h COUNT-DENIED");
     let attempt = "login 10.0.0.1 a@x.org";
     checks(&mut client, [attempt; 5]);
