@@ -1,7 +1,7 @@
 //! How the model counts, expires and forgives attempts, and when its rules lock.
 
+use super::ids::{AttemptIds, Identity};
 use super::rules::{LogKind, all_logs, counts_distinct, lock_slot, log_of, window};
-use super::who::{AttemptIds, Identity};
 use super::{Model, Trip, Unit};
 use authlimit::policy::{Lock as LockWords, Policy, Subject};
 

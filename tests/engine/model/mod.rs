@@ -10,22 +10,22 @@
 //! sees), [`Model::trip`] (what a refusal does) or [`Model::check`] (what is counted).
 
 mod counting;
-mod figures;
+mod ids;
 mod lists;
 pub(crate) mod policies;
 mod rules;
 pub(crate) mod run;
+mod status;
 pub(crate) mod steps;
 pub(crate) mod support;
-mod who;
 
 use authlimit::limiter::{Binding, List, RuleTotals, Verdict};
 use authlimit::policy::{Counting, Enforcement, Millis, Policy, Rule, Subject};
-use figures::ModelStatus;
+pub(crate) use ids::Request;
+use ids::{AttemptIds, EntryKey, Identity, address, canonical_email, grouped};
 use lists::{ListTarget, Lists};
 use rules::{LogKind, all_logs, counts_distinct, is_enforced, lock_slot, log_of, window};
-pub(crate) use who::Request;
-use who::{AttemptIds, EntryKey, Identity, address, canonical_email, grouped};
+use status::ModelStatus;
 
 /// How many milliseconds the clock may be behind the latest change before it counts as set back.
 const CLOCK_TOLERANCE: u64 = 1_000;

@@ -1,6 +1,6 @@
 //! Runs a step on the engine and on the model.
 
-use super::figures::ModelStatus;
+use super::status::ModelStatus;
 use super::steps::Step;
 use super::support::restored;
 use super::{Model, Request};

@@ -1,7 +1,7 @@
 //! The model's status of each rule for an attempt, and the verdict from these statuses.
 
+use super::ids::AttemptIds;
 use super::rules::{counts_distinct, is_enforced, lock_slot, log_of, window};
-use super::who::AttemptIds;
 use super::{Model, Unit};
 use authlimit::limiter::{Binding, Verdict};
 use authlimit::policy::Millis;
