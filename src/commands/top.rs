@@ -13,7 +13,7 @@ const DEFAULT_COUNT: u32 = 10;
 /// How many rows at most.
 const MAX_COUNT: u32 = 100;
 
-/// `AUTHLIMIT.TOP key IP|EMAIL [COUNT n]`: returns the addresses or emails that were refused most lately.
+/// `AUTHLIMIT.TOP key IP|EMAIL [COUNT n]`: returns the addresses or emails that were refused most often recently.
 ///
 /// See `docs/commands.md`.
 pub(crate) struct Top {
@@ -23,7 +23,7 @@ pub(crate) struct Top {
 
 impl Command for Top {
     const DOCS: Docs = Docs {
-        summary: c"Returns the addresses or emails that were refused most lately",
+        summary: c"Returns the addresses or emails that were refused most often recently",
         complexity: c"O(1): at most 128 are counted",
         arguments: &[
             Argument::KEY,

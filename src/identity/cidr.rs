@@ -28,7 +28,7 @@ pub enum CidrError {
     /// The text is empty.
     #[error("the network is empty: pass one like 192.0.2.0/24, 2001:db8::/32 or a single address")]
     Empty,
-    /// What stands before the slash, or the whole text, is not an address.
+    /// The text before the slash, or the whole text, is not an address.
     #[error(
         "the network is not one IPv4 or IPv6 address with an optional prefix length, like 192.0.2.0/24 or 2001:db8::/32"
     )]
@@ -36,7 +36,7 @@ pub enum CidrError {
     /// It has a zone id, which names an interface of some machine.
     #[error("the network has a zone id: leave out the % and what follows it")]
     ZoneId,
-    /// What stands after the slash is not a prefix length of the family.
+    /// The text after the slash is not a prefix length of the family.
     #[error("the prefix length of the network is not a whole number of 0 to 32 for IPv4 or of 0 to 128 for IPv6")]
     PrefixLength,
     /// Bits after the prefix are set.

@@ -282,8 +282,7 @@ proptest! {
     }
 }
 
-/// An attacker who locks identity after identity holds no more than twice as many as the table is to hold, nor do their locks,
-/// and the replica is the same.
+/// However many identities an attacker locks, identities and locks stay below twice the capacity, here and on a replica.
 #[test]
 fn locked_identities_are_bounded_too() {
     let mut both = Both::new("EMAIL 1/1s LOCK 24h CAPACITY 50");

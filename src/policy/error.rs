@@ -42,7 +42,7 @@ pub enum PolicyError {
     )]
     RuleValueShape { position: usize },
 
-    /// What stands before the `/` is not a limit.
+    /// The text before the `/` is not a limit.
     #[error(
         "policy word {position}: the limit {error}; it must be a whole number from 1 to {max}, \
          written as limit/window, for example 5/15m",
@@ -59,7 +59,7 @@ pub enum PolicyError {
     )]
     LimitAboveSubject { position: usize, subject: Subject },
 
-    /// What stands after the `/` is not a window.
+    /// The text after the `/` is not a window.
     #[error(
         "policy word {position}: the window {error}; it must be a whole number with a unit \
          (ms, s, m, h or d), from 1ms to 30d, written as limit/window, for example 5/15m"
@@ -101,7 +101,7 @@ pub enum PolicyError {
 
     /// A rule has the same subject, limit, window and modifiers as an earlier one. The position is that of its subject,
     /// or of the `PRESET` it comes from.
-    #[error("policy word {position}: the policy has this very rule already; give it once")]
+    #[error("policy word {position}: the policy already has this rule; give it once")]
     RepeatedRule { position: usize },
 
     /// Every rule is for `DEVICE`, so that no rule would count an attempt without a device.

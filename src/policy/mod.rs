@@ -30,8 +30,7 @@
 //! The parser, the printed form, the error messages and the lists in `COMMAND DOCS` follow [`Keyword::ALL`]; only the
 //! syntax of a modifier or option is in `commands/policy.rs`. What the word means is in `limiter`: the compiler names
 //! each `match` on a subject (`==` is used for `PAIR` and `DEVICE` in `limiter::ledger`), and `evaluate` applies the
-//! modifiers. Then show the word in the grammar above and in
-//! `docs/policies.md`: a test compares them.
+//! modifiers. Then show the word in the grammar above and in `docs/policies.md`: a test compares them.
 
 #![forbid(unsafe_code)]
 

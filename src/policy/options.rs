@@ -106,7 +106,7 @@ impl fmt::Display for Options {
 ///
 /// - **OWASP ASVS 4.0.3, 2.2.1**: at most 100 failed attempts per hour on one account. (ASVS 5.0 gives no figure.)
 /// - **NIST SP 800-63B, 5.2.2**: at most 100 consecutive failed attempts on one account. No sliding window meets this
-///   for ever; an application that must meet it also counts the failures since the last success.
+///   indefinitely; an application that must meet it also counts the failures since the last success.
 /// - **PCI DSS 4.0, 8.3.4**: after at most 10 invalid attempts, a lock of at least 30 minutes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Preset {

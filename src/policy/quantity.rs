@@ -1,6 +1,6 @@
 //! Quantities: how many, and for how long.
 //!
-//! Every number has one spelling (no sign, no leading zero), so that a policy prints as it was read.
+//! Every number in a policy has one spelling (no sign, no leading zero), so that a policy prints as it was read.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -27,7 +27,7 @@ pub enum NumberError {
     #[error("has something other than digits in its number")]
     NotDigits,
     /// It begins with a zero that adds nothing, as in `05`.
-    #[error("begins with a needless zero")]
+    #[error("has a leading zero")]
     LeadingZero,
     /// It is 0.
     #[error("is zero")]
@@ -202,7 +202,7 @@ impl Unit {
 /// The message continues "the window", as in "the window has no unit".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum WindowError {
-    /// What stands before the unit is not a whole number from 1.
+    /// The text before the unit is not a whole number from 1.
     #[error(transparent)]
     Number(#[from] NumberError),
     /// No letters follow the number.

@@ -111,7 +111,7 @@ pub(crate) enum CommandError {
     #[error("ERR AUTHLIMIT.EFFECT: {0}")]
     BadChunk(#[from] ChunkError),
     /// The internal command for a limiter that does not exist.
-    #[error("ERR AUTHLIMIT.EFFECT is for a limiter that is not here")]
+    #[error("ERR AUTHLIMIT.EFFECT names a limiter that does not exist")]
     EffectWithoutLimiter,
     /// The command panicked.
     #[error("ERR internal error of authlimit: see the server's log")]

@@ -19,7 +19,9 @@ use std::ffi::c_int;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 enum ArgumentError {
     /// Not the name of a config.
-    #[error("module argument {0} is not a config: use default-policy, autocreate, capacity or events")]
+    #[error(
+        "module argument {0} is not a config: use default-policy, autocreate, capacity or events (set hash-key in redis.conf)"
+    )]
     Unknown(usize),
     /// A name without a value.
     #[error("module argument {0} has no value after it")]
@@ -48,7 +50,7 @@ enum StartError {
     #[error(transparent)]
     Argument(#[from] ArgumentError),
     /// The server has logged which, and why.
-    #[error("a line for one of its configs is wrong")]
+    #[error("a setting authlimit.* in redis.conf is invalid; the line above says why")]
     Configs,
     /// A command was refused.
     #[error(transparent)]

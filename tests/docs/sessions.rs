@@ -71,7 +71,7 @@ fn every_code_block_is_of_a_tested_kind() {
                 "syntax" => path == "docs/commands.md",
                 // tests/server/hardening/acl.rs tests what these users may do.
                 "acl" => path == "docs/operations.md",
-                // The checks of packages and images in .ci run these installations.
+                // .github/workflows/build.yml and packaging/test-deb run these installations.
                 "sh" | "text" if path == "docs/install.md" => true,
                 "sh" => inside.lines().all(|line| line.starts_with("make ")),
                 "" => inside.lines().all(|line| line.starts_with("AUTHLIMIT.POLICY ")),

@@ -1,4 +1,4 @@
-//! Who was refused most lately, in bounded memory.
+//! Who was refused most often recently, in bounded memory.
 //!
 //! A Space-Saving sketch (Metwally, Agrawal and El Abbadi, 2005): a fixed number of counters, where an identity without
 //! a counter takes over the smallest one with its count. After N refusals no count is too high by more than N divided
@@ -57,7 +57,7 @@ impl TopCounters {
         }
     }
 
-    /// The identities refused most lately, the most refused first, at most `at_most` of them.
+    /// The identities refused most often recently, most refusals first, at most `at_most` of them.
     pub(crate) fn top(&self, at_most: usize, now: Timestamp) -> Vec<MostRefused<'_>> {
         let shift = self.halvings(now);
         let counters = self.ids.iter().zip(&self.counts).zip(&self.clear_texts);

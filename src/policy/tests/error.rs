@@ -66,7 +66,7 @@ fn each_error_has_this_message() {
         ),
         (
             "IP 5/015m",
-            "policy word 2: the window begins with a needless zero; it must be a whole number with a unit \
+            "policy word 2: the window has a leading zero; it must be a whole number with a unit \
              (ms, s, m, h or d), from 1ms to 30d, written as limit/window, for example 5/15m",
         ),
         (
@@ -113,10 +113,10 @@ fn each_error_has_this_message() {
             "the policy has rules for DEVICE only, and would let everything through that carries no device: \
              give at least one for another subject, for example EMAIL 20/1h",
         ),
-        ("IP 5/1h ip 5/1H", "policy word 3: the policy has this very rule already; give it once"),
+        ("IP 5/1h ip 5/1H", "policy word 3: the policy already has this rule; give it once"),
         (
             "IP 5/1h SHADOW LOCK 5m IP 5/1h lock 5M shadow",
-            "policy word 6: the policy has this very rule already; give it once",
+            "policy word 6: the policy already has this rule; give it once",
         ),
         (
             "IP 5/1h CAPACITY",

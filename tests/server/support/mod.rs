@@ -30,7 +30,7 @@
 //! AUTHLIMIT_REDIS_SERVER="$(tests/servers valkey-9)" cargo test --test server replication
 //! ```
 //!
-//! If a test expects different behavior on another server, a comment explains why.
+//! If a test expects different behaviour on another server, a comment explains why.
 
 mod builder;
 mod client;
