@@ -34,6 +34,8 @@ pub(super) struct AttemptIds {
     pub(super) ip: Option<IpAddr>,
     pub(super) address: Option<IpAddr>,
     pub(super) email: Option<String>,
+    /// The forms of the email that may be listed: with its plus-tag, and as counted.
+    pub(super) listed_emails: Vec<String>,
     pub(super) spelled: &'static str,
     pub(super) device: Option<&'static str>,
     /// Whether the device is counted instead of the email.

@@ -42,17 +42,16 @@ impl Lists {
     }
 
     /// Which list decides an attempt, and until when. The longest matching prefix decides for the IP, and DENY wins if
-    /// both lists have it. Between IP and email DENY wins; on a tie the entry that expires later.
-    pub(crate) fn find(&self, ip: Option<IpAddr>, email: Option<&str>, now: u64) -> Option<(List, Option<u64>)> {
+    /// both lists have it. Between IP and email DENY wins; on a tie the entry that expires later. `emails` are the
+    /// forms of the email that may be listed.
+    pub(crate) fn find(&self, ip: Option<IpAddr>, emails: &[String], now: u64) -> Option<(List, Option<u64>)> {
         let live = || self.0.iter().filter(|listing| listing.is_live(now));
         let is_denial = |listing: &ListEntry| listing.list == List::Deny;
         let by_address = live()
             .filter_map(|listing| Some((listing.matching_prefix(ip?)?, listing)))
             .max_by_key(|(prefix, listing)| (*prefix, is_denial(listing)))
             .map(|(_, listing)| listing);
-        let by_email = live()
-            .filter(|listing| matches!(&listing.entry, ListTarget::Email(e) if Some(e.as_str()) == email))
-            .max_by_key(|listing| is_denial(listing));
+        let by_email = live().filter(|listing| matches!(&listing.entry, ListTarget::Email(e) if emails.contains(e)));
         let deciding = by_address
             .into_iter()
             .chain(by_email)

@@ -19,8 +19,9 @@ mod status;
 pub(crate) mod steps;
 pub(crate) mod support;
 
+use authlimit::identity::PlusTags;
 use authlimit::limiter::{Binding, List, RuleTotals, Verdict};
-use authlimit::policy::{Counting, Enforcement, Millis, Policy, Rule, Subject};
+use authlimit::policy::{Counting, Enforcement, Millis, Options, Policy, Rule, Subject};
 pub(crate) use ids::Request;
 use ids::{AttemptIds, EntryKey, Identity, address, canonical_email, grouped};
 use lists::{ListTarget, Lists};
@@ -285,10 +286,13 @@ impl Model {
         }
         let options = self.policy.options();
         let ip = (!ip.is_empty()).then(|| address(ip));
+        let forms = [Options { plus_tags: PlusTags::Keep, ..options }, options];
+        let listed_emails = forms.into_iter().filter(|_| !email.is_empty()).map(|form| canonical_email(email, form));
         Some(AttemptIds {
             ip,
             address: ip.map(|ip| grouped(ip, options)),
             email: (!email.is_empty()).then(|| canonical_email(email, options)),
+            listed_emails: listed_emails.collect(),
             spelled: email,
             device,
             is_by_device: device.is_some() && rules().filter(is_device_rule).any(is_enforced),
@@ -297,7 +301,7 @@ impl Model {
 
     /// The verdict of the lists, which decide before any rule.
     fn list_verdict(&self, ids: &AttemptIds, now: u64) -> Option<Verdict> {
-        let (list, expires) = self.lists.find(ids.ip, ids.email.as_deref(), now)?;
+        let (list, expires) = self.lists.find(ids.ip, &ids.listed_emails, now)?;
         let (allowed, binding) = match list {
             List::Allow => (true, Binding::Allow),
             List::Deny => (false, Binding::Deny),
