@@ -40,7 +40,7 @@ impl Check<'_> {
         let decision = limiter.decide(&attempt, clock, config::capacity(), |effect| replication.effect(effect));
         call.reply_verdict(limiter, &decision.verdict);
         stats::count_verdict(limiter, &decision.verdict);
-        if decision.verdict.allowed {
+        if decision.verdict.allowed && decision.tripping.is_empty() {
             return Ok(());
         }
         let refusal = Refusal { attempt: &attempt, request: &self.0.request, decision: &decision, clock };

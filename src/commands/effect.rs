@@ -48,7 +48,7 @@ impl ApplyEffect<'_> {
             }
             Message::Effect(effect) => {
                 let mut key = call.open_writable_key()?;
-                key.limiter_mut().ok_or(CommandError::EffectWithoutLimiter)?.apply(effect);
+                key.limiter_mut().ok_or(CommandError::EffectWithoutLimiter)?.apply(effect)?;
                 key.free_retired_tables();
             }
         }

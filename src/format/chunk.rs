@@ -6,40 +6,26 @@
 //! |---|---|
 //! | 8 | the identity's id |
 //! | 4 | n, the number of entries, at least 1 |
-//! | 8 n or 16 n | the entries, oldest first |
+//! | 8 n or 24 n | the entries, oldest first |
 //!
 //! The entry of an attempt is 42 bits of time, in milliseconds since the Unix epoch, above 22 bits of tag. The entry of
-//! a distinct count is that of the last attempt (8 bytes; its tag is 0 if there were several) and the id that is
-//! counted (8).
+//! a distinct count is that of the last attempt (8 bytes; its tag is 0 if there were several), that of the last attempt
+//! with another tag (8; 0 if there was none), and the id that is counted (8). Format 1 has no second attempt: 16 bytes.
 //!
-//! A log that is too long for one chunk continues in the next, in a record with the same id. A lock:
-//!
-//! | bytes | what |
-//! |---|---|
-//! | 8 | the identity's id |
-//! | 1 | which of the table's rules with `LOCK` it is, from 0 |
-//! | 1 | 1 if the rule has admitted something since, else 0 |
-//! | 8 | when the lock ends, in milliseconds since the Unix epoch |
-//! | 8 | how long the lock is, in milliseconds |
-//!
-//! A list entry is described in `list_entry`. Only what still counts at the ledger's latest time is written.
+//! A log that is too long for one chunk continues in the next, in a record with the same id. Locks and unlocks are
+//! described in `lock`, list entries in `list_entry`. Only what still counts at the ledger's latest time is written.
 
 use crate::format::bytes::{CHUNK_BYTES, Reader, WriteFields};
 use crate::format::list_entry::{self, ListEntryError};
+use crate::format::lock;
 use crate::identity::Id;
 use crate::limiter::ledger::Ledger;
-use crate::limiter::locks::LockState;
-use crate::limiter::subject_table::{AnyTable, SubjectTable};
+use crate::limiter::subject_table::AnyTable;
 use crate::limiter::{Limiter, StoredState};
-use crate::policy::{Millis, Window};
 use crate::table::{AttemptEntry, Cutoff, DistinctEntry, Log, LogEntry, Table, Timestamp};
-use std::marker::PhantomData;
 
 /// Follows the last chunk of a limiter in an RDB file, in place of the code of a part.
 pub(crate) const END_OF_CHUNKS: u64 = 0;
-
-/// Bytes of a lock's record.
-pub(super) const LOCK_BYTES: usize = 26;
 
 /// Bytes of a log's record before its entries.
 pub(super) const LOG_HEAD_BYTES: usize = 12;
@@ -59,7 +45,7 @@ pub enum ChunkError {
     /// An entry without a time.
     #[error("a chunk has an attempt without a time")]
     NoTime,
-    /// Entries out of order.
+    /// Entries out of order, or the two attempts of one.
     #[error("a chunk has attempts out of the order of time")]
     OutOfOrder,
     /// An entry newer than the ledger's latest time.
@@ -71,6 +57,9 @@ pub enum ChunkError {
     /// A lock of a rule that has none, without end, or from after the limiter's latest time.
     #[error("a chunk has a lock that no rule of the policy makes")]
     ForeignLock,
+    /// An unlock of an email that no rule of the policy needs, or with times that no unlock has.
+    #[error("a chunk has an unlocked email that no rule of the policy needs")]
+    ForeignUnlock,
     /// Invalid list entries.
     #[error(transparent)]
     List(#[from] ListEntryError),
@@ -85,21 +74,35 @@ pub enum Part {
     Locks(u8),
     /// Entries of the lists.
     Lists,
+    /// Emails that were unlocked.
+    Unlocks,
+    /// Logs as format 1 wrote them.
+    LogsV1(u8),
+    /// Locks as format 1 wrote them.
+    LocksV1(u8),
+}
+
+/// The codes of the parts in an RDB file. A code is never used again for something else.
+mod code {
+    pub(super) const LOGS_V1: u64 = 1;
+    pub(super) const LOCKS_V1: u64 = 2;
+    pub(super) const LISTS: u64 = 3;
+    pub(super) const LOGS: u64 = 4;
+    pub(super) const LOCKS: u64 = 5;
+    pub(super) const UNLOCKS: u64 = 6;
 }
 
 impl Part {
-    /// The codes of the parts in an RDB file.
-    const LOGS: u64 = 1;
-    const LOCKS: u64 = 2;
-    const LISTS: u64 = 3;
-
     /// The part's code in an RDB file, and the index of its table if it is of one.
     #[must_use]
     pub fn code(self) -> (u64, Option<u8>) {
         match self {
-            Self::Logs(table) => (Self::LOGS, Some(table)),
-            Self::Locks(table) => (Self::LOCKS, Some(table)),
-            Self::Lists => (Self::LISTS, None),
+            Self::Logs(table) => (code::LOGS, Some(table)),
+            Self::Locks(table) => (code::LOCKS, Some(table)),
+            Self::Lists => (code::LISTS, None),
+            Self::Unlocks => (code::UNLOCKS, None),
+            Self::LogsV1(table) => (code::LOGS_V1, Some(table)),
+            Self::LocksV1(table) => (code::LOCKS_V1, Some(table)),
         }
     }
 
@@ -109,9 +112,12 @@ impl Part {
     /// Those of `table`.
     pub fn from_code<E>(code: u64, table: impl FnOnce() -> Result<u8, E>) -> Result<Option<Self>, E> {
         Ok(match code {
-            Self::LOGS => Some(Self::Logs(table()?)),
-            Self::LOCKS => Some(Self::Locks(table()?)),
-            Self::LISTS => Some(Self::Lists),
+            code::LOGS => Some(Self::Logs(table()?)),
+            code::LOCKS => Some(Self::Locks(table()?)),
+            code::LISTS => Some(Self::Lists),
+            code::UNLOCKS => Some(Self::Unlocks),
+            code::LOGS_V1 => Some(Self::LogsV1(table()?)),
+            code::LOCKS_V1 => Some(Self::LocksV1(table()?)),
             _ => None,
         })
     }
@@ -121,38 +127,91 @@ impl Part {
 pub(super) trait StoredEntry: LogEntry {
     /// How many bytes it takes.
     const BYTES: usize;
+    /// How many bytes it took in format 1.
+    const BYTES_V1: usize;
 
     /// Appends it to what is stored.
     fn write(self, bytes: &mut Vec<u8>);
 
-    /// Reads one; `None` if it has no time.
-    fn read(bytes: &mut Reader<'_>) -> Option<Self>;
+    /// Reads one.
+    fn read(bytes: &mut Reader<'_>) -> Result<Self, ChunkError>;
+
+    /// Reads one of format 1.
+    fn read_v1(bytes: &mut Reader<'_>) -> Result<Self, ChunkError>;
 }
 
 impl StoredEntry for AttemptEntry {
     const BYTES: usize = 8;
+    const BYTES_V1: usize = 8;
 
     fn write(self, bytes: &mut Vec<u8>) {
         bytes.write_u64(self.raw());
     }
 
-    fn read(bytes: &mut Reader<'_>) -> Option<Self> {
-        bytes.u64().and_then(Self::from_raw)
+    fn read(bytes: &mut Reader<'_>) -> Result<Self, ChunkError> {
+        let raw = bytes.u64().ok_or(ChunkError::Truncated)?;
+        Self::from_raw(raw).ok_or(ChunkError::NoTime)
+    }
+
+    fn read_v1(bytes: &mut Reader<'_>) -> Result<Self, ChunkError> {
+        Self::read(bytes)
     }
 }
 
+/// Stands for no attempt with another tag: no attempt is 0.
+const NO_ATTEMPT: u64 = 0;
+
 impl StoredEntry for DistinctEntry {
-    const BYTES: usize = 16;
+    const BYTES: usize = 24;
+    const BYTES_V1: usize = 16;
 
     fn write(self, bytes: &mut Vec<u8>) {
-        let (last, other) = self.parts();
+        let (last, earlier, other) = self.parts();
         last.write(bytes);
+        bytes.write_u64(earlier.map_or(NO_ATTEMPT, AttemptEntry::raw));
         bytes.write_id(other);
     }
 
-    fn read(bytes: &mut Reader<'_>) -> Option<Self> {
+    fn read(bytes: &mut Reader<'_>) -> Result<Self, ChunkError> {
         let last = AttemptEntry::read(bytes)?;
-        Some(Self::from_parts(last, bytes.id()?))
+        let earlier = match bytes.u64().ok_or(ChunkError::Truncated)? {
+            NO_ATTEMPT => None,
+            raw => Some(AttemptEntry::from_raw(raw).ok_or(ChunkError::NoTime)?),
+        };
+        let other = bytes.id().ok_or(ChunkError::Truncated)?;
+        Self::from_parts(last, earlier, other).ok_or(ChunkError::OutOfOrder)
+    }
+
+    fn read_v1(bytes: &mut Reader<'_>) -> Result<Self, ChunkError> {
+        let last = AttemptEntry::read(bytes)?;
+        let other = bytes.id().ok_or(ChunkError::Truncated)?;
+        Self::from_parts(last, None, other).ok_or(ChunkError::OutOfOrder)
+    }
+}
+
+/// How the entries of a log are stored.
+struct EntryFormat<E> {
+    bytes: usize,
+    read: fn(&mut Reader<'_>) -> Result<E, ChunkError>,
+}
+
+impl<E> Clone for EntryFormat<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for EntryFormat<E> {}
+
+impl<E: StoredEntry> EntryFormat<E> {
+    /// As they are written.
+    const CURRENT: Self = Self { bytes: E::BYTES, read: E::read };
+    /// As format 1 wrote them.
+    const V1: Self = Self { bytes: E::BYTES_V1, read: E::read_v1 };
+
+    /// The entries of a record.
+    fn entries(self, bytes: &[u8]) -> impl Iterator<Item = Result<E, ChunkError>> + Clone {
+        bytes.chunks_exact(self.bytes).map(move |entry| (self.read)(&mut Reader::new(entry)))
     }
 }
 
@@ -180,11 +239,12 @@ impl Limiter {
                 AnyTable::Distinct(logs) => Box::new(LogChunks::of(logs, cutoff)),
             };
             let logs = logs.map(move |chunk| (Part::Logs(index), chunk));
-            let locks = lock_chunks(table, latest).map(move |chunk| (Part::Locks(index), chunk));
+            let locks = lock::chunks(table, latest).map(move |chunk| (Part::Locks(index), chunk));
             logs.chain(locks)
         });
+        let unlocks = lock::unlock_chunks(&ledger.unlocks, latest).map(|chunk| (Part::Unlocks, chunk));
         let entries = list_entry::live_chunks(lists, latest).map(|chunk| (Part::Lists, chunk));
-        Chunks(Box::new(of_tables.chain(entries)))
+        Chunks(Box::new(of_tables.chain(unlocks).chain(entries)))
     }
 
     /// Adds what is in a chunk.
@@ -195,8 +255,17 @@ impl Limiter {
     pub fn load_chunk(&mut self, part: Part, chunk: &[u8]) -> Result<(), ChunkError> {
         let (ledger, lists) = self.load_state();
         match part {
-            Part::Logs(table) => load_logs(ledger, table, chunk),
-            Part::Locks(table) => load_locks(ledger, table, chunk),
+            Part::Logs(table) => match logs_of(ledger, table)? {
+                (AnyTable::Attempts(logs), latest) => load_table(logs, latest, EntryFormat::CURRENT, chunk),
+                (AnyTable::Distinct(logs), latest) => load_table(logs, latest, EntryFormat::CURRENT, chunk),
+            },
+            Part::LogsV1(table) => match logs_of(ledger, table)? {
+                (AnyTable::Attempts(logs), latest) => load_table(logs, latest, EntryFormat::V1, chunk),
+                (AnyTable::Distinct(logs), latest) => load_table(logs, latest, EntryFormat::V1, chunk),
+            },
+            Part::Locks(table) => lock::load(ledger, table, chunk),
+            Part::LocksV1(table) => lock::load_v1(ledger, table, chunk),
+            Part::Unlocks => lock::load_unlocks(ledger, chunk),
             Part::Lists => Ok(list_entry::load(lists, chunk)?),
         }
     }
@@ -257,35 +326,21 @@ impl<E: StoredEntry> Iterator for LogChunks<'_, E> {
     }
 }
 
-/// The live locks of a table, as chunks.
-fn lock_chunks(table: &SubjectTable, latest: Timestamp) -> impl Iterator<Item = Vec<u8>> {
-    let mut locks = table.live_locks(latest);
-    std::iter::from_fn(move || {
-        let mut bytes = Vec::new();
-        for (id, rule, state) in locks.by_ref().take(CHUNK_BYTES / LOCK_BYTES) {
-            bytes.write_id(id);
-            bytes.write_u8(rule);
-            bytes.write_u8(u8::from(state.armed));
-            bytes.write_time(state.until);
-            bytes.write_span(state.length);
-        }
-        Some(bytes).filter(|bytes| !bytes.is_empty())
-    })
-}
-
-/// Adds the logs of a chunk to table number `table`.
-fn load_logs(ledger: &mut Ledger, table: u8, chunk: &[u8]) -> Result<(), ChunkError> {
+/// The logs of table number `table`, and the ledger's latest time.
+fn logs_of(ledger: &mut Ledger, table: u8) -> Result<(&mut AnyTable, Timestamp), ChunkError> {
     let latest = ledger.latest;
     let table = ledger.tables.get_mut(usize::from(table)).ok_or(ChunkError::ForeignTable)?;
-    match &mut table.logs {
-        AnyTable::Attempts(logs) => load_table(logs, latest, chunk),
-        AnyTable::Distinct(logs) => load_table(logs, latest, chunk),
-    }
+    Ok((&mut table.logs, latest))
 }
 
 /// Adds the logs of a chunk to a table. No entry may be newer than `latest`.
-fn load_table<E: StoredEntry>(table: &mut Table<E>, latest: Timestamp, chunk: &[u8]) -> Result<(), ChunkError> {
-    let mut records = StoredLogs::<E> { rest: Reader::new(chunk), entry: PhantomData };
+fn load_table<E: StoredEntry>(
+    table: &mut Table<E>,
+    latest: Timestamp,
+    format: EntryFormat<E>,
+    chunk: &[u8],
+) -> Result<(), ChunkError> {
+    let mut records = StoredLogs { rest: Reader::new(chunk), format };
     let mut reserved = 0_usize;
     loop {
         if reserved == 0 {
@@ -296,10 +351,10 @@ fn load_table<E: StoredEntry>(table: &mut Table<E>, latest: Timestamp, chunk: &[
         let Some(record) = records.next() else {
             return Ok(());
         };
-        let (id, entries) = record?;
+        let (id, bytes) = record?;
         let mut previous = Timestamp::MIN;
-        for entry in read_entries::<E>(entries) {
-            let at = entry.ok_or(ChunkError::NoTime)?.at();
+        for entry in format.entries(bytes) {
+            let at = entry?.at();
             if at < previous {
                 return Err(ChunkError::OutOfOrder);
             }
@@ -308,7 +363,7 @@ fn load_table<E: StoredEntry>(table: &mut Table<E>, latest: Timestamp, chunk: &[
         if previous > latest {
             return Err(ChunkError::FromTheFuture);
         }
-        if !table.append(id, read_entries(entries).flatten()) {
+        if !table.append(id, format.entries(bytes).flatten()) {
             return Err(ChunkError::OutOfOrder);
         }
         if table.is_skewed() {
@@ -320,7 +375,7 @@ fn load_table<E: StoredEntry>(table: &mut Table<E>, latest: Timestamp, chunk: &[
 /// The logs of a chunk: the id, and the bytes of the entries.
 struct StoredLogs<'a, E> {
     rest: Reader<'a>,
-    entry: PhantomData<E>,
+    format: EntryFormat<E>,
 }
 
 impl<E> Clone for StoredLogs<'_, E> {
@@ -336,7 +391,7 @@ impl<'a, E: StoredEntry> Iterator for StoredLogs<'a, E> {
         if self.rest.is_empty() {
             return None;
         }
-        let record = read_log::<E>(&mut self.rest);
+        let record = read_log(&mut self.rest, self.format.bytes);
         if record.is_err() {
             // Nothing can follow an invalid record.
             self.rest = Reader::new(&[]);
@@ -346,49 +401,12 @@ impl<'a, E: StoredEntry> Iterator for StoredLogs<'a, E> {
 }
 
 /// The id of a log's record, and the bytes of its entries.
-fn read_log<'a, E: StoredEntry>(bytes: &mut Reader<'a>) -> Result<(Id, &'a [u8]), ChunkError> {
+fn read_log<'a>(bytes: &mut Reader<'a>, entry_bytes: usize) -> Result<(Id, &'a [u8]), ChunkError> {
     let id = bytes.id().ok_or(ChunkError::Truncated)?;
     let count = bytes.u32().ok_or(ChunkError::Truncated)?;
-    let len = (count as usize).checked_mul(E::BYTES).ok_or(ChunkError::Truncated)?;
+    let len = (count as usize).checked_mul(entry_bytes).ok_or(ChunkError::Truncated)?;
     let entries = bytes.slice(len).ok_or(ChunkError::Truncated)?;
     if count == 0 { Err(ChunkError::EmptyLog) } else { Ok((id, entries)) }
-}
-
-/// The entries of a record; `None` for one without a time.
-fn read_entries<E: StoredEntry>(bytes: &[u8]) -> impl Iterator<Item = Option<E>> + Clone {
-    bytes.chunks_exact(E::BYTES).map(|entry| E::read(&mut Reader::new(entry)))
-}
-
-/// Adds the locks of a chunk to table number `table`.
-fn load_locks(ledger: &mut Ledger, table: u8, chunk: &[u8]) -> Result<(), ChunkError> {
-    let latest = ledger.latest;
-    let table = ledger.tables.get_mut(usize::from(table)).ok_or(ChunkError::ForeignTable)?;
-    let (records, rest) = chunk.as_chunks::<LOCK_BYTES>();
-    if !rest.is_empty() {
-        return Err(ChunkError::Truncated);
-    }
-    for record in records {
-        let (id, rule, state) = read_lock(&mut Reader::new(record)).ok_or(ChunkError::ForeignLock)?;
-        // A lock begins when its rule refuses, and no later.
-        if rule >= table.spec.locks || state.until > latest.plus(state.length) {
-            return Err(ChunkError::ForeignLock);
-        }
-        table.locks.put((id, rule), state, |_, _| false);
-    }
-    Ok(())
-}
-
-/// One lock; `None` if no rule could have made it.
-fn read_lock(record: &mut Reader<'_>) -> Option<(Id, u8, LockState)> {
-    let (id, rule) = (record.id()?, record.u8()?);
-    let armed = match record.u8()? {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
-    let (until, length) = (record.time()?, record.span()?);
-    let is_possible = (Millis::new(1)..=Window::MAX).contains(&length);
-    is_possible.then_some((id, rule, LockState { until, length, armed }))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The digest of a limiter: a number that two limiters share only if they hold the same.
 
 use crate::format::chunk::StoredEntry;
-use crate::format::list_entry;
+use crate::format::{list_entry, lock};
 use crate::limiter::subject_table::{AnyTable, SubjectTable};
 use crate::limiter::{Limiter, StoredState};
 use crate::table::{Cutoff, Table, Timestamp};
@@ -22,18 +22,13 @@ impl Limiter {
         hasher.write(policy.as_bytes());
         hasher.write(secret.as_bytes());
         hasher.write_u64(now.as_millis());
-        hasher.write_u64(ledger.clock_offset.get());
+        hasher.write_u64(ledger.debt.get());
         for table in &ledger.tables {
             hasher.write_u64(table.floor.as_millis());
             hasher.write_u128(logs_digest(table, now));
-            for (id, rule, state) in table.live_locks(now) {
-                hasher.write_u64(id.raw());
-                hasher.write_u8(rule);
-                hasher.write_u64(state.until.as_millis());
-                hasher.write_u64(state.length.get());
-                hasher.write_u8(u8::from(state.armed));
-            }
+            lock::chunks(table, now).for_each(|locks| hasher.write(&locks));
         }
+        lock::unlock_chunks(&ledger.unlocks, now).for_each(|unlocks| hasher.write(&unlocks));
         let list_entries: Vec<u8> = list_entry::live_chunks(lists, now).flatten().collect();
         hasher.write(&list_entries);
         hasher.finish128().as_u128()

@@ -5,21 +5,28 @@
 //! | code | message | fields |
 //! |---|---|---|
 //! | 1 | create | a header (see `metadata`) |
-//! | 2 | logs | the table's index (1 byte), a chunk (see `chunk`) |
-//! | 3 | locks | the table's index (1), a chunk |
+//! | 2 | logs of format 1 | the table's index (1 byte), a chunk (see `chunk`) |
+//! | 3 | locks of format 1 | the table's index (1), a chunk |
 //! | 4 | lists | a chunk |
 //! | 5 | admit | attempt |
 //! | 6 | count denied | rules (4, a bit for each), attempt |
 //! | 7 | reset | attempt |
 //! | 8 | refund | attempt |
-//! | 9 | lock | at (8), table (1), rule (1), id (8), until (8), length (8) |
+//! | 9 | lock of format 1 | at (8), table (1), rule (1), id (8), until (8), length (8) |
 //! | 10 | evict | table (1), id (8) |
-//! | 11 | unlock | at (8), which (1: 1 address, 2 email, 3 both), the ids (8 each) |
+//! | 11 | unlock | at (8), which (1: 1 address, 2 email without its pairs, 3 address, email and their pair), the ids (8 each) |
 //! | 12 | list add | at (8), one list entry (see `list_entry`) |
 //! | 13 | list remove | one list entry, its expiry unused |
-//! | 14 | change policy | at (8), the policy in its own words |
-//! | 15 | clock set back | clock offset (8) |
+//! | 14 | change policy, as format 1 did | at (8), the policy in its own words |
+//! | 15 | clock set | debt (8) |
 //! | 16 | time passed | at (8) |
+//! | 17 | logs | the table's index (1), a chunk |
+//! | 18 | locks | the table's index (1), a chunk |
+//! | 19 | unlocks | a chunk |
+//! | 20 | lock | at (8), table (1), rule (1), id (8), length (8), strike (1), tag (4) |
+//! | 21 | change policy | at (8), the policy in its own words |
+//! | 22 | unlock more | at (8), which (1: 1 email with its pairs, 2 device, 3 `ALL`), its id (8, none for `ALL`) |
+//! | 23 | clock restored | at (8) |
 //!
 //! An attempt is its log entry (8 bytes: time and tag), the address's id (8) and the email's id (8). If there is a
 //! device or a cost other than 1, there follow which of them (1: 1 device, 2 cost, 3 both), the device's id (8) and the
@@ -29,29 +36,41 @@ use crate::format::bytes::{Reader, WriteFields};
 use crate::format::chunk::Part;
 use crate::format::list_entry;
 use crate::format::metadata::{self, HeaderError};
-use crate::identity::{HashKey, Id};
-use crate::limiter::{AttemptIds, Effect, LimiterMetadata, RuleSet};
+use crate::identity::{HashKey, Id, Tag};
+use crate::limiter::{AttemptIds, CarryOver, Effect, LimiterMetadata, RuleSet, UnlockTarget};
 use crate::policy::{Cost, Policy};
 use crate::table::{AttemptEntry, Timestamp};
 
 const CREATE: u8 = 1;
-const LOGS: u8 = 2;
-const LOCKS: u8 = 3;
+const LOGS_V1: u8 = 2;
+const LOCKS_V1: u8 = 3;
 const LISTS: u8 = 4;
 const ADMIT: u8 = 5;
 const COUNT_DENIED: u8 = 6;
 const RESET: u8 = 7;
 const REFUND: u8 = 8;
-const LOCK: u8 = 9;
+const LOCK_V1: u8 = 9;
 const EVICT: u8 = 10;
 const UNLOCK: u8 = 11;
 const LIST_ADD: u8 = 12;
 const LIST_REMOVE: u8 = 13;
-const CHANGE_POLICY: u8 = 14;
-const CLOCK_SET_BACK: u8 = 15;
+const CHANGE_POLICY_V1: u8 = 14;
+const CLOCK_SET: u8 = 15;
 const TIME_PASSED: u8 = 16;
+const LOGS: u8 = 17;
+const LOCKS: u8 = 18;
+const UNLOCKS: u8 = 19;
+const LOCK: u8 = 20;
+const CHANGE_POLICY: u8 = 21;
+const UNLOCK_MORE: u8 = 22;
+const CLOCK_RESTORED: u8 = 23;
 
-/// In an attempt: a device follows. In an unlock: an address.
+/// In an unlock of more: an email with its pairs, a device, `ALL`.
+const EMAIL_WITH_PAIRS: u8 = 1;
+const DEVICE: u8 = 2;
+const ALL: u8 = 3;
+
+/// In an attempt: a device follows. In an unlock: an address does.
 const FIRST: u8 = 1;
 /// In an attempt: a cost follows. In an unlock: an email.
 const SECOND: u8 = 2;
@@ -91,6 +110,9 @@ pub(crate) fn encode_chunk(part: Part, chunk: &[u8]) -> Vec<u8> {
         Part::Logs(table) => vec![LOGS, table],
         Part::Locks(table) => vec![LOCKS, table],
         Part::Lists => vec![LISTS],
+        Part::Unlocks => vec![UNLOCKS],
+        Part::LogsV1(table) => vec![LOGS_V1, table],
+        Part::LocksV1(table) => vec![LOCKS_V1, table],
     };
     bytes.extend(chunk);
     bytes
@@ -117,24 +139,12 @@ pub(crate) fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
             bytes.push(REFUND);
             write_attempt(*at, ids, bytes);
         }
-        Effect::Lock { at, table, rule, id, until, length } => {
-            bytes.push(LOCK);
-            bytes.write_time(*at);
-            bytes.extend([*table, *rule]);
-            bytes.write_id(*id);
-            bytes.write_time(*until);
-            bytes.write_span(*length);
-        }
+        Effect::Lock { .. } => write_lock(effect, bytes),
         Effect::Evict { table, id } => {
             bytes.extend([EVICT, *table]);
             bytes.write_id(*id);
         }
-        Effect::Unlock { at, address, email } => {
-            bytes.push(UNLOCK);
-            bytes.write_time(*at);
-            bytes.push(which(address.is_some(), email.is_some()));
-            address.iter().chain(email).for_each(|id| bytes.write_id(*id));
-        }
+        Effect::Unlock { at, target } => write_unlock(*at, *target, bytes),
         Effect::ListAdd { at, entry } => {
             bytes.push(LIST_ADD);
             bytes.write_time(*at);
@@ -144,8 +154,11 @@ pub(crate) fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
             bytes.push(LIST_REMOVE);
             list_entry::write(entry, bytes);
         }
-        Effect::ChangePolicy { at, policy } => {
-            bytes.push(CHANGE_POLICY);
+        Effect::ChangePolicy { at, policy, carry_over } => {
+            bytes.push(match carry_over {
+                CarryOver::ByRule => CHANGE_POLICY,
+                CarryOver::ByPlace => CHANGE_POLICY_V1,
+            });
             bytes.write_time(*at);
             bytes.extend(policy.to_string().as_bytes());
         }
@@ -153,11 +166,48 @@ pub(crate) fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
             bytes.push(TIME_PASSED);
             bytes.write_time(*at);
         }
-        Effect::ClockSetBack { clock_offset } => {
-            bytes.push(CLOCK_SET_BACK);
-            bytes.write_span(*clock_offset);
+        Effect::ClockSet { debt } => {
+            bytes.push(CLOCK_SET);
+            bytes.write_span(*debt);
+        }
+        Effect::ClockRestored { at } => {
+            bytes.push(CLOCK_RESTORED);
+            bytes.write_time(*at);
         }
     }
+}
+
+/// Writes a lock, of format 1 if its strike is not known.
+fn write_lock(effect: &Effect, bytes: &mut Vec<u8>) {
+    let Effect::Lock { at, table, rule, id, length, strikes, tag } = effect else { return };
+    bytes.push(if strikes.is_some() { LOCK } else { LOCK_V1 });
+    bytes.write_time(*at);
+    bytes.extend([*table, *rule]);
+    bytes.write_id(*id);
+    if strikes.is_none() {
+        bytes.write_time(at.plus(*length));
+    }
+    bytes.write_span(*length);
+    if let Some(strikes) = strikes {
+        bytes.write_u8(*strikes);
+        bytes.write_u32(tag.raw());
+    }
+}
+
+/// Writes an unlock.
+fn write_unlock(at: Timestamp, target: UnlockTarget, bytes: &mut Vec<u8>) {
+    let (code, which, ids) = match target {
+        UnlockTarget::Address(address) => (UNLOCK, FIRST, [Some(address), None]),
+        UnlockTarget::EmailAlone(email) => (UNLOCK, SECOND, [Some(email), None]),
+        UnlockTarget::AddressAndEmail(address, email) => (UNLOCK, FIRST | SECOND, [Some(address), Some(email)]),
+        UnlockTarget::Email(email) => (UNLOCK_MORE, EMAIL_WITH_PAIRS, [Some(email), None]),
+        UnlockTarget::Device(device) => (UNLOCK_MORE, DEVICE, [Some(device), None]),
+        UnlockTarget::All => (UNLOCK_MORE, ALL, [None, None]),
+    };
+    bytes.push(code);
+    bytes.write_time(at);
+    bytes.push(which);
+    ids.iter().flatten().for_each(|id| bytes.write_id(*id));
 }
 
 /// Writes an attempt.
@@ -199,6 +249,9 @@ fn read_message(code: u8, mut fields: Reader<'_>) -> Option<Message<'_>> {
     let message = match code {
         LOGS => Message::Chunk(Part::Logs(fields.u8()?), fields.rest()),
         LOCKS => Message::Chunk(Part::Locks(fields.u8()?), fields.rest()),
+        UNLOCKS => Message::Chunk(Part::Unlocks, fields.rest()),
+        LOGS_V1 => Message::Chunk(Part::LogsV1(fields.u8()?), fields.rest()),
+        LOCKS_V1 => Message::Chunk(Part::LocksV1(fields.u8()?), fields.rest()),
         LISTS => Message::Chunk(Part::Lists, fields.rest()),
         code => Message::Effect(read_effect(code, &mut fields)?),
     };
@@ -225,30 +278,49 @@ fn read_effect(code: u8, fields: &mut Reader<'_>) -> Option<Effect> {
             let (at, ids) = read_attempt(fields)?;
             Effect::Refund { at, ids }
         }
-        LOCK => Effect::Lock {
-            at: fields.time()?,
-            table: fields.u8()?,
-            rule: fields.u8()?,
-            id: fields.id()?,
-            until: fields.time()?,
-            length: fields.span()?,
-        },
+        LOCK_V1 | LOCK => read_lock(code, fields)?,
         EVICT => Effect::Evict { table: fields.u8()?, id: fields.id()? },
-        UNLOCK => {
-            let (at, which) = (fields.time()?, read_which(fields)?);
-            let address = read_id_if(which & FIRST != 0, fields)?;
-            let email = read_id_if(which & SECOND != 0, fields)?;
-            Effect::Unlock { at, address, email }
+        UNLOCK | UNLOCK_MORE => {
+            let (at, target) = (fields.time()?, read_unlock_target(code, fields)?);
+            Effect::Unlock { at, target }
         }
         LIST_ADD => Effect::ListAdd { at: fields.time()?, entry: list_entry::read(fields).ok()? },
         LIST_REMOVE => Effect::ListRemove { entry: list_entry::read(fields).ok()? },
-        CHANGE_POLICY => {
+        CHANGE_POLICY_V1 | CHANGE_POLICY => {
             let at = fields.time()?;
             let policy = Policy::from_text(str::from_utf8(fields.rest()).ok()?).ok()?;
-            Effect::ChangePolicy { at, policy }
+            let carry_over = if code == CHANGE_POLICY { CarryOver::ByRule } else { CarryOver::ByPlace };
+            Effect::ChangePolicy { at, policy, carry_over }
         }
-        CLOCK_SET_BACK => Effect::ClockSetBack { clock_offset: fields.span()? },
+        CLOCK_SET => Effect::ClockSet { debt: fields.span()? },
         TIME_PASSED => Effect::TimePassed { at: fields.time()? },
+        CLOCK_RESTORED => Effect::ClockRestored { at: fields.time()? },
+        _ => return None,
+    })
+}
+
+/// A lock of either format.
+fn read_lock(code: u8, fields: &mut Reader<'_>) -> Option<Effect> {
+    let (at, table, rule, id) = (fields.time()?, fields.u8()?, fields.u8()?, fields.id()?);
+    let until = if code == LOCK_V1 { Some(fields.time()?) } else { None };
+    let length = fields.span()?;
+    if until.is_some_and(|until| until != at.plus(length)) {
+        return None;
+    }
+    let (strikes, raw_tag) = if code == LOCK { (Some(fields.u8()?), fields.u32()?) } else { (None, 0) };
+    let tag = Tag::from_raw(raw_tag);
+    (tag.raw() == raw_tag).then_some(Effect::Lock { at, table, rule, id, length, strikes, tag })
+}
+
+/// What an unlock clears.
+fn read_unlock_target(code: u8, fields: &mut Reader<'_>) -> Option<UnlockTarget> {
+    Some(match (code, fields.u8()?) {
+        (UNLOCK, FIRST) => UnlockTarget::Address(fields.id()?),
+        (UNLOCK, SECOND) => UnlockTarget::EmailAlone(fields.id()?),
+        (UNLOCK, which) if which == FIRST | SECOND => UnlockTarget::AddressAndEmail(fields.id()?, fields.id()?),
+        (UNLOCK_MORE, EMAIL_WITH_PAIRS) => UnlockTarget::Email(fields.id()?),
+        (UNLOCK_MORE, DEVICE) => UnlockTarget::Device(fields.id()?),
+        (UNLOCK_MORE, ALL) => UnlockTarget::All,
         _ => return None,
     })
 }

@@ -15,12 +15,12 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 /// The version that is written.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 
 /// The most bytes a header may have: far more than the words of the longest policy.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// The fields of version 1.
+/// The fields of versions 1 and 2, which differ in the chunks that follow.
 #[derive(Serialize, Deserialize)]
 struct FieldsV1 {
     /// The policy in its own words.
@@ -29,8 +29,8 @@ struct FieldsV1 {
     secret: SecretV1,
     /// The time of the latest effect, in milliseconds since the Unix epoch.
     latest: u64,
-    /// How far the ledger's time is ahead of the server's clock, in milliseconds.
-    clock_offset: u64,
+    /// How far the ledger's time is ahead of the server's clock, since that was set back, in milliseconds.
+    debt: u64,
     /// One entry for each table that the policy needs.
     tables: Vec<TableV1>,
 }
@@ -103,7 +103,7 @@ pub(crate) fn encode(metadata: &LimiterMetadata) -> Vec<u8> {
             StoredSecret::Derived(Salted { salt, check }) => SecretV1::Derived { salt, check },
         },
         latest: metadata.latest.as_millis(),
-        clock_offset: metadata.clock_offset.get(),
+        debt: metadata.debt.get(),
         tables: metadata.tables.iter().map(table).collect(),
     };
     let mut bytes = VERSION.to_le_bytes().to_vec();
@@ -122,13 +122,13 @@ pub(crate) fn decode(bytes: &[u8], hash_key: Option<&HashKey>) -> Result<Limiter
     let (version, fields) = bytes.split_first_chunk().ok_or(HeaderError::Damaged)?;
     match u16::from_le_bytes(*version) {
         0 => Err(HeaderError::Damaged),
-        1 => decode_v1(fields, hash_key),
+        1 | 2 => decode_fields(fields, hash_key),
         newer => Err(HeaderError::Newer(newer)),
     }
 }
 
-/// The metadata in the fields of version 1.
-fn decode_v1(bytes: &[u8], hash_key: Option<&HashKey>) -> Result<LimiterMetadata, HeaderError> {
+/// The metadata in the fields of version 1 or 2.
+fn decode_fields(bytes: &[u8], hash_key: Option<&HashKey>) -> Result<LimiterMetadata, HeaderError> {
     let fields: FieldsV1 = encoding().deserialize(bytes).map_err(|_| HeaderError::Damaged)?;
     let secret = match fields.secret {
         SecretV1::Whole(key) => StoredSecret::Whole(key),
@@ -143,7 +143,7 @@ fn decode_v1(bytes: &[u8], hash_key: Option<&HashKey>) -> Result<LimiterMetadata
         secret: secret.open(hash_key)?,
         policy: Policy::from_text(&fields.policy)?,
         latest: Timestamp::from_millis(fields.latest).ok_or(MetadataError::Time)?,
-        clock_offset: Millis::new(fields.clock_offset),
+        debt: Millis::new(fields.debt),
         tables: tables.collect::<Result<Vec<_>, MetadataError>>()?,
     })
 }
@@ -159,7 +159,7 @@ mod tests {
             policy: Policy::from_text("PAIR 5/15m IP 50/900s COUNT-DENIED PLUS-TAGS strip").unwrap(),
             secret: Secret::from_bytes([7; 16]),
             latest: Timestamp::from_millis(1_000).unwrap(),
-            clock_offset: Millis::new(3),
+            debt: Millis::new(3),
             tables: vec![
                 TableMetadata { kind: LogKind { subject: Subject::Pair, denied: None }, floor_millis: 0 },
                 TableMetadata { kind: LogKind { subject: Subject::Ip, denied: Some(0) }, floor_millis: 1_000 },
@@ -184,8 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn version_1_is_these_bytes_for_good() {
-        let mut expected = vec![1, 0, 50, 0, 0, 0, 0, 0, 0, 0];
+    fn version_2_is_these_bytes_for_good_and_version_1_the_same_ones() {
+        let mut expected = vec![2, 0, 50, 0, 0, 0, 0, 0, 0, 0];
         expected.extend(b"PAIR 5/15m IP 50/900s COUNT-DENIED PLUS-TAGS strip");
         expected.extend([0; 4]);
         expected.extend([7; 16]);
@@ -195,11 +195,13 @@ mod tests {
         expected.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         expected.extend([1, 1, 0, 232, 3, 0, 0, 0, 0, 0, 0]);
         assert_eq!(encode(&metadata()), expected);
+        expected[0] = 1;
+        assert_eq!(decode(&expected, None), Ok(metadata()));
     }
 
     #[test]
     fn a_newer_version_is_named() {
-        assert_eq!(decode(&[2, 0, 1, 2, 3], None), Err(HeaderError::Newer(2)));
+        assert_eq!(decode(&[3, 0, 1, 2, 3], None), Err(HeaderError::Newer(3)));
     }
 
     #[test]

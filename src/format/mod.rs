@@ -7,6 +7,7 @@ mod digest;
 #[cfg(test)]
 mod golden;
 mod list_entry;
+mod lock;
 pub(crate) mod message;
 pub(crate) mod metadata;
 #[cfg(test)]

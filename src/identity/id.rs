@@ -63,10 +63,20 @@ impl Tag {
     /// Ones in the bits of a tag.
     const MASK: u32 = u32::MAX >> (u32::BITS - Self::BITS);
 
+    /// Stands for several tags, or for none. An attempt has it by chance once in four million, and then forgives
+    /// nothing that depends on whose it was.
+    pub const OF_SEVERAL: Tag = Tag(0);
+
     /// The tag in the lowest 22 bits; the others are ignored.
     #[must_use]
     pub const fn from_raw(raw: u32) -> Tag {
         Tag(raw & Self::MASK)
+    }
+
+    /// Whether this is the tag of attempts with `tag`, and of no others.
+    #[must_use]
+    pub fn is_of(self, tag: Tag) -> bool {
+        self == tag && self != Self::OF_SEVERAL
     }
 
     /// The bits, 0 to 2²² - 1.

@@ -3,12 +3,14 @@
 use crate::identity::Id;
 use crate::limiter::attempt::{Attempt, AttemptIds};
 use crate::limiter::effect::{Effect, RuleSet};
-use crate::limiter::evaluate::{Binding, Decision, Evaluation, Mode, RuleEvaluation, Verdict, evaluate};
-use crate::limiter::ledger::TableIds;
+use crate::limiter::evaluate::{Binding, Decision, Evaluation, RuleEvaluation, Verdict, counting_denied, evaluate};
+use crate::limiter::ledger::{Scope, TableIds};
 use crate::limiter::limiter::Limiter;
 use crate::limiter::lists::{List, ListMatch};
-use crate::policy::{Capacity, Counting, Enforcement, Millis};
-use crate::table::Timestamp;
+use crate::limiter::locks::{LockKey, LockState};
+use crate::limiter::subject_table::Counted;
+use crate::policy::{Capacity, Enforcement, Millis};
+use crate::table::{Cutoff, Timestamp};
 
 /// How a command changes a limiter: when, how many identities a table may hold, and where its effects go.
 struct Run<'a, E> {
@@ -43,90 +45,90 @@ impl Limiter {
             return Decision::without_rules(verdict);
         }
         let ids = attempt.ids;
-        let table_ids = self.ledger.table_ids(&ids, &self.secret);
+        let table_ids = self.ledger.table_ids(&ids, &self.secret, Scope::Counting, at);
         self.ledger.prefetch(&table_ids);
-        let evaluation = evaluate(&self.context(&ids, &table_ids, at), Mode::Check);
+        let evaluation = evaluate(&self.context(&ids, &table_ids, at));
         self.add_to_totals(&evaluation);
+        let Evaluation { verdict, concerned, refusing, tripping, .. } = evaluation;
         let capacity = self.policy.options().capacity.unwrap_or(default_capacity);
         let mut run = Run { at, capacity, emit: &mut emit };
-        if !evaluation.tripping.is_empty() {
-            self.trip(evaluation.tripping, &ids, &table_ids, &mut run);
-        }
-        let counted = if evaluation.verdict.allowed {
+        let counted = if verdict.allowed {
             Some(Effect::Admit { at, ids })
         } else {
-            let rules = self.counting_denied(evaluation.refusing, &table_ids);
+            let rules = counting_denied(&self.policy, concerned, refusing);
             (!rules.is_empty()).then_some(Effect::CountDenied { at, ids, rules })
         };
-        if let Some(effect) = counted {
-            let table_ids = self.counted_on(&effect, table_ids);
-            self.make_room(&table_ids, &mut run);
-            emit(&effect);
-            self.count(&ids, &table_ids, at);
+        let Some(effect) = counted else {
+            return Decision { verdict, refusing, tripping };
+        };
+        // What an attempt locks depends on what was there before it.
+        let locks = if tripping.is_empty() { Vec::new() } else { self.locks(tripping, &ids, &table_ids, at) };
+        let table_ids = self.counted_on(&effect, table_ids);
+        self.make_room(&table_ids, &mut run);
+        (run.emit)(&effect);
+        self.ledger.record(&ids, &table_ids, at);
+        for lock in locks {
+            self.begin_lock(lock, &mut run);
         }
-        let Evaluation { verdict, refusing, tripping, .. } = evaluation;
         Decision { verdict, refusing, tripping }
     }
 
-    /// What [`Limiter::check`] would decide. Nothing is counted, and the figures are those before counting.
+    /// What [`Limiter::check`] would return now. Nothing is counted.
     #[must_use]
     pub fn peek(&self, attempt: &Attempt, clock: Timestamp) -> Verdict {
         let at = self.ledger.now(clock).at;
-        self.listed(attempt, at).unwrap_or_else(|| {
-            let table_ids = self.ledger.table_ids(&attempt.ids, &self.secret);
-            evaluate(&self.context(&attempt.ids, &table_ids, at), Mode::Peek).verdict
-        })
+        self.listed(attempt, at).unwrap_or_else(|| self.evaluated(attempt, at).verdict)
     }
 
-    /// The verdict of the lists, if the address or the email is on one.
+    /// The rules applied to an attempt.
+    fn evaluated(&self, attempt: &Attempt, at: Timestamp) -> Evaluation {
+        let table_ids = self.ledger.table_ids(&attempt.ids, &self.secret, Scope::Counting, at);
+        evaluate(&self.context(&attempt.ids, &table_ids, at))
+    }
+
+    /// The verdict of the lists, if the address or the email is on one. A denial lasts no shorter than what the rules
+    /// refuse: whoever waits for its end is not refused again.
     fn listed(&self, attempt: &Attempt, at: Timestamp) -> Option<Verdict> {
         if self.lists.is_empty() {
             return None;
         }
         let emails = attempt.ids.present_email().into_iter().chain(attempt.tagged_email);
         let ListMatch { list, expires } = self.lists.find(attempt.ip, emails, at)?;
-        let left = expires.map_or(Millis::ZERO, |expires| expires.since(at));
         let (allowed, wait, binding) = match list {
-            List::Allow => (true, Millis::ZERO, Binding::Allow),
-            List::Deny => (false, left, Binding::Deny),
+            List::Allow => (true, Some(Millis::ZERO), Binding::Allow),
+            List::Deny => {
+                let refused_for = || self.evaluated(attempt, at).refused_for;
+                (false, expires.map(|expires| expires.since(at).max(refused_for())), Binding::Deny)
+            }
         };
-        Some(Verdict { allowed, limit: 0, remaining: 0, retry_after: wait, reset: wait, binding })
+        Some(Verdict { allowed, limit: None, remaining: None, retry_after: wait, reset: wait, binding })
     }
 
-    /// Locks the identities of the rules that trip.
-    fn trip<E: FnMut(&Effect)>(
-        &mut self,
+    /// The locks that begin with an attempt for these rules, with the index of each one's table.
+    fn locks(
+        &self,
         rules: RuleSet,
         ids: &AttemptIds,
         table_ids: &TableIds,
-        run: &mut Run<'_, E>,
-    ) {
-        for index in (0..self.policy.rules().len()).filter(|rule| rules.contains(*rule)) {
-            let evaluated = RuleEvaluation::by_index(&self.context(ids, table_ids, run.at), index);
-            let Some(state) = evaluated.and_then(|rule| rule.trip()) else { continue };
-            let Some(slot) = self.ledger.slots.get(index).copied() else { continue };
-            let table = u8::try_from(slot.table).ok();
-            let (Some(table), Some(rule), Some(id)) = (table, slot.lock, table_ids.get(slot.table)) else {
-                continue;
-            };
-            self.make_room_for_lock(id, table, run);
-            let effect = Effect::Lock { at: run.at, table, rule, id, until: state.until, length: state.length };
-            self.carry_out(effect, run.emit);
-        }
+        at: Timestamp,
+    ) -> Vec<(usize, LockKey, LockState)> {
+        let context = self.context(ids, table_ids, at);
+        let locks = rules.iter().filter_map(|rule| {
+            let slot = self.ledger.slots.get(rule)?;
+            let state = RuleEvaluation::by_index(&context, rule)?.trip(ids.tag)?;
+            Some((slot.table, (table_ids.get(slot.table)?.id, slot.lock?.number), state))
+        });
+        locks.collect()
     }
 
-    /// The rules that count an attempt although others refused it.
-    fn counting_denied(&self, refusing: RuleSet, table_ids: &TableIds) -> RuleSet {
-        let mut counting = RuleSet::default();
-        let rules = self.policy.rules().iter().zip(&self.ledger.slots);
-        for (index, (rule, slot)) in rules.enumerate() {
-            let concerned = table_ids.get(slot.table).is_some();
-            let counts = rule.counting() == Counting::AlsoDenied;
-            if concerned && counts && !refusing.contains(index) {
-                counting.insert(index);
-            }
-        }
-        counting
+    /// Locks an identity.
+    fn begin_lock<E: FnMut(&Effect)>(&mut self, lock: (usize, LockKey, LockState), run: &mut Run<'_, E>) {
+        let (table, (id, rule), state) = lock;
+        let Ok(table) = u8::try_from(table) else { return };
+        self.make_room_for_lock(id, table, run);
+        let LockState { length, strikes, tag, .. } = state;
+        let effect = Effect::Lock { at: run.at, table, rule, id, length, strikes: Some(strikes), tag };
+        self.carry_out(effect, run.emit);
     }
 
     /// Makes room for `table_ids` in each table that is full: evicts one, or two where the table holds more than the
@@ -137,9 +139,9 @@ impl Limiter {
             return;
         }
         for index in 0..self.ledger.tables.len() {
-            let Some(id) = table_ids.get(index) else { continue };
+            let Some(who) = table_ids.get(index) else { continue };
             for _ in 0..2 {
-                self.make_room_for(id, index, run);
+                self.make_room_for(who.id, index, run);
             }
         }
     }
@@ -165,7 +167,10 @@ impl Limiter {
         let candidate = table
             .filter(|table| table.logs.len() >= capacity && table.logs.get(newcomer).is_none())
             .and_then(|table| {
-                let is_kept = |id| table.logs.len() < twice(run.capacity) && table.remembers_lock(id, run.at);
+                let is_kept = |id| {
+                    let who = Counted { id, cleared: Cutoff::NEVER };
+                    table.logs.len() < twice(run.capacity) && table.remembers_lock(who, run.at)
+                };
                 table.logs.eviction_candidate(newcomer, table.cutoff(run.at), is_kept)
             });
         if let (Some(id), Ok(table)) = (candidate, u8::try_from(index)) {
@@ -181,6 +186,9 @@ impl Limiter {
             if !evaluation.concerned.contains(index) {
                 continue;
             }
+            let is_enforced = rule.enforcement() == Enforcement::Enforced;
+            let locks = u64::from(is_enforced && evaluation.tripping.contains(index));
+            totals.locks = totals.locks.saturating_add(locks);
             let refuses = evaluation.refusing.contains(index);
             let total = match (rule.enforcement(), refuses) {
                 (Enforcement::Enforced, true) => &mut totals.refused,
@@ -189,8 +197,6 @@ impl Limiter {
                 (_, false) => continue,
             };
             *total = total.saturating_add(1);
-            let tripped = u64::from(evaluation.tripping.contains(index));
-            totals.locks = totals.locks.saturating_add(tripped);
         }
     }
 }

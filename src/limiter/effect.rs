@@ -3,9 +3,10 @@
 //! A command on the primary decides, and each change that follows is an [`Effect`]: it is applied there and sent to
 //! replicas and the append-only file, which apply it without deciding anything or reading a clock.
 
-use crate::identity::Id;
+use crate::identity::{Id, Tag};
 use crate::limiter::attempt::AttemptIds;
-use crate::limiter::lists::ListEntry;
+use crate::limiter::ledger::CarryOver;
+use crate::limiter::lists::{ListEntry, ListFull};
 use crate::policy::{MAX_RULES, Millis, Policy};
 use crate::table::Timestamp;
 
@@ -42,7 +43,7 @@ pub enum Effect {
         /// Whose attempts, and how many.
         ids: AttemptIds,
     },
-    /// A rule with `LOCK` has locked an identity.
+    /// A rule with `LOCK` has locked an identity, from `at` on.
     Lock {
         /// When.
         at: Timestamp,
@@ -52,10 +53,12 @@ pub enum Effect {
         rule: u8,
         /// The identity.
         id: Id,
-        /// When the lock ends.
-        until: Timestamp,
-        /// How long the lock is, which the next one doubles.
+        /// How long the lock is.
         length: Millis,
+        /// How many locks there were without a quiet between them; `None` if only the length tells.
+        strikes: Option<u8>,
+        /// Whose attempt began it.
+        tag: Tag,
     },
     /// An identity was removed to make room for another.
     Evict {
@@ -64,14 +67,12 @@ pub enum Effect {
         /// The identity.
         id: Id,
     },
-    /// Support staff cleared an address, an email, or with both also the pair.
+    /// Support staff cleared identities.
     Unlock {
         /// When.
         at: Timestamp,
-        /// The address.
-        address: Option<Id>,
-        /// The email.
-        email: Option<Id>,
+        /// Which.
+        target: UnlockTarget,
     },
     /// An entry was added to a list, or given another expiry.
     ListAdd {
@@ -91,17 +92,58 @@ pub enum Effect {
         at: Timestamp,
         /// The new policy.
         policy: Policy,
+        /// What it takes over.
+        carry_over: CarryOver,
     },
     /// Time passed without attempts, and what has expired by now is about to be reclaimed.
     TimePassed {
         /// The time it is now.
         at: Timestamp,
     },
-    /// The server's clock was set back. From now on the ledger's time is this far ahead of it.
-    ClockSetBack {
+    /// The server's clock was set back, or forward again. From now on the ledger's time is this far ahead of it.
+    ClockSet {
         /// How far ahead.
-        clock_offset: Millis,
+        debt: Millis,
     },
+    /// The ledger's time was one that no clock may show, and is the clock's now.
+    ClockRestored {
+        /// The time it is now.
+        at: Timestamp,
+    },
+}
+
+/// What UNLOCK clears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnlockTarget {
+    /// An address.
+    Address(Id),
+    /// An email, and all pairs that it is part of.
+    Email(Id),
+    /// An email without its pairs, as authlimit did before format 2.
+    EmailAlone(Id),
+    /// An address, an email, and their pair.
+    AddressAndEmail(Id, Id),
+    /// A device.
+    Device(Id),
+    /// The whole limiter as one identity: what rules for `ALL` count.
+    All,
+}
+
+/// Why an effect cannot be applied: no server that decides by this policy sends it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EffectError {
+    /// It names a table that the policy does not need.
+    #[error("the effect is for a table that the limiter's policy does not need")]
+    ForeignTable,
+    /// It names rules that the policy does not have, or that count no refused attempts.
+    #[error("the effect counts a refused attempt for a rule that does not")]
+    ForeignRule,
+    /// It locks for a rule that has no such lock.
+    #[error("the effect is a lock that no rule of the limiter's policy makes")]
+    ForeignLock,
+    /// It lists more than the lists take.
+    #[error(transparent)]
+    ListFull(#[from] ListFull),
 }
 
 /// A set of rules of one policy, by index.
@@ -133,6 +175,23 @@ impl RuleSet {
     #[must_use]
     pub fn contains(self, rule: usize) -> bool {
         self.0 & bit(rule) != 0
+    }
+
+    /// The rules that are in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The rules that are in either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The numbers of the rules, in order.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..MAX_RULES).filter(move |rule| self.contains(*rule))
     }
 
     /// Adds rule number `rule`.

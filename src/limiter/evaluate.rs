@@ -1,11 +1,12 @@
 //! One rule against one log, and the binding rule of a policy: the decision that CHECK and PEEK share.
 
+use crate::identity::Tag;
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::effect::RuleSet;
 use crate::limiter::ledger::{Ledger, TableIds};
-use crate::limiter::locks::{self, LockState};
+use crate::limiter::locks::LockState;
 use crate::limiter::subject_table::{AnyLog, RuleSlot, counted_id};
-use crate::policy::{Cost, Enforcement, Millis, Policy, Rule};
+use crate::policy::{Counting, Enforcement, Millis, Policy, Rule};
 use crate::table::{Cutoff, Timestamp};
 use std::cmp::Reverse;
 
@@ -14,15 +15,15 @@ use std::cmp::Reverse;
 pub struct Verdict {
     /// Whether the attempt may go ahead.
     pub allowed: bool,
-    /// The binding rule's limit.
-    pub limit: u32,
-    /// How many attempts the binding rule has left.
-    pub remaining: u32,
+    /// The binding rule's limit; `None` for the lists, which have none.
+    pub limit: Option<u32>,
+    /// How many attempts the binding rule has left; `None` for the lists.
+    pub remaining: Option<u32>,
     /// Zero if another attempt of the same cost would be admitted now, else how long until one would be, without
-    /// further attempts.
-    pub retry_after: Millis,
-    /// How long until the binding rule's quota is whole again, without further attempts.
-    pub reset: Millis,
+    /// further attempts; `None` if none ever would.
+    pub retry_after: Option<Millis>,
+    /// How long until the binding rule's quota is whole again, without further attempts; `None` if it never is.
+    pub reset: Option<Millis>,
     /// What binds.
     pub binding: Binding,
 }
@@ -45,7 +46,7 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The rules that refused, including those in shadow.
     pub refusing: RuleSet,
-    /// The rules among them that lock the identity for it.
+    /// The rules that lock the identity from this attempt on, including those in shadow.
     pub tripping: RuleSet,
 }
 
@@ -54,15 +55,6 @@ impl Decision {
     pub(crate) fn without_rules(verdict: Verdict) -> Self {
         Self { verdict, refusing: RuleSet::default(), tripping: RuleSet::default() }
     }
-}
-
-/// Whether an evaluation is for counting the attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Mode {
-    /// The figures are those after counting.
-    Check,
-    /// The figures are those before counting.
-    Peek,
 }
 
 /// Everything that an evaluation depends on.
@@ -83,9 +75,10 @@ pub(crate) struct Evaluation {
     pub(crate) concerned: RuleSet,
     /// The rules that refused, including those in shadow.
     pub(crate) refusing: RuleSet,
-    /// The rules with a lock that refused because their limit is reached (and not because they are locked), and that
-    /// lock the identity for it.
+    /// The rules with a lock whose last unit the attempt takes.
     pub(crate) tripping: RuleSet,
+    /// How long the enforced rules that refused do so, before anything is counted.
+    pub(crate) refused_for: Millis,
 }
 
 /// One rule's figures for one attempt.
@@ -121,9 +114,9 @@ impl<'a> RuleEvaluation<'a> {
     pub(crate) fn of(context: &EvaluationContext<'a>, rule: &'a Rule, slot: RuleSlot) -> Option<Self> {
         let EvaluationContext { ledger, ids, table_ids, now, .. } = *context;
         let table = ledger.tables.get(slot.table)?;
-        let id = table_ids.get(slot.table)?;
-        let log = table.logs.get(id);
-        let cutoff = table.floor.max(Cutoff::of(now, rule.window().length()));
+        let who = table_ids.get(slot.table)?;
+        let log = table.logs.get(who.id);
+        let cutoff = table.floor.max(who.cleared).max(Cutoff::of(now, rule.window().length()));
         let (first, len) = log.map_or((0, 0), |log| (log.first_after(cutoff), log.len()));
         let units = if rule.subject().is_distinct_count() {
             let other = counted_id(rule.subject(), ids);
@@ -133,7 +126,7 @@ impl<'a> RuleEvaluation<'a> {
             ids.cost.get()
         };
         let used = u32::try_from(len.saturating_sub(first)).unwrap_or(u32::MAX);
-        let lock = table.lock_state(id, slot.lock, now).copied();
+        let lock = slot.lock.and_then(|lock| table.lock_state(who, lock.number, now)).copied();
         Some(Self { rule, log, first, used, units, lock, now })
     }
 
@@ -174,14 +167,16 @@ impl<'a> RuleEvaluation<'a> {
     }
 
     /// Whether the window has room for the attempt; a lock may refuse it all the same.
-    pub(crate) fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         self.must_leave(self.used, self.units) == 0
     }
 
-    /// The new state of the rule's lock, if it refuses the attempt and trips.
-    pub(crate) fn trip(&self) -> Option<LockState> {
-        let lock = self.rule.lock().filter(|_| !self.has_room())?;
-        locks::trip(lock, self.lock.as_ref(), self.now)
+    /// The rule's lock once the attempt is counted, if that takes the last of the quota. What is there already takes
+    /// nothing.
+    pub(crate) fn trip(&self, tag: Tag) -> Option<LockState> {
+        let takes_last = self.units > 0 && self.used.saturating_add(self.units) == self.rule.limit().get();
+        let lock = self.rule.lock().filter(|_| takes_last && !self.refuses())?;
+        Some(LockState::next(lock, self.lock.as_ref(), self.now, tag))
     }
 
     /// The same evaluation once the rule has locked the identity.
@@ -247,6 +242,8 @@ fn least_remaining_first(figures: &Figures) -> (u32, Reverse<Millis>) {
 /// The candidates for the binding rule.
 struct Candidates {
     refusing: Candidate,
+    /// Those that will refuse once they have counted an attempt that others refuse.
+    filled: Candidate,
     admitting: Candidate,
     shadow: Candidate,
     longest_wait: Millis,
@@ -254,73 +251,98 @@ struct Candidates {
 
 impl Candidates {
     /// No rule yet.
-    const NONE: Self = Self { refusing: None, admitting: None, shadow: None, longest_wait: Millis::ZERO };
+    const NONE: Self = Self { refusing: None, filled: None, admitting: None, shadow: None, longest_wait: Millis::ZERO };
 
-    /// Adds what a rule says.
-    fn add(&mut self, index: usize, enforcement: Enforcement, refuses: bool, figures: Figures) {
-        match enforcement {
-            Enforcement::Enforced if refuses => prefer(&mut self.refusing, index, figures, longest_wait_first),
-            Enforcement::Enforced => {
-                self.longest_wait = self.longest_wait.max(figures.retry_after);
-                prefer(&mut self.admitting, index, figures, least_remaining_first);
-            }
-            Enforcement::Shadow => prefer(&mut self.shadow, index, figures, least_remaining_first),
+    /// Adds a rule that refuses, with its figures before the attempt.
+    fn add_refusing(&mut self, index: usize, figures: Figures) {
+        prefer(&mut self.refusing, index, figures, longest_wait_first);
+    }
+
+    /// Adds a rule that does not refuse or is in shadow, with its figures once it has counted the attempt.
+    fn add_counting(&mut self, index: usize, rule: &Rule, figures: Figures) {
+        if rule.enforcement() == Enforcement::Shadow {
+            prefer(&mut self.shadow, index, figures, least_remaining_first);
+            return;
+        }
+        self.longest_wait = self.longest_wait.max(figures.retry_after);
+        prefer(&mut self.admitting, index, figures, least_remaining_first);
+        if rule.counting() == Counting::AlsoDenied && figures.retry_after > Millis::ZERO {
+            prefer(&mut self.filled, index, figures, longest_wait_first);
         }
     }
 
-    /// The verdict: an attempt is admitted if every enforced rule admits it.
+    /// The verdict: an attempt is admitted if every enforced rule admits it. If one refuses, the longest wait binds, also
+    /// that of a rule which counts this very attempt.
     fn verdict(self, policy: &Policy) -> Verdict {
-        match (self.refusing, self.admitting.or(self.shadow)) {
-            (Some((rule, figures)), _) => verdict(policy, false, rule, figures),
-            (None, Some((rule, figures))) => {
+        if let Some((rule, figures)) = self.refusing {
+            let order = |(rule, figures): &(usize, Figures)| (longest_wait_first(figures), *rule);
+            let binding = self.filled.filter(|filled| order(filled) < order(&(rule, figures)));
+            let (rule, figures) = binding.unwrap_or((rule, figures));
+            return verdict(policy, false, rule, figures);
+        }
+        match self.admitting.or(self.shadow) {
+            Some((rule, figures)) => {
                 // If several rules are used up, the one with the longest reset binds, but another may make the next
                 // attempt wait longer. A rule in shadow makes none wait.
                 let retry_after = self.longest_wait;
                 verdict(policy, true, rule, Figures { retry_after, ..figures })
             }
-            (None, None) => unconcerned(),
+            None => unconcerned(),
         }
     }
 }
 
-/// Evaluates an attempt.
-pub(crate) fn evaluate(context: &EvaluationContext<'_>, mode: Mode) -> Evaluation {
+/// Evaluates an attempt: the verdict counts what the attempt itself will have counted.
+pub(crate) fn evaluate(context: &EvaluationContext<'_>) -> Evaluation {
     let mut concerned = RuleSet::default();
     let (mut refusing, mut tripping) = (RuleSet::default(), RuleSet::default());
     let mut candidates = Candidates::NONE;
     for (index, (rule, slot)) in context.policy.rules().iter().zip(&context.ledger.slots).enumerate() {
         let Some(evaluated) = RuleEvaluation::of(context, rule, *slot) else { continue };
         concerned.insert(index);
-        let refuses = evaluated.refuses();
-        if refuses {
+        if evaluated.refuses() {
             refusing.insert(index);
+            if rule.enforcement() == Enforcement::Enforced {
+                candidates.add_refusing(index, evaluated.before());
+                continue;
+            }
         }
-        let evaluated = match evaluated.trip().filter(|_| mode == Mode::Check) {
+        let evaluated = match evaluated.trip(context.ids.tag) {
             Some(state) => {
                 tripping.insert(index);
                 evaluated.locked_by(state)
             }
             None => evaluated,
         };
-        let is_enforced = rule.enforcement() == Enforcement::Enforced;
-        let figures = match mode {
-            Mode::Check if !(refuses && is_enforced) => evaluated.after(),
-            _ => evaluated.before(),
-        };
-        candidates.add(index, rule.enforcement(), refuses, figures);
+        candidates.add_counting(index, rule, evaluated.after());
     }
+    let refused_for = candidates.refusing.map_or(Millis::ZERO, |(_, figures)| figures.retry_after);
     let verdict = candidates.verdict(context.policy);
-    Evaluation { verdict, concerned, refusing, tripping }
+    if !verdict.allowed {
+        tripping = tripping.and(counting_denied(context.policy, concerned, refusing));
+    }
+    Evaluation { verdict, concerned, refusing, tripping, refused_for }
+}
+
+/// The rules that count an attempt although others refuse it.
+pub(crate) fn counting_denied(policy: &Policy, concerned: RuleSet, refusing: RuleSet) -> RuleSet {
+    let mut counting = RuleSet::default();
+    for (index, rule) in policy.rules().iter().enumerate() {
+        if rule.counting() == Counting::AlsoDenied && concerned.contains(index) && !refusing.contains(index) {
+            counting.insert(index);
+        }
+    }
+    counting
 }
 
 /// The verdict of rule number `rule` with `figures`.
 fn verdict(policy: &Policy, allowed: bool, rule: usize, figures: Figures) -> Verdict {
     Verdict {
         allowed,
-        limit: policy.rules().get(rule).map_or(0, |r| r.limit().get()),
-        remaining: figures.remaining,
-        retry_after: figures.retry_after,
-        reset: figures.reset,
+        limit: policy.rules().get(rule).map(|rule| rule.limit().get()),
+        remaining: Some(figures.remaining),
+        retry_after: Some(figures.retry_after),
+        reset: Some(figures.reset),
         binding: Binding::Rule(rule),
     }
 }
@@ -329,10 +351,10 @@ fn verdict(policy: &Policy, allowed: bool, rule: usize, figures: Figures) -> Ver
 fn unconcerned() -> Verdict {
     Verdict {
         allowed: true,
-        limit: Cost::MAX.get(),
-        remaining: Cost::MAX.get(),
-        retry_after: Millis::ZERO,
-        reset: Millis::ZERO,
+        limit: None,
+        remaining: None,
+        retry_after: Some(Millis::ZERO),
+        reset: Some(Millis::ZERO),
         binding: Binding::Allow,
     }
 }

@@ -3,14 +3,11 @@
 use crate::identity::{Id, Secret};
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::locks::{LockKey, LockState};
-use crate::limiter::subject_table::{LogKind, RuleSlot, SubjectTable, TableSpec};
-use crate::policy::{Counting, Enforcement, MAX_RULES, Millis, Policy, Rule, Subject};
-use crate::table::Timestamp;
-
-/// A clock that is behind the latest attempt by no more than this is waited for: the clocks of a primary and of the
-/// replica that takes over may differ by so much. A clock further behind was set back, and the ledger's time continues
-/// from where it was.
-const CLOCK_TOLERANCE: Millis = Millis::new(1_000);
+use crate::limiter::plan::{pair_memory, plan, renumbered};
+use crate::limiter::subject_table::{Counted, ForgivenUnits, LogKind, RuleSlot, SubjectTable};
+use crate::limiter::unlocks::Unlocks;
+use crate::policy::{Enforcement, MAX_RULES, Millis, Policy, Subject};
+use crate::table::{Cutoff, Timestamp};
 
 /// The identity that an attempt has in each table; absent in a table that it does not concern.
 #[derive(Clone, Copy, Debug)]
@@ -18,18 +15,24 @@ pub(crate) struct TableIds {
     ids: [Id; MAX_RULES],
     /// A bit for each table that it concerns.
     concerned: u32,
+    /// A bit for each table of pairs.
+    pairs: u32,
+    /// What an UNLOCK of the email has cleared of its pairs.
+    cleared: Cutoff,
 }
 
 const _: () = assert!(MAX_RULES <= u32::BITS as usize);
 
 impl TableIds {
     /// In no table.
-    const NONE: Self = Self { ids: [Id::from_raw(0); MAX_RULES], concerned: 0 };
+    const NONE: Self = Self { ids: [Id::from_raw(0); MAX_RULES], concerned: 0, pairs: 0, cleared: Cutoff::NEVER };
 
     /// The identity in table number `table`.
-    pub(crate) fn get(&self, table: usize) -> Option<Id> {
-        let id = self.ids.get(table)?;
-        (self.concerned >> table & 1 == 1).then_some(*id)
+    #[inline]
+    pub(crate) fn get(&self, table: usize) -> Option<Counted> {
+        let id = *self.ids.get(table)?;
+        let cleared = if self.pairs >> table & 1 == 1 { self.cleared } else { Cutoff::NEVER };
+        (self.concerned >> table & 1 == 1).then_some(Counted { id, cleared })
     }
 
     /// Leaves out the tables that `keeps` does not name.
@@ -40,21 +43,22 @@ impl TableIds {
     }
 }
 
-/// How much is forgiven.
+/// Which tables an attempt concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Forgiveness {
-    /// All, after a success; with the last attempt of a pair also its lock.
-    All,
-    /// This many of the newest, which should not have been counted. Distinct counts keep theirs: an earlier attempt may be
-    /// why they are there.
-    Newest(usize),
+pub(crate) enum Scope {
+    /// Those that count it: the device's instead of the email's, if it has a device.
+    Counting,
+    /// Those that may have counted it with the device or without, which a success forgives.
+    Forgiving,
 }
 
-impl Forgiveness {
-    /// The newest attempt of this cost.
-    pub(crate) fn newest(ids: &AttemptIds) -> Self {
-        Self::Newest(ids.cost.get() as usize)
-    }
+/// How a policy takes over what its predecessor has counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CarryOver {
+    /// By what each rule counts, and how much in what time.
+    ByRule,
+    /// By the place of the rule among those of its subject: as authlimit did before format 2.
+    ByPlace,
 }
 
 /// The tables, and the time they have reached.
@@ -67,16 +71,34 @@ pub(crate) struct Ledger {
     devices_replace_emails: bool,
     /// The time of the latest effect. No entry is newer.
     pub(crate) latest: Timestamp,
-    /// How far the ledger's time is ahead of the server's clock, since that was set back.
-    pub(crate) clock_offset: Millis,
+    /// How far the server's clock was set back and not forward again: by so much the ledger's time is ahead of it.
+    pub(crate) debt: Millis,
+    /// The emails whose pairs were cleared.
+    pub(crate) unlocks: Unlocks,
 }
 
 /// The ledger's time at some reading of the server's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Now {
     pub(crate) at: Timestamp,
-    /// The offset that the ledger must take over, if the clock was set back.
-    pub(crate) new_offset: Option<Millis>,
+    /// How much of what the clock was set back is not made up for.
+    pub(crate) debt: Millis,
+    /// What the ledger must note of the reading, although nothing may be counted.
+    pub(crate) note: ClockNote,
+}
+
+/// What a reading of the clock shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ClockNote {
+    /// Nothing special.
+    Nothing,
+    /// The debt has changed.
+    Debt,
+    /// Time has passed while there is a debt. Unless it is noted, many small steps of the clock would look like one
+    /// large step forward, which pays the debt.
+    Passed,
+    /// The ledger's own time is one that no clock may show.
+    Implausible,
 }
 
 impl Ledger {
@@ -87,41 +109,73 @@ impl Ledger {
             slots: Vec::new(),
             devices_replace_emails: false,
             latest: Timestamp::MIN,
-            clock_offset: Millis::ZERO,
+            debt: Millis::ZERO,
+            unlocks: Unlocks::default(),
         };
-        ledger.adopt(policy);
+        ledger.adopt(policy, CarryOver::ByRule);
         ledger
     }
 
-    /// The ledger's time when the server's clock shows `clock`: the clock, except that time never runs back. An entry
-    /// from the future would make its window longer by as much as the clock was set back. So the ledger continues from
-    /// its latest entry, and no attempt leaves early or stays locked in.
+    /// The ledger's time when the server's clock shows `clock`. It advances as the clock does, and stands still when the
+    /// clock steps back. What was stepped back is a debt, and a later step forward of at least half of it pays the debt
+    /// before it advances anything. So no attempt leaves its window early, also when the clock is set back and right
+    /// again, and none late by more than the clock was set back.
     pub(crate) fn now(&self, clock: Timestamp) -> Now {
-        let at = clock.plus(self.clock_offset);
-        let behind = self.latest.since(at);
-        let new_offset =
-            (behind > CLOCK_TOLERANCE).then(|| Millis::new(self.clock_offset.get().saturating_add(behind.get())));
-        Now { at: at.max(self.latest), new_offset }
+        let debt = self.debt;
+        if !self.latest.is_plausible() {
+            return Now { at: clock, debt: Millis::ZERO, note: ClockNote::Implausible };
+        }
+        let last_clock = self.latest.as_millis().saturating_sub(debt.get());
+        let Some(step) = clock.as_millis().checked_sub(last_clock).map(Millis::new) else {
+            let behind = last_clock.saturating_sub(clock.as_millis());
+            let debt = Millis::new(debt.get().saturating_add(behind));
+            return Now { at: self.latest, debt, note: ClockNote::Debt };
+        };
+        let twice = step.get().saturating_mul(2);
+        if debt > Millis::ZERO && twice >= debt.get() {
+            let paid = step.min(debt);
+            let passed = Millis::new(step.get().saturating_sub(paid.get()));
+            let debt = Millis::new(debt.get().saturating_sub(paid.get()));
+            return Now { at: self.latest.plus(passed), debt, note: ClockNote::Debt };
+        }
+        let is_long = debt > Millis::ZERO && twice.saturating_mul(4) >= debt.get();
+        let note = if is_long { ClockNote::Passed } else { ClockNote::Nothing };
+        Now { at: self.latest.plus(step), debt, note }
     }
 
-    /// The identity of an attempt in each table. An attempt by a device that the application has authenticated counts
-    /// on the device, and not on what strangers can fill: the email and its addresses (OWASP, "Slow Down Online
-    /// Guessing Attacks with Device Cookies"). If all rules for devices are in shadow, they change nothing.
-    pub(crate) fn table_ids(&self, ids: &AttemptIds, secret: &Secret) -> TableIds {
-        let by_device = ids.device.is_some() && self.devices_replace_emails;
-        let on_email = (!by_device).then_some(ids.email);
-        let mut table_ids = TableIds::NONE;
+    /// Whether an attempt, with a device or without, concerns `subject`. An attempt by a device that the application has
+    /// authenticated counts on the device, and not on what strangers can fill: the email, its addresses, and the pair,
+    /// which a stranger behind the same address shares (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+    /// If all rules for devices are in shadow, they change nothing.
+    #[inline]
+    pub(crate) fn concerns(&self, subject: Subject, has_device: bool) -> bool {
+        match subject {
+            Subject::Email | Subject::IpsPerEmail | Subject::Pair => !(has_device && self.devices_replace_emails),
+            Subject::Device => has_device,
+            Subject::Ip | Subject::EmailsPerIp | Subject::All => true,
+        }
+    }
+
+    /// The identity of an attempt in each table.
+    pub(crate) fn table_ids(&self, ids: &AttemptIds, secret: &Secret, scope: Scope, now: Timestamp) -> TableIds {
+        let has_device = ids.device.is_some();
+        let mut table_ids = TableIds { cleared: self.unlocks.cleared(ids.email, now), ..TableIds::NONE };
         let mut bit = 1;
         for (id, table) in table_ids.ids.iter_mut().zip(&self.tables) {
-            let concerned = match table.spec.kind.subject {
+            let subject = table.spec.kind.subject;
+            let identity = match subject {
                 Subject::Ip | Subject::EmailsPerIp => Some(ids.address),
-                Subject::Email | Subject::IpsPerEmail => on_email,
-                Subject::Pair => Some(secret.pair_id(ids.address, ids.email)),
+                Subject::Email | Subject::IpsPerEmail => Some(ids.email),
+                Subject::Pair => {
+                    table_ids.pairs |= bit;
+                    Some(secret.pair_id(ids.address, ids.email))
+                }
                 Subject::All => Some(AttemptIds::ABSENT),
                 Subject::Device => ids.device,
             };
-            if let Some(concerned) = concerned {
-                *id = concerned;
+            let is_concerned = scope == Scope::Forgiving || self.concerns(subject, has_device);
+            if let Some(identity) = identity.filter(|_| is_concerned) {
+                *id = identity;
                 table_ids.concerned |= bit;
             }
             bit <<= 1;
@@ -148,148 +202,143 @@ impl Ledger {
         }
     }
 
-    /// Forgives attempts like this one that still count at `at`; returns how many there were in the table that
-    /// remembers most of them. If there were none, the ledger is unchanged, including its time.
-    pub(crate) fn forgive(
-        &mut self,
-        ids: &AttemptIds,
-        table_ids: &TableIds,
-        forgiveness: Forgiveness,
-        at: Timestamp,
-    ) -> usize {
+    /// Forgives all attempts like this one that still count at `at`, with the locks that they began. Returns how many
+    /// units there were in the table that remembers most of them, and whether anything has changed; if not, nor has the
+    /// ledger's time.
+    pub(crate) fn forgive(&mut self, ids: &AttemptIds, table_ids: &TableIds, at: Timestamp) -> ForgivenUnits {
         let at = at.max(self.latest);
-        let mut forgiven = 0;
+        let mut all = ForgivenUnits::default();
         for (index, table) in self.tables.iter_mut().enumerate() {
-            let subject = table.spec.kind.subject;
-            let Some(id) = table_ids.get(index) else { continue };
-            let at_most = match forgiveness {
-                Forgiveness::All => usize::MAX,
-                Forgiveness::Newest(_) if subject.is_distinct_count() => continue,
-                Forgiveness::Newest(units) => units,
-            };
-            let removed = table.forgive(ids, id, at_most, at);
-            forgiven = forgiven.max(removed);
-            // The last of a pair's attempts takes its lock with it. The lock of an address or an email stays: others
-            // may have caused it.
-            let lifts = forgiveness == Forgiveness::All && subject == Subject::Pair;
-            if lifts && removed > 0 && !table.is_live(id, at) {
-                table.locks.remove(id);
+            let Some(who) = table_ids.get(index) else { continue };
+            let forgiven = table.forgive(ids, who, at);
+            let is_empty_pair = table.spec.kind.subject == Subject::Pair && !table.is_live(who, at);
+            let mut changed = forgiven.changed;
+            for lock in self.slots.iter().filter(|slot| slot.table == index).filter_map(|slot| slot.lock) {
+                let state = table.lock_state(who, lock.number, at).copied();
+                if let Some(state) = state.filter(|state| state.tag.is_of(ids.tag)) {
+                    // A pair without attempts has nothing left that a strike could be for.
+                    let left = state.lifted(lock.times, at).filter(|_| !is_empty_pair);
+                    table.locks.set((who.id, lock.number), left);
+                    changed = true;
+                }
             }
+            all.units = all.units.max(forgiven.units);
+            all.changed |= changed;
         }
-        if forgiven > 0 {
+        if all.changed {
             self.advance(at);
         }
-        forgiven
+        all
+    }
+
+    /// Takes back the newest attempt like this one of the same cost that still counts at `at`, with a lock that it began.
+    /// Returns as [`forgive`](Self::forgive) does.
+    pub(crate) fn refund(&mut self, ids: &AttemptIds, table_ids: &TableIds, at: Timestamp) -> ForgivenUnits {
+        let at = at.max(self.latest);
+        let mut all = ForgivenUnits::default();
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            let Some(who) = table_ids.get(index) else { continue };
+            let refunded = table.refund(ids, who, at);
+            let Some(counted_at) = refunded.at else { continue };
+            for lock in self.slots.iter().filter(|slot| slot.table == index).filter_map(|slot| slot.lock) {
+                let state = table.lock_state(who, lock.number, at).copied();
+                let began = |state: &LockState| state.tag.is_of(ids.tag) && state.began() == counted_at;
+                if let Some(state) = state.filter(began) {
+                    table.locks.set((who.id, lock.number), state.lifted(lock.times, at));
+                }
+            }
+            all.units = all.units.max(refunded.units);
+            all.changed = true;
+        }
+        if all.changed {
+            self.advance(at);
+        }
+        all
     }
 
     /// Stores that a rule has locked an identity.
     pub(crate) fn lock(&mut self, table: usize, key: LockKey, state: LockState, at: Timestamp) {
         let at = self.advance(at);
         let Some(table) = self.tables.get_mut(table) else { return };
-        let mut locks = std::mem::take(&mut table.locks);
-        locks.put(key, state, |id, state| table.is_over(id, state, at));
-        table.locks = locks;
+        let longest_window = table.spec.longest_window;
+        table.locks.put(key, state, |state| state.is_forgotten(at, longest_window));
     }
 
     /// Changes to `policy` at `at`: tables that both policies need keep their counts. Returns the tables that are no
     /// longer needed, which may take long to free.
-    pub(crate) fn change_policy(&mut self, policy: &Policy, at: Timestamp) -> Vec<SubjectTable> {
+    pub(crate) fn change_policy(&mut self, policy: &Policy, carry_over: CarryOver, at: Timestamp) -> Vec<SubjectTable> {
         let at = self.advance(at);
+        // What is over stays so, also under a policy that would remember it longer.
         for table in &mut self.tables {
             table.floor = table.cutoff(at);
+            let longest_window = table.spec.longest_window;
+            table.locks.retain(|state| !state.is_forgotten(at, longest_window));
         }
-        self.adopt(policy)
+        self.unlocks.reclaim(at, usize::MAX);
+        match pair_memory(policy) {
+            Some(memory) => self.unlocks.extend(memory),
+            None => self.unlocks = Unlocks::default(),
+        }
+        self.adopt(policy, carry_over)
+    }
+
+    /// The ledger's time was one that no clock may show, and is `now`: what was counted since counts as of `now`.
+    pub(crate) fn restore_clock(&mut self, now: Timestamp) {
+        let from = self.latest;
+        for table in &mut self.tables {
+            table.move_in_time(from, now);
+        }
+        self.unlocks.move_in_time(from, now);
+        (self.latest, self.debt) = (now, Millis::ZERO);
     }
 
     /// Arranges the tables for `policy`; returns those that it does not need.
-    fn adopt(&mut self, policy: &Policy) -> Vec<SubjectTable> {
+    fn adopt(&mut self, policy: &Policy, carry_over: CarryOver) -> Vec<SubjectTable> {
         let (specs, slots) = plan(policy);
-        let mut old = std::mem::take(&mut self.tables);
-        let table_for = |spec: TableSpec| {
-            let kept = old.iter().position(|table| table.spec.kind == spec.kind);
-            match kept.map(|index| old.swap_remove(index)) {
-                Some(mut table) => {
+        let mut old: Vec<Option<SubjectTable>> = std::mem::take(&mut self.tables).into_iter().map(Some).collect();
+        let old_slots = std::mem::replace(&mut self.slots, slots);
+        for (index, spec) in specs.into_iter().enumerate() {
+            let kept = match carry_over {
+                CarryOver::ByPlace => old.iter().position(|t| t.as_ref().is_some_and(|t| t.spec.kind == spec.kind)),
+                CarryOver::ByRule => self.predecessor(index, spec.kind, &old, &old_slots),
+            };
+            let table = kept.and_then(|kept| Some((kept, old.get_mut(kept)?.take()?)));
+            self.tables.push(match table {
+                Some((kept, mut table)) => {
                     table.spec = spec;
-                    table.locks.truncate(spec.locks);
+                    table.locks.renumber(|number| match carry_over {
+                        CarryOver::ByPlace => Some(number).filter(|number| *number < spec.locks),
+                        CarryOver::ByRule => renumbered(number, (kept, &old_slots), (index, &self.slots)),
+                    });
                     table
                 }
                 None => SubjectTable::new(spec),
-            }
-        };
-        self.tables = specs.into_iter().map(table_for).collect();
-        self.slots = slots;
+            });
+        }
         let replaces = |subject, enforcement| subject == Subject::Device && enforcement == Enforcement::Enforced;
         self.devices_replace_emails = policy.rules().iter().any(|rule| replaces(rule.subject(), rule.enforcement()));
-        old
+        old.into_iter().flatten().collect()
     }
 
-    /// The lock that rule number `rule` has for its identity, to change.
-    pub(crate) fn lock_state_mut(&mut self, rule: usize, table_ids: &TableIds) -> Option<&mut LockState> {
-        let slot = *self.slots.get(rule)?;
-        let table = self.tables.get_mut(slot.table)?;
-        table.locks.get_mut((table_ids.get(slot.table)?, slot.lock?))
+    /// The old table whose counts the new table number `index` takes over: that of the same subject, or for a rule with
+    /// `COUNT-DENIED` that of the same rule.
+    fn predecessor(
+        &self,
+        index: usize,
+        kind: LogKind,
+        old: &[Option<SubjectTable>],
+        old_slots: &[RuleSlot],
+    ) -> Option<usize> {
+        if kind.denied.is_none() {
+            return old.iter().position(|table| table.as_ref().is_some_and(|table| table.spec.kind == kind));
+        }
+        let key = self.slots.iter().find(|slot| slot.table == index)?.key;
+        old_slots.iter().find(|slot| slot.key == key).map(|slot| slot.table)
     }
 
     /// Moves the ledger's time to `at`, and returns the new time: never less than before.
     pub(crate) fn advance(&mut self, at: Timestamp) -> Timestamp {
         self.latest = self.latest.max(at);
         self.latest
-    }
-}
-
-/// The tables of a policy in the order of first use, and each rule's slot, in the policy's order.
-pub(crate) fn plan(policy: &Policy) -> (Vec<TableSpec>, Vec<RuleSlot>) {
-    let mut tables: Vec<TableSpec> = Vec::new();
-    let mut slots = Vec::with_capacity(policy.rules().len());
-    for rule in policy.rules() {
-        let kind = kind_of(rule, &tables);
-        let table = tables.iter().position(|spec| spec.kind == kind).unwrap_or_else(|| {
-            tables.push(TableSpec { kind, retention: Millis::ZERO, longest: 0, locks: 0 });
-            tables.len().saturating_sub(1)
-        });
-        if let Some(spec) = tables.get_mut(table) {
-            spec.retention = spec.retention.max(rule.window().length());
-            spec.longest = spec.longest.max(rule.limit().get() as usize);
-            let lock = rule.lock().map(|_| spec.locks);
-            spec.locks = spec.locks.saturating_add(u8::from(lock.is_some()));
-            slots.push(RuleSlot { table, lock });
-        }
-    }
-    (tables, slots)
-}
-
-/// The kind of log that `rule` reads, after the rules that use `tables`.
-fn kind_of(rule: &Rule, tables: &[TableSpec]) -> LogKind {
-    let subject = rule.subject();
-    let denied = match rule.counting() {
-        Counting::AdmittedOnly => None,
-        Counting::AlsoDenied => {
-            let kinds = tables.iter().map(|spec| spec.kind);
-            let earlier = kinds.filter(|kind| kind.subject == subject && kind.denied.is_some());
-            Some(u8::try_from(earlier.count()).unwrap_or(u8::MAX))
-        }
-    };
-    LogKind { subject, denied }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables_come_once_for_each_kind_of_log_in_the_order_of_first_use() {
-        let policy = Policy::from_text("PAIR 1/1s IP 1/1s PAIR 2/1s IP 2/1s PAIR 1/1m COUNT-DENIED").unwrap();
-        let (specs, slots) = plan(&policy);
-        let kinds: Vec<_> = specs.iter().map(|spec| (spec.kind.subject, spec.kind.denied)).collect();
-        assert_eq!(kinds, [(Subject::Pair, None), (Subject::Ip, None), (Subject::Pair, Some(0))]);
-        let tables: Vec<_> = slots.iter().map(|slot| slot.table).collect();
-        assert_eq!(tables, [0, 1, 0, 1, 2]);
-    }
-
-    #[test]
-    fn a_table_keeps_the_longest_window_in_time() {
-        let policy = Policy::from_text("IP 1/2h IP 1/119m EMAIL 1/1s IP 1/1ms").unwrap();
-        let kept: Vec<_> = plan(&policy).0.iter().map(|spec| spec.retention.get()).collect();
-        assert_eq!(kept, [7_200_000, 1_000]);
     }
 }

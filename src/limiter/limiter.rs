@@ -1,16 +1,18 @@
 //! A limiter: its policy, its secret, its ledger and its lists, and how effects change it.
 
-use crate::identity::{Id, Secret};
+use crate::identity::Secret;
 use crate::limiter::attempt::AttemptIds;
-use crate::limiter::effect::{Effect, RuleSet};
-use crate::limiter::evaluate::{Binding, EvaluationContext, RuleEvaluation, Verdict};
-use crate::limiter::ledger::{Forgiveness, Ledger, TableIds};
+use crate::limiter::effect::{Effect, EffectError, RuleSet, UnlockTarget};
+use crate::limiter::evaluate::{Binding, EvaluationContext, Verdict};
+use crate::limiter::ledger::{CarryOver, ClockNote, Ledger, Now, Scope, TableIds};
 use crate::limiter::lists::{List, ListEntry, ListFull, ListKey, Lists};
-use crate::limiter::locks::{LockKey, LockState};
+use crate::limiter::locks::{self, LockKey, LockState};
+use crate::limiter::plan;
 use crate::limiter::refusals::RefusalMonitor;
-use crate::limiter::subject_table::SubjectTable;
-use crate::policy::{Millis, Policy, Rule, Subject};
-use crate::table::Timestamp;
+use crate::limiter::subject_table::{Counted, SubjectTable};
+use crate::limiter::unlocks::Unlock;
+use crate::policy::{Counting, Lock, MAX_RULES, Millis, Policy, Rule, Subject};
+use crate::table::{Cutoff, Timestamp};
 
 /// How many expired list entries are deleted whenever one is added.
 pub(super) const LIST_RECLAIM_STEP: usize = 4;
@@ -136,7 +138,7 @@ impl Limiter {
             return;
         }
         let at = self.read_clock(clock, &mut emit);
-        self.carry_out(Effect::ChangePolicy { at, policy }, &mut emit);
+        self.carry_out(Effect::ChangePolicy { at, policy, carry_over: CarryOver::ByRule }, &mut emit);
     }
 
     /// The tables that policy changes have left over, if any: to be dropped where that delays no one.
@@ -146,21 +148,72 @@ impl Limiter {
     }
 
     /// Applies what another server, or this one before a restart, has decided.
-    pub fn apply(&mut self, effect: Effect) {
+    ///
+    /// # Errors
+    /// [`EffectError`], and nothing is changed, if no server that decides by this limiter's policy sends such an effect.
+    pub fn apply(&mut self, effect: Effect) -> Result<(), EffectError> {
+        self.validate(&effect)?;
+        if let Effect::ListAdd { at, entry } = effect {
+            // Where the primary found room there is room: it depends on live entries only.
+            self.put_on_list(entry, at)?;
+            return Ok(());
+        }
+        self.perform(effect);
+        Ok(())
+    }
+
+    /// Checks that this policy can have an effect, so that what is accepted can be stored and loaded again.
+    fn validate(&self, effect: &Effect) -> Result<(), EffectError> {
+        let is_valid = match effect {
+            Effect::CountDenied { rules, .. } => {
+                let counts =
+                    |rule: usize| self.policy.rules().get(rule).is_some_and(|r| r.counting() == Counting::AlsoDenied);
+                let bits_beyond = rules.bits().checked_shr(MAX_RULES as u32).unwrap_or(0);
+                return if rules.iter().all(counts) && bits_beyond == 0 {
+                    Ok(())
+                } else {
+                    Err(EffectError::ForeignRule)
+                };
+            }
+            Effect::Lock { table, rule, length, strikes, .. } => {
+                let times = self.lock_times(*table, *rule).ok_or(EffectError::ForeignLock)?;
+                let is_length = (times.first()..=times.longest()).contains(length);
+                return if is_length && *strikes != Some(0) { Ok(()) } else { Err(EffectError::ForeignLock) };
+            }
+            Effect::Evict { table, .. } => self.ledger.tables.len() > usize::from(*table),
+            _ => true,
+        };
+        if is_valid { Ok(()) } else { Err(EffectError::ForeignTable) }
+    }
+
+    /// How long the rule locks that is number `rule` with a lock of table number `table`.
+    fn lock_times(&self, table: u8, rule: u8) -> Option<Lock> {
+        let mut slots = self.ledger.slots.iter().filter(|slot| slot.table == usize::from(table));
+        slots.find_map(|slot| slot.lock.filter(|lock| lock.number == rule)).map(|lock| lock.times)
+    }
+
+    /// Changes the limiter as a valid effect says.
+    fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Admit { at, ids } | Effect::CountDenied { at, ids, .. } => {
-                let table_ids = self.ledger.table_ids(&ids, &self.secret);
+                let table_ids = self.ledger.table_ids(&ids, &self.secret, Scope::Counting, at.max(self.ledger.latest));
                 let table_ids = self.counted_on(&effect, table_ids);
-                self.count(&ids, &table_ids, at);
+                self.ledger.record(&ids, &table_ids, at);
             }
             Effect::Reset { at, ids } => {
-                self.forgive(&ids, Forgiveness::All, at);
+                let table_ids = self.ledger.table_ids(&ids, &self.secret, Scope::Forgiving, at.max(self.ledger.latest));
+                self.ledger.forgive(&ids, &table_ids, at);
             }
             Effect::Refund { at, ids } => {
-                self.forgive(&ids, Forgiveness::newest(&ids), at);
+                let table_ids = self.ledger.table_ids(&ids, &self.secret, Scope::Counting, at.max(self.ledger.latest));
+                self.ledger.refund(&ids, &table_ids, at);
             }
-            Effect::Lock { at, table, rule, id, until, length } => {
-                let state = LockState { until, length, armed: false };
+            Effect::Lock { at, table, rule, id, length, strikes, tag } => {
+                let strikes = strikes
+                    .or_else(|| self.lock_times(table, rule).map(|times| locks::strikes_of(times, length)))
+                    .unwrap_or(1);
+                let until = at.plus(length);
+                let state = LockState { until, length, strikes, tag, last_counted: at };
                 self.ledger.lock(usize::from(table), (id, rule), state, at);
             }
             Effect::Evict { table, id } => {
@@ -168,21 +221,24 @@ impl Limiter {
                     table.remove(id);
                 }
             }
-            Effect::Unlock { at, address, email } => {
-                self.clear(address, email, at);
+            Effect::Unlock { at, target } => {
+                self.clear(target, at);
             }
-            Effect::ListAdd { at, entry } => {
-                // Where the primary found room there is room: it depends on live entries only.
-                let _ = self.put_on_list(entry, at);
-            }
+            // Adding may fail, and is done where that matters.
+            Effect::ListAdd { .. } => {}
             Effect::ListRemove { entry } => {
                 self.lists.remove(entry.key, self.ledger.latest);
             }
-            Effect::ChangePolicy { at, policy } => self.adopt_policy(policy, at),
+            Effect::ChangePolicy { at, policy, carry_over } => self.adopt_policy(policy, carry_over, at),
             Effect::TimePassed { at } => {
                 self.ledger.advance(at);
             }
-            Effect::ClockSetBack { clock_offset } => self.ledger.clock_offset = clock_offset,
+            Effect::ClockSet { debt } => self.ledger.debt = debt,
+            Effect::ClockRestored { at } => {
+                let from = self.ledger.latest;
+                self.ledger.restore_clock(at);
+                self.lists.move_in_time(from, at);
+            }
         }
     }
 
@@ -197,20 +253,22 @@ impl Limiter {
         EvaluationContext { policy: &self.policy, ledger: &self.ledger, ids, table_ids, now }
     }
 
-    /// The ledger's time when the server's clock shows `clock`. If the clock was set back, the ledger stores by how
-    /// much.
+    /// The ledger's time when the server's clock shows `clock`, for a command that may change something.
     pub(super) fn read_clock(&mut self, clock: Timestamp, emit: &mut impl FnMut(&Effect)) -> Timestamp {
-        let now = self.ledger.now(clock);
-        if let Some(clock_offset) = now.new_offset {
-            self.carry_out(Effect::ClockSetBack { clock_offset }, emit);
+        let Now { at, debt, note } = self.ledger.now(clock);
+        match note {
+            ClockNote::Nothing => {}
+            ClockNote::Debt => self.carry_out(Effect::ClockSet { debt }, emit),
+            ClockNote::Passed => self.carry_out(Effect::TimePassed { at }, emit),
+            ClockNote::Implausible => self.carry_out(Effect::ClockRestored { at }, emit),
         }
-        now.at
+        at
     }
 
     /// Replicates an effect and applies it.
     pub(super) fn carry_out(&mut self, effect: Effect, emit: &mut impl FnMut(&Effect)) {
         emit(&effect);
-        self.apply(effect);
+        self.perform(effect);
     }
 
     /// The identities that `effect` counts an attempt on: all if it was admitted, else those of the rules with
@@ -228,50 +286,45 @@ impl Limiter {
         slots.any(|(rule, slot)| slot.table == table && rules.contains(rule))
     }
 
-    /// Counts an attempt on `table_ids`, and arms the locks of the rules that admit it.
-    pub(super) fn count(&mut self, ids: &AttemptIds, table_ids: &TableIds, at: Timestamp) {
-        if self.ledger.tables.iter().any(|table| !table.locks.is_empty()) {
-            self.arm(ids, table_ids, at);
-        }
-        self.ledger.record(ids, table_ids, at);
-    }
-
-    /// Arms the locks of the rules that admit an attempt which is about to be counted.
-    fn arm(&mut self, ids: &AttemptIds, table_ids: &TableIds, at: Timestamp) {
-        for index in 0..self.policy.rules().len() {
-            let evaluated = RuleEvaluation::by_index(&self.context(ids, table_ids, at), index);
-            let admits = evaluated.is_some_and(|rule| rule.has_room() && rule.locked_for() == Millis::ZERO);
-            if let Some(state) = self.ledger.lock_state_mut(index, table_ids).filter(|_| admits) {
-                state.armed = true;
-            }
-        }
-    }
-
-    /// Forgives attempts like these; returns how many units there were.
-    pub(super) fn forgive(&mut self, ids: &AttemptIds, forgiveness: Forgiveness, at: Timestamp) -> usize {
-        let table_ids = self.ledger.table_ids(ids, &self.secret);
-        self.ledger.forgive(ids, &table_ids, forgiveness, at)
-    }
-
     /// Clears identities; returns how many there were.
-    pub(super) fn clear(&mut self, address: Option<Id>, email: Option<Id>, at: Timestamp) -> usize {
+    pub(super) fn clear(&mut self, target: UnlockTarget, at: Timestamp) -> usize {
         let at = at.max(self.ledger.latest);
-        let pair = address.zip(email).map(|(address, email)| self.secret.pair_id(address, email));
+        let id_in = |subject: Subject| match (subject, target) {
+            (
+                Subject::Ip | Subject::EmailsPerIp,
+                UnlockTarget::Address(address) | UnlockTarget::AddressAndEmail(address, _),
+            ) => Some(address),
+            (
+                Subject::Email | Subject::IpsPerEmail,
+                UnlockTarget::Email(email) | UnlockTarget::EmailAlone(email) | UnlockTarget::AddressAndEmail(_, email),
+            ) => Some(email),
+            (Subject::Pair, UnlockTarget::AddressAndEmail(address, email)) => Some(self.secret.pair_id(address, email)),
+            (Subject::Device, UnlockTarget::Device(device)) => Some(device),
+            (Subject::All, UnlockTarget::All) => Some(AttemptIds::ABSENT),
+            _ => None,
+        };
+        let cleared_pairs = match target {
+            UnlockTarget::AddressAndEmail(_, email) => self.ledger.unlocks.cleared(email, at),
+            _ => Cutoff::NEVER,
+        };
         let mut cleared = 0_usize;
         for table in &mut self.ledger.tables {
-            let id = match table.spec.kind.subject {
-                Subject::Ip | Subject::EmailsPerIp => address,
-                Subject::Email | Subject::IpsPerEmail => email,
-                Subject::Pair => pair,
-                Subject::All | Subject::Device => None,
-            };
+            let subject = table.spec.kind.subject;
+            let Some(id) = id_in(subject) else { continue };
             // What no longer counts is left to be reclaimed: a copy may not have it any more, so that clearing it must
             // not be replicated.
-            let Some(id) = id.filter(|id| table.remembers(*id, at)) else { continue };
+            let who = Counted { id, cleared: if subject == Subject::Pair { cleared_pairs } else { Cutoff::NEVER } };
+            if !table.remembers(who, at) {
+                continue;
+            }
             table.remove(id);
             if let Some(monitor) = &mut self.monitor {
                 monitor.forget(id);
             }
+            cleared = cleared.saturating_add(1);
+        }
+        if let (UnlockTarget::Email(email), Some(memory)) = (target, plan::pair_memory(&self.policy)) {
+            self.ledger.unlocks.put(email, Unlock { at, expires: at.plus(memory) });
             cleared = cleared.saturating_add(1);
         }
         if cleared > 0 {
@@ -289,8 +342,8 @@ impl Limiter {
     }
 
     /// Replaces the policy at `at`.
-    fn adopt_policy(&mut self, policy: Policy, at: Timestamp) {
-        let retired = self.ledger.change_policy(&policy, at);
+    fn adopt_policy(&mut self, policy: Policy, carry_over: CarryOver, at: Timestamp) {
+        let retired = self.ledger.change_policy(&policy, carry_over, at);
         self.retired_tables.extend(retired);
         self.totals = carried_over(&self.policy, &self.totals, &policy);
         self.policy = policy;

@@ -181,6 +181,14 @@ impl Lists {
         self.expiring.first().is_some_and(|(at, _)| *at <= now)
     }
 
+    /// Puts every expiry as far after `to` as it is after `from`.
+    pub(crate) fn move_in_time(&mut self, from: Timestamp, to: Timestamp) {
+        let entries: Vec<_> = self.iter().collect();
+        for ListEntry { key, expires } in entries {
+            self.set(key, Expiry::at(expires.map(|at| to.plus(at.since(from)))));
+        }
+    }
+
     /// Deletes at most `at_most` entries that have expired at `now`; returns how many.
     pub fn reclaim(&mut self, now: Timestamp, at_most: usize) -> usize {
         for reclaimed in 0..at_most {

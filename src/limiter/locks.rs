@@ -1,10 +1,13 @@
 //! Which identities a rule with `LOCK` has locked, and how often.
 //!
+//! A rule locks when it admits the attempt that takes the last of its quota. Each further lock is another strike, and
+//! lasts twice as long. Strikes are forgotten after a quiet.
+//!
 //! Locks are rare compared to attempts, so they are kept apart from the logs. A policy without `LOCK` never looks here.
 
-use crate::identity::Id;
+use crate::identity::{Id, Tag};
 use crate::policy::{Lock, Millis};
-use crate::table::Timestamp;
+use crate::table::{Cutoff, Timestamp};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -19,23 +22,60 @@ const EVICTION_SAMPLE: usize = 16;
 pub(crate) struct LockState {
     /// When the lock ends.
     pub(crate) until: Timestamp,
-    /// How long this lock is, which the next one doubles.
+    /// How long this lock is.
     pub(crate) length: Millis,
-    /// Whether the rule has admitted something since. Until then it does not trip again.
-    pub(crate) armed: bool,
+    /// How many locks there were without a quiet between them, this one included. At least 1.
+    pub(crate) strikes: u8,
+    /// Whose attempt began the lock; [`Tag::OF_SEVERAL`] where that is no longer known.
+    pub(crate) tag: Tag,
+    /// When an attempt was counted last, since the lock began.
+    pub(crate) last_counted: Timestamp,
 }
 
 impl LockState {
+    /// The lock that begins at `now` with an attempt by `tag`, after `known`.
+    pub(crate) fn next(lock: Lock, known: Option<&Self>, now: Timestamp, tag: Tag) -> Self {
+        let strikes = known.map_or(0, |known| known.strikes).saturating_add(1);
+        let length = length(lock, strikes);
+        Self { until: now.plus(length), length, strikes, tag, last_counted: now }
+    }
+
     /// How much longer the identity is locked at `now`.
     pub(crate) fn left(&self, now: Timestamp) -> Millis {
         self.until.since(now)
     }
 
-    /// Whether the next trip at `now` is another strike. Strikes are forgotten after as long a time without a
-    /// trip as the lock lasted.
-    fn is_remembered(&self, now: Timestamp) -> bool {
-        now < self.until.plus(self.length)
+    /// When the lock began.
+    pub(crate) fn began(&self) -> Timestamp {
+        self.until.minus(self.length)
     }
+
+    /// Whether the strikes are forgotten at `now`: after a quiet as long as the longer of the lock and `longest_window`,
+    /// the longest window of any enforced rule. So while a rule with a longer window refuses, strikes are not forgotten.
+    pub(crate) fn is_forgotten(&self, now: Timestamp, longest_window: Millis) -> bool {
+        let quiet = self.length.max(longest_window);
+        now >= self.until.max(self.last_counted).plus(quiet)
+    }
+
+    /// What is left at `now` when this lock and its strike are taken back.
+    pub(crate) fn lifted(self, lock: Lock, now: Timestamp) -> Option<Self> {
+        let strikes = self.strikes.saturating_sub(1);
+        let length = length(lock, strikes);
+        let until = self.until.min(now);
+        (strikes > 0).then_some(Self { until, length, strikes, tag: Tag::OF_SEVERAL, ..self })
+    }
+}
+
+/// How long the lock of this strike lasts: the first time, then twice as long each time, up to the longest.
+pub(crate) fn length(lock: Lock, strikes: u8) -> Millis {
+    let doublings = u32::from(strikes.saturating_sub(1)).min(32);
+    let doubled = lock.first().get().saturating_mul(1 << doublings);
+    Millis::new(doubled).min(lock.longest())
+}
+
+/// The strike whose lock lasts at least `length`, if any does: for locks that were stored without their strikes.
+pub(crate) fn strikes_of(lock: Lock, length_before: Millis) -> u8 {
+    (1..=32).find(|strikes| length(lock, *strikes) >= length_before.min(lock.longest())).unwrap_or(1)
 }
 
 /// The identity that is locked, and which rule with `LOCK` it is.
@@ -44,20 +84,6 @@ pub(crate) type LockKey = (Id, u8);
 /// The locks of one table's identities.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Locks(BTreeMap<LockKey, LockState>);
-
-/// The state after a trip at `now`, if a rule with `lock` trips when it refuses an identity whose last state is
-/// `known`. It does not trip while locked, nor before it has admitted something again.
-pub(crate) fn trip(lock: Lock, known: Option<&LockState>, now: Timestamp) -> Option<LockState> {
-    let length = match known {
-        None => lock.first(),
-        Some(state) if !state.armed || state.left(now) > Millis::ZERO => return None,
-        Some(state) if state.is_remembered(now) => {
-            Millis::new(state.length.get().saturating_mul(2)).max(lock.first()).min(lock.longest())
-        }
-        Some(_) => lock.first(),
-    };
-    Some(LockState { until: now.plus(length), length, armed: false })
-}
 
 impl Locks {
     /// Whether there are none.
@@ -88,16 +114,31 @@ impl Locks {
         self.0.get(&key)
     }
 
-    /// One lock, to change.
-    pub(crate) fn get_mut(&mut self, key: LockKey) -> Option<&mut LockState> {
-        self.0.get_mut(&key)
+    /// An attempt was counted on `id` at `now`: notes it in the locks of `id`, and deletes those that `is_over` or that
+    /// `cleared` has passed.
+    pub(crate) fn counted(&mut self, id: Id, cleared: Cutoff, now: Timestamp, is_over: impl Fn(&LockState) -> bool) {
+        let rules: Vec<_> = self.of(id).map(|(rule, _)| rule).collect();
+        for key in rules.into_iter().map(|rule| (id, rule)) {
+            match self.0.get_mut(&key) {
+                Some(state) if !is_over(state) && !cleared.has_passed(state.began()) => state.last_counted = now,
+                _ => self.delete(key),
+            }
+        }
+    }
+
+    /// Replaces one lock, or deletes it.
+    pub(crate) fn set(&mut self, key: LockKey, state: Option<LockState>) {
+        match state {
+            Some(state) => self.0.insert(key, state),
+            None => self.0.remove(&key),
+        };
     }
 
     /// Stores a lock, and deletes those of the next few that are over by `is_over`.
-    pub(crate) fn put(&mut self, key: LockKey, state: LockState, is_over: impl Fn(Id, &LockState) -> bool) {
+    pub(crate) fn put(&mut self, key: LockKey, state: LockState, is_over: impl Fn(&LockState) -> bool) {
         let after = (Bound::Excluded(key), Bound::Unbounded);
         let next = self.0.range(after).chain(self.0.iter()).take(RECLAIM_STEP);
-        let over: Vec<_> = next.filter(|((id, _), state)| is_over(*id, state)).map(|(key, _)| *key).collect();
+        let over: Vec<_> = next.filter(|(_, state)| is_over(state)).map(|(key, _)| *key).collect();
         for key in over {
             self.0.remove(&key);
         }
@@ -135,10 +176,24 @@ impl Locks {
         self.0.remove(&key);
     }
 
-    /// Deletes the locks of all rules from number `rules` on.
-    pub(crate) fn truncate(&mut self, rules: u8) {
-        if self.0.keys().any(|(_, rule)| *rule >= rules) {
-            self.0.retain(|(_, rule), _| *rule < rules);
+    /// Deletes all locks but those that `keeps` holds for.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&LockState) -> bool) {
+        self.0.retain(|_, state| keeps(state));
+    }
+
+    /// Makes every lock one of another rule, or deletes it, as `renumbered` says for the number of its rule.
+    pub(crate) fn renumber(&mut self, renumbered: impl Fn(u8) -> Option<u8>) {
+        if self.0.keys().any(|(_, rule)| renumbered(*rule) != Some(*rule)) {
+            let locks = std::mem::take(&mut self.0).into_iter();
+            self.0 = locks.filter_map(|((id, rule), state)| Some(((id, renumbered(rule)?), state))).collect();
+        }
+    }
+
+    /// Puts the end of every lock as far after `to` as it is after `from`.
+    pub(crate) fn move_in_time(&mut self, from: Timestamp, to: Timestamp) {
+        for state in self.0.values_mut() {
+            state.until = to.plus(state.until.since(from));
+            state.last_counted = state.last_counted.min(to);
         }
     }
 
@@ -146,13 +201,6 @@ impl Locks {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, u8, &LockState)> {
         self.0.iter().map(|((id, rule), state)| (*id, *rule, state))
     }
-}
-
-/// Whether nothing depends on a lock at `now` any more: it has ended, its strike is forgotten, and the rule would trip
-/// as if it never had. An unarmed lock is kept while `log_is_live`, that is, while something in the identity's log
-/// counts: until then its rule may refuse without tripping.
-pub(crate) fn is_over(state: &LockState, now: Timestamp, log_is_live: impl FnOnce() -> bool) -> bool {
-    !state.is_remembered(now) && (state.armed || !log_is_live())
 }
 
 #[cfg(test)]
@@ -167,72 +215,73 @@ mod tests {
     }
 
     fn lock(words: &str) -> Lock {
-        let policy = Policy::from_text(&format!("PAIR 5/1s LOCK {words}")).unwrap();
+        let policy = Policy::from_text(&format!("PAIR 5/1ms LOCK {words}")).unwrap();
         policy.rules()[0].lock().unwrap()
     }
 
-    /// Trips at `now`, and lets the rule admit something once it is open.
-    fn tripped(lock: Lock, known: Option<LockState>, now: Timestamp) -> LockState {
-        let state = trip(lock, known.as_ref(), now).unwrap();
-        LockState { armed: true, ..state }
+    fn next(lock: Lock, known: Option<LockState>, now: Timestamp) -> LockState {
+        LockState::next(lock, known.as_ref(), now, Tag::from_raw(7))
     }
 
     #[test]
     fn locks_double_up_to_the_longest() {
         let lock = lock("100ms..350ms");
-        let first = tripped(lock, None, at(0));
+        let first = next(lock, None, at(0));
         assert_eq!((first.until, first.length.get()), (at(100), 100));
-        let second = tripped(lock, Some(first), at(150));
+        let second = next(lock, Some(first), at(150));
         assert_eq!((second.until, second.length.get()), (at(350), 200));
-        let third = tripped(lock, Some(second), at(400));
+        let third = next(lock, Some(second), at(400));
         assert_eq!(third.length.get(), 350);
-        assert_eq!(tripped(lock, Some(third), at(800)).length.get(), 350);
+        assert_eq!(next(lock, Some(third), at(800)).length.get(), 350);
+        let after_very_many = LockState { strikes: u8::MAX, ..third };
+        assert_eq!(next(lock, Some(after_very_many), at(800)).length.get(), 350);
     }
 
     #[test]
     fn a_plain_lock_always_lasts_as_long() {
         let lock = lock("100ms");
-        let first = tripped(lock, None, at(0));
-        assert_eq!(tripped(lock, Some(first), at(150)).length.get(), 100);
+        let first = next(lock, None, at(0));
+        assert_eq!(next(lock, Some(first), at(150)).length.get(), 100);
     }
 
     #[test]
-    fn a_locked_or_unarmed_rule_does_not_trip() {
+    fn strikes_are_forgotten_after_a_quiet_as_long_as_the_lock_or_the_longest_window() {
+        let first = next(lock("100ms..1s"), None, at(0));
+        assert!(!first.is_forgotten(at(199), Millis::new(1)));
+        assert!(first.is_forgotten(at(200), Millis::new(1)));
+        assert!(!first.is_forgotten(at(1_099), Millis::new(1_000)));
+        assert!(first.is_forgotten(at(1_100), Millis::new(1_000)));
+        let used = LockState { last_counted: at(150), ..first };
+        assert!(!used.is_forgotten(at(249), Millis::new(1)));
+        assert!(used.is_forgotten(at(250), Millis::new(1)));
+    }
+
+    #[test]
+    fn a_lifted_lock_takes_its_strike_with_it() {
         let lock = lock("100ms..1s");
-        let locked = tripped(lock, None, at(0));
-        assert_eq!(trip(lock, Some(&locked), at(99)), None);
-        let unarmed = trip(lock, None, at(0)).unwrap();
-        assert_eq!(trip(lock, Some(&unarmed), at(5_000)), None);
+        let first = next(lock, None, at(0));
+        assert_eq!(first.lifted(lock, at(10)), None);
+        let second = next(lock, Some(first), at(150));
+        let left = second.lifted(lock, at(160)).unwrap();
+        assert_eq!((left.until, left.strikes, left.length.get()), (at(160), 1, 100));
+        assert_eq!(next(lock, Some(left), at(200)).length.get(), 200);
     }
 
     #[test]
-    fn strikes_are_forgotten_after_as_long_a_quiet_as_the_lock_lasted() {
+    fn a_length_names_its_strike() {
         let lock = lock("100ms..1s");
-        let first = tripped(lock, None, at(0));
-        assert_eq!(tripped(lock, Some(first), at(199)).length.get(), 200);
-        assert_eq!(tripped(lock, Some(first), at(200)).length.get(), 100);
-    }
-
-    #[test]
-    fn a_lock_is_over_once_nothing_depends_on_it() {
-        let lock = lock("100ms");
-        let unarmed = trip(lock, None, at(0)).unwrap();
-        assert!(!is_over(&unarmed, at(199), || false));
-        assert!(!is_over(&unarmed, at(200), || true));
-        assert!(is_over(&unarmed, at(200), || false));
-        let armed = LockState { armed: true, ..unarmed };
-        assert!(is_over(&armed, at(200), || true));
+        let strikes: Vec<_> = [1, 100, 200, 400, 800, 1_000, 5_000].map(|n| strikes_of(lock, Millis::new(n))).to_vec();
+        assert_eq!(strikes, [1, 1, 2, 3, 4, 5, 5]);
     }
 
     #[test]
     fn old_locks_do_not_accumulate() {
         let mut locks = Locks::default();
         for n in 0..1_000_u64 {
-            let state = trip(lock("100ms"), None, at(n * 10)).unwrap();
             let now = at(n * 10);
             // Ids in an order that has nothing to do with time.
             let id = Id::from_raw(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            locks.put((id, 0), state, |_, state| is_over(state, now, || false));
+            locks.put((id, 0), next(lock("100ms"), None, now), |state| state.is_forgotten(now, Millis::new(1)));
         }
         assert!(locks.len() < 100, "{} locks for 20 live", locks.len());
     }

@@ -77,7 +77,9 @@ impl Limiter {
                 table.logs.is_worth_sweeping(sweep.segment, cutoff)
             })
         };
-        if now > latest && (!over.is_empty() || self.lists.has_expired(now) || is_worth()) {
+        if now > latest
+            && (!over.is_empty() || self.lists.has_expired(now) || self.ledger.unlocks.has_expired(now) || is_worth())
+        {
             self.carry_out(Effect::TimePassed { at: now }, &mut emit);
         }
 
@@ -93,6 +95,7 @@ impl Limiter {
             }
         }
         self.lists.reclaim(now, LIST_RECLAIM_STEP);
+        self.ledger.unlocks.reclaim(now, LIST_RECLAIM_STEP);
         if self.monitor.as_mut().is_some_and(|monitor| monitor.reclaim(now)) {
             self.monitor = None;
         }
@@ -138,6 +141,6 @@ impl Limiter {
 /// The locks that the step at `sweep` checks and that nothing depends on any more at `now`.
 fn locks_over(table: &SubjectTable, sweep: Sweep, now: Timestamp) -> Vec<LockKey> {
     let checked = table.locks.next_after(sweep.lock, LOCKS_A_STEP);
-    let over = checked.filter(|((id, _), state)| table.is_over(*id, state, now));
+    let over = checked.filter(|(_, state)| table.is_over(state, now));
     over.map(|(key, _)| key).collect()
 }

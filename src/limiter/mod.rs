@@ -8,8 +8,10 @@
 //! | `attempt`, `request` | [`Attempt`]: what is evaluated and counted; from the words of a command to its ids |
 //! | `effect` | [`Effect`]: what changes a limiter, and is replicated |
 //! | `subject_table` | one table: the identities of one subject, with their logs and locks |
+//! | `plan` | which tables a policy needs, and where its rules find their logs and locks |
 //! | `ledger` | all tables that a policy needs, and the ledger's own time |
 //! | `locks` | identities that rules with `LOCK` have locked |
+//! | `unlocks` | when emails were unlocked, and with them all their pairs |
 //! | `lists`, `membership` | the allow and deny lists |
 //! | `evaluate` | a rule against a log; the binding rule; [`Verdict`] |
 //! | `limiter` | [`Limiter`]: what it is made of, and how effects change it |
@@ -32,6 +34,7 @@ mod lists;
 pub(crate) mod locks;
 mod maintenance;
 mod membership;
+pub(crate) mod plan;
 mod refusals;
 mod report;
 mod request;
@@ -39,10 +42,12 @@ mod snapshot;
 pub(crate) mod subject_table;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unlocks;
 
 pub use attempt::{Attempt, AttemptIds};
-pub use effect::{Effect, RuleSet};
+pub use effect::{Effect, EffectError, RuleSet, UnlockTarget};
 pub use evaluate::{Binding, Decision, Verdict};
+pub use ledger::CarryOver;
 pub use limiter::{Limiter, RetiredTables, RuleTotals};
 pub use lists::{List, ListEntry, ListFull, ListKey, ListMatch, ListTarget, Lists};
 pub use maintenance::{DefragCursor, Reclaimed};

@@ -3,6 +3,7 @@
 use crate::limiter::attempt::Attempt;
 use crate::limiter::effect::RuleSet;
 use crate::limiter::evaluate::{Decision, EvaluationContext, RuleEvaluation};
+use crate::limiter::ledger::Scope;
 use crate::limiter::limiter::{Limiter, RuleTotals};
 use crate::limiter::refusals::{
     ClearText, MostRefused, RefusalEvent, RefusalEventKind, RefusalEvents, TopCounters, TopSubject,
@@ -46,7 +47,7 @@ impl Limiter {
     pub fn rule_statuses(&self, attempt: &Attempt, clock: Timestamp) -> impl Iterator<Item = RuleStatus<'_>> {
         let at = self.ledger.now(clock).at;
         let ids = attempt.ids;
-        let table_ids = self.ledger.table_ids(&ids, &self.secret);
+        let table_ids = self.ledger.table_ids(&ids, &self.secret, Scope::Counting, at);
         let rules = self.policy.rules().iter().enumerate();
         rules.map(move |(index, rule)| {
             let evaluated = RuleEvaluation::by_index(&self.context(&ids, &table_ids, at), index);
@@ -83,6 +84,7 @@ impl Limiter {
             .map(|table| table.bytes)
             .fold(size_of::<Self>(), usize::saturating_add)
             .saturating_add(self.lists.bytes())
+            .saturating_add(self.ledger.unlocks.bytes())
             .saturating_add(self.monitor.as_ref().map_or(0, |monitor| monitor.bytes()))
     }
 
@@ -93,7 +95,7 @@ impl Limiter {
             let spilled = table.logs.log_bytes() / TYPICAL_RING_BYTES;
             table.logs.segments().saturating_add(spilled).saturating_add(table.locks.len())
         });
-        tables.fold(self.lists.len(), usize::saturating_add)
+        tables.fold(self.lists.len().saturating_add(self.ledger.unlocks.len()), usize::saturating_add)
     }
 
     /// What begins with `attempt`, on which `decision` was just taken. A rule that refuses an identity is an event
@@ -101,17 +103,19 @@ impl Limiter {
     /// an event whenever it begins. Rules in shadow and the lists make no events.
     pub fn refusal_events(&mut self, attempt: &Attempt, decision: &Decision, clock: Timestamp) -> RefusalEvents {
         let mut found = RefusalEvents::default();
-        let refusing = self.enforced(decision);
-        if refusing.is_empty() {
+        let beginning = self.enforced(decision.refusing.or(decision.tripping));
+        if beginning.is_empty() {
             return found;
         }
         let now = self.ledger.now(clock).at;
         let ids = &attempt.ids;
-        let table_ids = self.ledger.table_ids(ids, &self.secret);
+        let table_ids = self.ledger.table_ids(ids, &self.secret, Scope::Counting, now);
         let monitor = self.monitor.get_or_insert_default();
         let context = EvaluationContext { policy: &self.policy, ledger: &self.ledger, ids, table_ids: &table_ids, now };
         for (rule, slot) in self.ledger.slots.iter().enumerate() {
-            let Some(id) = table_ids.get(slot.table).filter(|_| refusing.contains(rule)) else { continue };
+            let Some(id) = table_ids.get(slot.table).filter(|_| beginning.contains(rule)).map(|who| who.id) else {
+                continue;
+            };
             let locks = decision.tripping.contains(rule);
             if !locks && monitor.filter.is_suppressed(rule, id, now) {
                 continue;
@@ -170,11 +174,11 @@ impl Limiter {
         self.monitor = None;
     }
 
-    /// The enforced ones of the rules that refused.
-    fn enforced(&self, decision: &Decision) -> RuleSet {
+    /// The enforced ones of these rules.
+    fn enforced(&self, rules: RuleSet) -> RuleSet {
         let mut enforced = RuleSet::default();
         for (index, rule) in self.policy.rules().iter().enumerate() {
-            if rule.enforcement() == Enforcement::Enforced && decision.refusing.contains(index) {
+            if rule.enforcement() == Enforcement::Enforced && rules.contains(index) {
                 enforced.insert(index);
             }
         }

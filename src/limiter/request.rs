@@ -57,8 +57,8 @@ impl Limiter {
             email => self.email_id(email),
         };
         let tagged_email = if self.lists.is_empty() { None } else { self.tagged_email_id(request.email) };
-        let device = request.device.map(|device| self.device_id(device));
-        if !self.is_reachable(request.cost) {
+        let device = request.device.map(|device| self.attempt_device(device));
+        if !self.is_reachable(request.cost, device.is_some()) {
             return Err(AttemptError::UnreachableCost);
         }
         let tag = self.secret.tag(address, request.email);
@@ -91,20 +91,28 @@ impl Limiter {
     }
 
     /// The id of a device.
-    fn device_id(&self, device: &[u8]) -> Result<Id, AttemptError> {
+    #[must_use]
+    pub fn device_id(&self, device: &[u8]) -> Id {
+        self.secret.device_id(device)
+    }
+
+    /// The id of an attempt's device.
+    fn attempt_device(&self, device: &[u8]) -> Result<Id, AttemptError> {
         if !self.policy.has_subject(Subject::Device) {
             Err(AttemptError::NoDeviceRule)
         } else if device.is_empty() {
             Err(AttemptError::EmptyDevice)
         } else {
-            Ok(self.secret.device_id(device))
+            Ok(self.device_id(device))
         }
     }
 
-    /// Whether every enforced rule could admit an attempt of `cost`. A distinct count takes it as one.
-    fn is_reachable(&self, cost: Cost) -> bool {
+    /// Whether every enforced rule that concerns an attempt of `cost`, with a device or without, could admit it. A
+    /// distinct count takes it as one.
+    fn is_reachable(&self, cost: Cost, has_device: bool) -> bool {
         self.policy.rules().iter().all(|rule| {
-            rule.enforcement() == Enforcement::Shadow
+            !self.ledger.concerns(rule.subject(), has_device)
+                || rule.enforcement() == Enforcement::Shadow
                 || rule.subject().is_distinct_count()
                 || cost.get() <= rule.limit().get()
         })

@@ -1,9 +1,10 @@
 //! A limiter's state without what it has counted: what a replica or a stored copy is created from.
 
 use crate::identity::Secret;
-use crate::limiter::ledger::{self, Ledger};
+use crate::limiter::ledger::Ledger;
 use crate::limiter::limiter::Limiter;
 use crate::limiter::lists::Lists;
+use crate::limiter::plan;
 use crate::limiter::subject_table::LogKind;
 use crate::policy::{Millis, Policy};
 use crate::table::{Cutoff, Timestamp};
@@ -17,8 +18,8 @@ pub struct LimiterMetadata {
     pub secret: Secret,
     /// The time of the latest effect.
     pub latest: Timestamp,
-    /// How far the ledger's time is ahead of the server's clock.
-    pub clock_offset: Millis,
+    /// How far the ledger's time is ahead of the server's clock, since that was set back.
+    pub debt: Millis,
     /// One entry for each table that the policy needs.
     pub tables: Vec<TableMetadata>,
 }
@@ -61,7 +62,7 @@ impl Limiter {
             policy: self.policy.clone(),
             secret: self.secret.clone(),
             latest: self.ledger.latest,
-            clock_offset: self.ledger.clock_offset,
+            debt: self.ledger.debt,
             tables: tables.collect(),
         }
     }
@@ -81,17 +82,17 @@ impl Limiter {
     /// # Errors
     /// [`MetadataError`] for metadata that no limiter has.
     pub fn from_metadata(metadata: LimiterMetadata) -> Result<Self, MetadataError> {
-        let (specs, _) = ledger::plan(&metadata.policy);
+        let (specs, _) = plan::plan(&metadata.policy);
         let stored = metadata.tables.iter().map(|table| table.kind);
         if !stored.eq(specs.iter().map(|spec| spec.kind)) {
             return Err(MetadataError::Tables);
         }
-        if metadata.clock_offset.get() > Timestamp::MAX.as_millis() {
+        if metadata.debt.get() > Timestamp::MAX.as_millis() {
             return Err(MetadataError::Time);
         }
         let mut limiter = Self::new(metadata.policy, metadata.secret);
         limiter.ledger.latest = metadata.latest;
-        limiter.ledger.clock_offset = metadata.clock_offset;
+        limiter.ledger.debt = metadata.debt;
         for (table, stored) in limiter.ledger.tables.iter_mut().zip(&metadata.tables) {
             if stored.floor_millis > metadata.latest.as_millis() {
                 return Err(MetadataError::Time);

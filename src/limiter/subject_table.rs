@@ -1,10 +1,10 @@
 //! One table: the identities of one subject, with their logs and locks.
 
-use crate::identity::Id;
+use crate::identity::{Id, Tag};
 use crate::limiter::attempt::AttemptIds;
-use crate::limiter::locks::{self, LockState, Locks};
-use crate::policy::{Millis, Subject};
-use crate::table::{AttemptEntry, Cutoff, Defragmenter, DistinctEntry, Log, LogEntry, Table, Timestamp};
+use crate::limiter::locks::{LockState, Locks};
+use crate::policy::{Counting, Limit, Lock, Millis, Rule, Subject};
+use crate::table::{AttemptEntry, Cutoff, Defragmenter, DistinctEntry, Forgiven, Log, LogEntry, Table, Timestamp};
 
 /// What the logs of one table hold.
 ///
@@ -29,6 +29,8 @@ pub(crate) struct TableSpec {
     pub(crate) longest: usize,
     /// How many of the rules have a `LOCK`.
     pub(crate) locks: u8,
+    /// The longest window of any enforced rule of the policy: how long strikes are remembered at least.
+    pub(crate) longest_window: Millis,
 }
 
 /// Where one rule finds its log and its lock.
@@ -36,8 +38,56 @@ pub(crate) struct TableSpec {
 pub(crate) struct RuleSlot {
     /// The index of its table.
     pub(crate) table: usize,
-    /// If it has a `LOCK`, which of its table's rules with one it is, from 0.
-    pub(crate) lock: Option<u8>,
+    /// Its lock, if it has one.
+    pub(crate) lock: Option<LockSlot>,
+    /// What it is known by when the policy changes.
+    pub(crate) key: RuleKey,
+}
+
+/// A rule's lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LockSlot {
+    /// Which of its table's rules with a lock it is, from 0.
+    pub(crate) number: u8,
+    /// How long it locks.
+    pub(crate) times: Lock,
+}
+
+/// What makes a rule the same one in another policy: what it counts, and how much in what time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RuleKey {
+    pub(crate) subject: Subject,
+    pub(crate) limit: Limit,
+    pub(crate) window: Millis,
+    pub(crate) counting: Counting,
+}
+
+impl RuleKey {
+    /// That of `rule`.
+    pub(crate) fn of(rule: &Rule) -> Self {
+        let (subject, limit, window) = (rule.subject(), rule.limit(), rule.window().length());
+        Self { subject, limit, window, counting: rule.counting() }
+    }
+}
+
+/// An identity in a table, for one attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Counted {
+    /// The identity.
+    pub(crate) id: Id,
+    /// What an UNLOCK of its email has cleared.
+    pub(crate) cleared: Cutoff,
+}
+
+/// What was forgiven in one table.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct ForgivenUnits {
+    /// How many units no longer count.
+    pub(crate) units: usize,
+    /// Whether anything was changed.
+    pub(crate) changed: bool,
+    /// When they were counted, where that is one time.
+    pub(crate) at: Option<Timestamp>,
 }
 
 /// The identities of one table, with their logs and locks.
@@ -63,14 +113,15 @@ impl SubjectTable {
         self.floor.max(Cutoff::of(now, self.spec.retention))
     }
 
-    /// Counts an attempt on `id` at `at`, and keeps no more of its log than some rule looks at.
-    pub(super) fn record(&mut self, ids: &AttemptIds, id: Id, at: Timestamp) {
+    /// Counts an attempt on an identity at `at`, and keeps no more of its log than some rule looks at.
+    pub(super) fn record(&mut self, ids: &AttemptIds, Counted { id, cleared }: Counted, at: Timestamp) {
         let (cutoff, longest) = (self.cutoff(at), self.spec.longest);
         match &mut self.logs {
             AnyTable::Attempts(table) => {
                 let entry = AttemptEntry::new(at, ids.tag);
                 let units = (ids.cost.get() as usize).min(longest);
                 table.record(id, cutoff, |log| {
+                    log.drop_before(log.first_after(cleared));
                     log.push(entry, units);
                     log.keep_newest(longest);
                 });
@@ -78,67 +129,81 @@ impl SubjectTable {
             AnyTable::Distinct(table) => {
                 let entry = DistinctEntry::new(at, ids.tag, counted_id(self.spec.kind.subject, ids));
                 table.record(id, cutoff, |log| {
-                    let earlier = log.find(entry.key(), 0);
+                    let known = log.find(entry.key(), 0);
                     log.remove(entry.key(), 0, usize::MAX);
-                    log.push(entry.after(earlier), 1);
+                    log.push(entry.after(known, cutoff), 1);
                     log.keep_newest(longest);
                 });
             }
         }
+        if !self.locks.is_empty() {
+            let longest_window = self.spec.longest_window;
+            self.locks.counted(id, cleared, at, |state| state.is_forgotten(at, longest_window));
+        }
     }
 
-    /// Removes the newest `at_most` attempts like this one that still count at `now` from the log of `id`, or the
-    /// distinct entry if it was made only by such attempts; returns how many there were.
-    pub(super) fn forgive(&mut self, ids: &AttemptIds, id: Id, at_most: usize, now: Timestamp) -> usize {
-        let cutoff = self.cutoff(now);
+    /// Forgives all attempts like this one on an identity that still count at `now`.
+    pub(super) fn forgive(&mut self, ids: &AttemptIds, who: Counted, now: Timestamp) -> ForgivenUnits {
+        let cutoff = self.cutoff(now).max(who.cleared);
         match &mut self.logs {
-            AnyTable::Attempts(table) => table.forgive(id, ids.tag, at_most, cutoff),
+            AnyTable::Attempts(table) => {
+                let removed = table.update(who.id, |log| log.remove(ids.tag, log.first_after(cutoff), usize::MAX));
+                let units = removed.unwrap_or(0);
+                ForgivenUnits { units, changed: units > 0, at: None }
+            }
             AnyTable::Distinct(table) => {
                 let other = counted_id(self.spec.kind.subject, ids);
-                let seen = table.get(id).and_then(|log| log.find(other, 0));
-                if seen.is_some_and(|entry| entry.is_only_by(ids.tag)) {
-                    table.forgive(id, other, at_most, cutoff)
-                } else {
-                    0
-                }
+                table.update(who.id, |log| forgive_distinct(log, ids.tag, other, cutoff)).unwrap_or_default()
             }
         }
     }
 
-    /// Whether some attempt on `id` still counts at `now`.
-    pub(crate) fn is_live(&self, id: Id, now: Timestamp) -> bool {
-        let cutoff = self.cutoff(now);
-        let log = self.logs.get(id);
+    /// Takes back the newest attempt like this one that still counts at `now`, as many units as it has and at most its
+    /// cost. A distinct count keeps it: an earlier attempt may be why it is there.
+    pub(super) fn refund(&mut self, ids: &AttemptIds, who: Counted, now: Timestamp) -> ForgivenUnits {
+        let (cutoff, cost) = (self.cutoff(now).max(who.cleared), ids.cost.get() as usize);
+        let AnyTable::Attempts(table) = &mut self.logs else {
+            return ForgivenUnits::default();
+        };
+        let removed = table.update(who.id, |log| log.remove_newest(ids.tag, log.first_after(cutoff), cost)).flatten();
+        removed.map_or_else(ForgivenUnits::default, |(units, at)| ForgivenUnits { units, changed: true, at: Some(at) })
+    }
+
+    /// Whether some attempt on an identity still counts at `now`.
+    pub(crate) fn is_live(&self, who: Counted, now: Timestamp) -> bool {
+        let cutoff = self.cutoff(now).max(who.cleared);
+        let log = self.logs.get(who.id);
         log.is_some_and(|log| log.first_after(cutoff) < log.len())
     }
 
     /// The locks that something may still depend on at `now`.
     pub(crate) fn live_locks(&self, now: Timestamp) -> impl Iterator<Item = (Id, u8, &LockState)> {
-        self.locks.iter().filter(move |(id, _, state)| !self.is_over(*id, state, now))
+        self.locks.iter().filter(move |(_, _, state)| !self.is_over(state, now))
     }
 
-    /// Whether some attempt on `id` still counts at `now`, or something may depend on a lock of it.
-    pub(crate) fn remembers(&self, id: Id, now: Timestamp) -> bool {
-        self.is_live(id, now) || self.remembers_lock(id, now)
+    /// Whether some attempt on an identity still counts at `now`, or something may depend on a lock of it.
+    pub(crate) fn remembers(&self, who: Counted, now: Timestamp) -> bool {
+        self.is_live(who, now) || self.remembers_lock(who, now)
     }
 
-    /// Whether something may still depend on a lock of `id` at `now`.
-    pub(crate) fn remembers_lock(&self, id: Id, now: Timestamp) -> bool {
-        self.locks.of(id).any(|(_, state)| !self.is_over(id, state, now))
+    /// Whether something may still depend on a lock of an identity at `now`.
+    pub(crate) fn remembers_lock(&self, who: Counted, now: Timestamp) -> bool {
+        let mut states = self.locks.of(who.id);
+        states.any(|(_, state)| !self.is_over(state, now) && !who.cleared.has_passed(state.began()))
     }
 
-    /// Whether nothing depends on this lock of `id` any more. Such a lock counts as deleted, and is deleted later.
-    pub(crate) fn is_over(&self, id: Id, state: &LockState, now: Timestamp) -> bool {
-        locks::is_over(state, now, || self.is_live(id, now))
+    /// Whether nothing depends on a lock any more. Such a lock counts as deleted, and is deleted later.
+    pub(crate) fn is_over(&self, state: &LockState, now: Timestamp) -> bool {
+        state.is_forgotten(now, self.spec.longest_window)
     }
 
-    /// The lock of `id` by the table's rule number `rule` with `LOCK`, if something may depend on it at `now`.
-    pub(crate) fn lock_state(&self, id: Id, rule: Option<u8>, now: Timestamp) -> Option<&LockState> {
+    /// The lock of an identity by the table's rule number `rule` with `LOCK`, if something may depend on it at `now`.
+    pub(crate) fn lock_state(&self, who: Counted, rule: u8, now: Timestamp) -> Option<&LockState> {
         if self.locks.is_empty() {
             return None;
         }
-        let state = self.locks.get((id, rule?))?;
-        (!self.is_over(id, state, now)).then_some(state)
+        let state = self.locks.get((who.id, rule))?;
+        (!self.is_over(state, now) && !who.cleared.has_passed(state.began())).then_some(state)
     }
 
     /// Removes an identity, with its locks.
@@ -146,6 +211,34 @@ impl SubjectTable {
         self.logs.remove(id);
         self.locks.remove(id);
     }
+
+    /// The table's time was `from`, which was wrong, and is `now`: what it has counted since counts as of `now`, and
+    /// locks last as long as they would have.
+    pub(crate) fn move_in_time(&mut self, from: Timestamp, now: Timestamp) {
+        let cutoff = self.cutoff(from);
+        match &mut self.logs {
+            AnyTable::Attempts(table) => table.clamp(cutoff, now),
+            AnyTable::Distinct(table) => table.clamp(cutoff, now),
+        }
+        self.floor = self.floor.min(Cutoff::before(now));
+        self.locks.move_in_time(from, now);
+    }
+}
+
+/// Forgives what attempts with `tag` have seen of `other`, if `cutoff` has not passed it.
+fn forgive_distinct(log: &mut Log<DistinctEntry>, tag: Tag, other: Id, cutoff: Cutoff) -> ForgivenUnits {
+    let known = log.find(other, log.first_after(cutoff));
+    let Some(forgiven) = known.and_then(|known| known.forgiven(tag, cutoff)) else {
+        return ForgivenUnits::default();
+    };
+    let units = match forgiven {
+        Forgiven::Whole => log.remove(other, 0, usize::MAX),
+        Forgiven::Partly(left) => {
+            log.replace(left);
+            0
+        }
+    };
+    ForgivenUnits { units, changed: true, at: None }
 }
 
 /// The id that a distinct count of `subject` counts: the email for an address, the address for an email.

@@ -86,10 +86,10 @@ impl CommandCall<'_> {
     pub(crate) fn reply_verdict(&self, limiter: &Limiter, verdict: &Verdict) {
         self.reply_array(6);
         self.reply_integer(u64::from(verdict.allowed));
-        self.reply_integer(u64::from(verdict.limit));
-        self.reply_integer(u64::from(verdict.remaining));
-        self.reply_millis(verdict.retry_after);
-        self.reply_millis(verdict.reset);
+        self.reply_figure(verdict.limit.map(u64::from));
+        self.reply_figure(verdict.remaining.map(u64::from));
+        self.reply_figure(verdict.retry_after.map(Millis::get));
+        self.reply_figure(verdict.reset.map(Millis::get));
         self.reply_text(limiter.binding_words(verdict));
     }
 
@@ -111,7 +111,15 @@ impl CommandCall<'_> {
         self.reply_integer(span.get());
     }
 
-    /// Replies -1, in place of a span of time that does not end.
+    /// Replies a whole number, or -1 in place of one that does not exist.
+    fn reply_figure(&self, figure: Option<u64>) {
+        match figure {
+            Some(figure) => self.reply_integer(figure),
+            None => self.reply_no_end(),
+        }
+    }
+
+    /// Replies -1, in place of a figure that does not exist or a span of time that does not end.
     pub(crate) fn reply_no_end(&self) {
         // SAFETY: see above.
         unsafe { api!(RedisModule_ReplyWithLongLong(self.ctx, -1)) };

@@ -3,7 +3,7 @@
 use crate::format::ChunkError;
 use crate::format::message::MessageError;
 use crate::identity::{AddressError, CidrError};
-use crate::limiter::{AttemptError, ListFull, MetadataError};
+use crate::limiter::{AttemptError, EffectError, ListFull, MetadataError};
 use crate::policy::PolicyError;
 use std::ffi::CString;
 
@@ -36,8 +36,8 @@ pub(crate) enum CommandError {
         /// Which argument, counting from 1 after the command's name.
         position: usize,
     },
-    /// UNLOCK without an address or an email where one must be given.
-    #[error("ERR argument {position} must be IP or EMAIL, each at most once and followed by its value")]
+    /// UNLOCK of nothing that it can clear.
+    #[error("ERR argument {position} must be IP ip, EMAIL email or both, or DEVICE id, or ALL")]
     UnlockTarget {
         /// Which argument, counting from 1 after the command's name.
         position: usize,
@@ -107,6 +107,9 @@ pub(crate) enum CommandError {
     /// The internal command with metadata that does not fit together.
     #[error("ERR AUTHLIMIT.EFFECT: {0}")]
     BadMetadata(#[from] MetadataError),
+    /// The internal command with an effect that the limiter's policy cannot have.
+    #[error("ERR AUTHLIMIT.EFFECT: {0}")]
+    BadEffect(#[from] EffectError),
     /// The internal command with an invalid chunk.
     #[error("ERR AUTHLIMIT.EFFECT: {0}")]
     BadChunk(#[from] ChunkError),

@@ -64,7 +64,7 @@ struct Message<'a> {
     email: Option<Cow<'a, str>>,
 }
 
-/// A refused attempt.
+/// An attempt that was refused, or that began a lock.
 pub(crate) struct Refusal<'a> {
     /// The attempt.
     pub(crate) attempt: &'a Attempt,
@@ -77,13 +77,15 @@ pub(crate) struct Refusal<'a> {
 }
 
 impl CommandCall<'_> {
-    /// Remembers a refused attempt in `limiter`, and returns the events to publish. Publish them once the limiter's key
+    /// Remembers an attempt that was refused or began a lock in `limiter`, and returns the events to publish. Publish them once the limiter's key
     /// is closed, since a subscriber may use the limiter at once.
     pub(crate) fn observe_refusal(&self, limiter: &mut Limiter, refusal: &Refusal<'_>) -> Vec<Event> {
         let detail = EVENTS.get();
         let AttemptRequest { ip, email, .. } = *refusal.request;
         let clear_text = (detail == EventDetail::Full).then_some(ClearText { ip, email });
-        limiter.count_refusal(refusal.attempt, clear_text, refusal.clock);
+        if !refusal.decision.verdict.allowed {
+            limiter.count_refusal(refusal.attempt, clear_text, refusal.clock);
+        }
         if detail == EventDetail::No {
             return Vec::new();
         }

@@ -32,7 +32,7 @@ pub(super) fn clock() -> Result<Timestamp, CommandError> {
         // SAFETY: takes nothing.
         None => unsafe { api!(RedisModule_Milliseconds()) }.and_then(|millis| u64::try_from(millis).ok()),
     };
-    millis.and_then(Timestamp::from_millis).ok_or(CommandError::Clock)
+    millis.and_then(Timestamp::from_millis).filter(|clock| clock.is_plausible()).ok_or(CommandError::Clock)
 }
 
 /// The flags of a context; 0 on a server without this function.

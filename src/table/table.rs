@@ -10,7 +10,7 @@ use crate::table::defrag::Defragmenter;
 use crate::table::entry::LogEntry;
 use crate::table::log::Log;
 use crate::table::segment::{self, MAX_CAPACITY, Prefix, Segment};
-use crate::table::time::Cutoff;
+use crate::table::time::{Cutoff, Timestamp};
 
 /// The directory doubles only while the table has at least this many identities for each entry of it. Ids are keyed
 /// hashes and evenly distributed. Only a forged file can reach this bound, and then its segment grows instead of the
@@ -121,10 +121,16 @@ impl<E: LogEntry> Table<E> {
             .map(|(id, _)| id)
     }
 
-    /// Removes the newest `at_most` entries with `key` that `cutoff` has not passed from the log of `id`; returns how
-    /// many there were.
-    pub(crate) fn forgive(&mut self, id: Id, key: E::Key, at_most: usize, cutoff: Cutoff) -> usize {
-        self.update(id, |log| log.remove(key, log.first_after(cutoff), at_most)).unwrap_or(0)
+    /// Removes what `cutoff` has passed, and makes every other entry that is newer than `now` one of `now`. It takes as
+    /// long as the table is large.
+    pub(crate) fn clamp(&mut self, cutoff: Cutoff, now: Timestamp) {
+        let ids: Vec<_> = self.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            self.update(id, |log| {
+                log.drop_before(log.first_after(cutoff));
+                log.clamp(now);
+            });
+        }
     }
 
     /// The identities with their logs, in no particular order.
@@ -140,7 +146,7 @@ impl<E: LogEntry> Table<E> {
     }
 
     /// Applies `change` to the log of `id`; removes the identity if its log is then empty.
-    pub(super) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<E>) -> R) -> Option<R> {
+    pub(crate) fn update<R>(&mut self, id: Id, change: impl FnOnce(&mut Log<E>) -> R) -> Option<R> {
         let index = self.segment_of(id);
         let segment = self.segments.get_mut(index)?;
         let len_before = segment.len();

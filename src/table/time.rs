@@ -15,6 +15,10 @@ impl Timestamp {
     /// The latest representable time, in May 2109.
     pub const MAX: Self = Self((1 << Self::BITS) - 1);
 
+    /// The latest time that a clock may show: 366 days before [`Timestamp::MAX`]. A clock beyond it is broken, and a
+    /// limiter that took it over would have no time left to let its attempts leave.
+    pub const LAST_CLOCK: Self = Self(Self::MAX.0 - 366 * 86_400_000);
+
     /// The time `millis` milliseconds after the Unix epoch, or `None` outside 1..=2^42 - 1. A clock that far off must
     /// be an error: a truncated time would let attempts leave their window early.
     #[must_use]
@@ -26,6 +30,18 @@ impl Timestamp {
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0
+    }
+
+    /// Whether a clock may show this time.
+    #[must_use]
+    pub const fn is_plausible(self) -> bool {
+        self.0 <= Self::LAST_CLOCK.0
+    }
+
+    /// This time moved `span` into the past, at most to [`Timestamp::MIN`].
+    #[must_use]
+    pub fn minus(self, span: Millis) -> Self {
+        Self(self.0.saturating_sub(span.get()).max(Self::MIN.0))
     }
 
     /// This time moved `span` into the future, at most to [`Timestamp::MAX`].
@@ -52,6 +68,11 @@ impl Cutoff {
     /// What has left a window of length `window` at `now`: an attempt at t leaves at exactly t + window.
     pub(crate) fn of(now: Timestamp, window: Millis) -> Self {
         Self(now.0.saturating_sub(window.get()))
+    }
+
+    /// What was made in an earlier millisecond than `at`.
+    pub(crate) fn before(at: Timestamp) -> Self {
+        Self(at.0.saturating_sub(1))
     }
 
     /// The cutoff at `millis`, as stored in a file: everything at or before it has left.

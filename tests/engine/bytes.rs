@@ -93,7 +93,7 @@ fn assert_sane(limiter: &Limiter) {
 /// on both lists.
 fn limiter_with(attempts: &[(Request, u64)]) -> Limiter {
     let mut limiter = limiter(
-        "IP 30/1h EMAIL 30/1h PAIR 30/1h LOCK 1s PAIR 2/1h LOCK 1m..1h SHADOW EMAILS-PER-IP 9/1h ALL 50/1m COUNT-DENIED",
+        "IP 30/1h EMAIL 30/1h PAIR 30/1h LOCK 1h PAIR 2/1m LOCK 1m..1h SHADOW EMAILS-PER-IP 9/1h ALL 50/1m COUNT-DENIED",
     );
     let mut clock = NOW;
     for (request, gap) in attempts {
@@ -152,7 +152,7 @@ proptest! {
     /// Random bytes load or are refused, too.
     #[test]
     fn random_bytes_load_consistently_or_are_refused(bytes in vec(any::<u8>(), 0..200)) {
-        for part in [Part::Logs(0), Part::Locks(2), Part::Lists] {
+        for part in [Part::Logs(0), Part::LogsV1(3), Part::Locks(2), Part::LocksV1(2), Part::Unlocks, Part::Lists] {
             let _ = check_load(&limiter_with(&[]), part, &bytes);
         }
     }
@@ -168,12 +168,14 @@ proptest! {
                     let records = records(&chunk, entry_bytes);
                     records.iter().map(|(_, entries)| 12 + entry_bytes * entries.len()).collect()
                 }
-                Part::Locks(_) => vec![26; chunk.len() / 26],
+                Part::Locks(_) => vec![38; chunk.len() / 38],
+                Part::Unlocks => vec![24; chunk.len() / 24],
+                Part::LogsV1(_) | Part::LocksV1(_) => panic!("format 1 is no longer written"),
                 Part::Lists => vec![27; chunk.len() / 27],
             };
             let truncated = match part {
-                Part::Logs(_) | Part::Locks(_) => ChunkError::Truncated,
                 Part::Lists => ChunkError::List(ListEntryError::Truncated),
+                _ => ChunkError::Truncated,
             };
             let mut ends = vec![0];
             for length in lengths {
@@ -217,25 +219,49 @@ fn each_kind_of_forged_lock_has_its_own_error() {
     let limiter = limiter_with(&[(request(IPS[0], EMAILS[0]), 0)]);
     // Each of the two PAIR rules has its own lock.
     let forged = |chunk: Vec<u8>| check_load(&limiter, Part::Locks(2), &chunk);
-    assert_eq!(forged(lock(0, 0, NOW, 60_000)), Ok(()));
-    assert_eq!(forged(lock(1, 1, NOW + 60_000, 60_000)), Ok(()));
-    for forgery in [lock(2, 0, NOW, 1), lock(0, 2, NOW, 1), lock(0, 0, 0, 1), lock(0, 0, NOW, 0)] {
-        assert_eq!(forged(forgery), Err(ChunkError::ForeignLock));
+    assert_eq!(forged(lock(0, 1, 0, [NOW, 60_000, NOW])), Ok(()));
+    assert_eq!(forged(lock(1, 255, 7, [NOW + 60_000, 60_000, NOW - 1])), Ok(()));
+    let forgeries = [
+        ("a rule that is not there", lock(2, 1, 0, [NOW, 1, NOW])),
+        ("no strike", lock(0, 0, 0, [NOW, 1, NOW])),
+        ("no tag", lock(0, 1, 1 << 22, [NOW, 1, NOW])),
+        ("no end", lock(0, 1, 0, [0, 1, NOW])),
+        ("no length", lock(0, 1, 0, [NOW, 0, NOW])),
+        ("a length above the longest", lock(0, 1, 0, [NOW, 2_592_000_001, NOW])),
+        ("a beginning in the future", lock(0, 1, 0, [NOW + 2, 1, NOW])),
+        ("an attempt in the future", lock(0, 1, 0, [NOW, 1, NOW + 1])),
+    ];
+    for (what, forgery) in forgeries {
+        assert_eq!(forged(forgery), Err(ChunkError::ForeignLock), "{what}");
     }
-    let longer_than_any = lock(0, 0, NOW, 2_592_000_001);
-    assert_eq!(forged(longer_than_any), Err(ChunkError::ForeignLock));
     let mut small = limiter_of_two_subjects();
-    let locks = lock(0, 0, NOW, 1);
+    let locks = lock(0, 1, 0, [NOW, 1, 1]);
     assert_eq!(small.load_chunk(Part::Locks(0), &locks), Err(ChunkError::ForeignLock));
     assert_eq!(small.load_chunk(Part::Locks(2), &locks), Err(ChunkError::ForeignTable));
+    let unlock = [7_u64, NOW, NOW].map(u64::to_le_bytes).concat();
+    assert_eq!(small.load_chunk(Part::Unlocks, &unlock), Err(ChunkError::ForeignUnlock));
 }
 
-/// A record of a lock on identity 1.
-fn lock(rule: u8, armed: u8, until: u64, length: u64) -> Vec<u8> {
+/// Unlocks with times that none has are refused.
+#[test]
+fn forged_unlocks_are_refused() {
+    let limiter = limiter_with(&[(request(IPS[0], EMAILS[0]), 0)]);
+    let forged = |times: [u64; 2]| {
+        let unlock = [7_u64, times[0], times[1]].map(u64::to_le_bytes).concat();
+        check_load(&limiter, Part::Unlocks, &unlock)
+    };
+    assert_eq!(forged([NOW, NOW]), Ok(()));
+    for times in [[NOW + 1, NOW + 2], [NOW, NOW - 1], [0, NOW], [NOW, 0]] {
+        assert_eq!(forged(times), Err(ChunkError::ForeignUnlock));
+    }
+}
+
+/// A record of a lock on identity 1; the times are its end, its length, and when an attempt was counted last.
+fn lock(rule: u8, strikes: u8, tag: u32, times: [u64; 3]) -> Vec<u8> {
     let mut bytes = 1_u64.to_le_bytes().to_vec();
-    bytes.extend([rule, armed]);
-    bytes.extend(until.to_le_bytes());
-    bytes.extend(length.to_le_bytes());
+    bytes.extend([rule, strikes]);
+    bytes.extend(tag.to_le_bytes());
+    bytes.extend(times.into_iter().flat_map(u64::to_le_bytes));
     bytes
 }
 

@@ -4,7 +4,7 @@
 
 use crate::model::policies::policy;
 use crate::model::run::{attempt, large_capacity, secret, tick, time};
-use crate::model::steps::{Case, EMAILS, EPOCHS, IPS, Step, any_case_with_servers};
+use crate::model::steps::{Case, EMAILS, EPOCHS, IPS, Step, Target, any_case_with_servers};
 use crate::model::support::{NOW, cases, check, check_property, limiter, peeks, records, request, restored};
 use crate::model::{Model, Request};
 use authlimit::format::Part;
@@ -48,7 +48,7 @@ fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
         prop_assert!(!is_changed || !effects.is_empty(), "step {} is not replicated", number);
         prop_assert!(is_changed || effects.iter().all(may_change_nothing), "step {} does nothing", number);
         for effect in effects {
-            replica.apply(effect);
+            replica.apply(effect).unwrap();
         }
         if matches!(step, Step::Tick) {
             tick(&mut replica, None, |_| panic!("a replica replicates nothing"));
@@ -67,10 +67,11 @@ fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
 }
 
 /// Whether an effect may leave the digest unchanged: within one millisecond, an attempt in a full log of a rule in
-/// shadow, a distinct identity seen again, or a list entry with the same expiry; and the eviction of an expired
-/// identity.
+/// shadow, a distinct identity seen again, a list entry with the same expiry, or an email that is unlocked again; and
+/// the eviction of an expired identity.
 fn may_change_nothing(effect: &Effect) -> bool {
-    matches!(effect, Effect::Admit { .. } | Effect::CountDenied { .. } | Effect::Evict { .. } | Effect::ListAdd { .. })
+    let is_counted = matches!(effect, Effect::Admit { .. } | Effect::CountDenied { .. });
+    is_counted || matches!(effect, Effect::Evict { .. } | Effect::ListAdd { .. } | Effect::Unlock { .. })
 }
 
 /// Checks that a replica follows these steps under the policy `words`.
@@ -83,7 +84,7 @@ fn assert_follows(words: &str, steps: Vec<Step>) {
 #[test]
 fn clearing_what_has_expired_changes_nothing() {
     let counted = Step::Check(request(IPS[0], EMAILS[0]));
-    let unlock = Step::Unlock(Some(IPS[0]), None);
+    let unlock = Step::Unlock(Target::Ip(IPS[0]));
     assert_follows("IP 3/1s", vec![counted, Step::Wait(1_000), unlock]);
     let network = "203.0.113.0/24";
     let listed = Step::ListAdd(List::Allow, network, Some(1_000));
@@ -102,7 +103,7 @@ fn unlocking_a_lock_that_is_over_changes_nothing() {
         Step::Check(request(IPS[2], EMAILS[0])),
         Step::Resync,
         Step::Wait(1),
-        Step::Unlock(Some(IPS[0]), None),
+        Step::Unlock(Target::Ip(IPS[0])),
     ];
     assert_follows("IP 1/1s LOCK 1s", steps);
 }

@@ -31,6 +31,17 @@ fn entry() -> impl Strategy<Value = ListEntry> {
         .prop_map(|(list, target, expires)| ListEntry { key: ListKey { list, target }, expires })
 }
 
+fn target() -> impl Strategy<Value = UnlockTarget> {
+    prop_oneof![
+        id().prop_map(UnlockTarget::Address),
+        id().prop_map(UnlockTarget::Email),
+        id().prop_map(UnlockTarget::EmailAlone),
+        (id(), id()).prop_map(|(address, email)| UnlockTarget::AddressAndEmail(address, email)),
+        id().prop_map(UnlockTarget::Device),
+        Just(UnlockTarget::All),
+    ]
+}
+
 fn effects() -> impl Strategy<Value = Effect> {
     let policy = Policy::from_text("PAIR 5/15m LOCK 1m IPV6-PREFIX 56").unwrap();
     let span = || (0..1_u64 << 42).prop_map(Millis::new);
@@ -42,22 +53,21 @@ fn effects() -> impl Strategy<Value = Effect> {
         }),
         (time(), ids()).prop_map(|(at, ids)| Effect::Reset { at, ids }),
         (time(), ids()).prop_map(|(at, ids)| Effect::Refund { at, ids }),
-        (time(), any::<u8>(), any::<u8>(), id(), time(), span())
-            .prop_map(|(at, table, rule, id, until, length)| Effect::Lock { at, table, rule, id, until, length }),
+        (time(), any::<u8>(), any::<u8>(), id(), span(), proptest::option::of((any::<u8>(), 0..1_u32 << 22))).prop_map(
+            |(at, table, rule, id, length, strike)| {
+                let (strikes, tag) = (strike.map(|(strikes, _)| strikes), strike.map_or(0, |(_, tag)| tag));
+                Effect::Lock { at, table, rule, id, length, strikes, tag: Tag::from_raw(tag) }
+            }
+        ),
         (any::<u8>(), id()).prop_map(|(table, id)| Effect::Evict { table, id }),
-        (time(), id(), proptest::option::of(id())).prop_map(|(at, address, email)| {
-            let address = Some(address);
-            Effect::Unlock { at, address, email }
-        }),
-        (time(), id()).prop_map(|(at, email)| {
-            let (address, email) = (None, Some(email));
-            Effect::Unlock { at, address, email }
-        }),
+        (time(), target()).prop_map(|(at, target)| Effect::Unlock { at, target }),
         (time(), entry()).prop_map(|(at, entry)| Effect::ListAdd { at, entry }),
         entry().prop_map(|entry| Effect::ListRemove { entry }),
-        time().prop_map(move |at| Effect::ChangePolicy { at, policy: policy.clone() }),
-        span().prop_map(|clock_offset| Effect::ClockSetBack { clock_offset }),
+        (time(), prop_oneof![Just(CarryOver::ByRule), Just(CarryOver::ByPlace)])
+            .prop_map(move |(at, carry_over)| Effect::ChangePolicy { at, policy: policy.clone(), carry_over }),
+        span().prop_map(|debt| Effect::ClockSet { debt }),
         time().prop_map(|at| Effect::TimePassed { at }),
+        time().prop_map(|at| Effect::ClockRestored { at }),
     ]
 }
 
@@ -113,7 +123,8 @@ fn creating_and_chunks_come_back_whole() {
     let metadata = limiter.metadata();
     let bytes = encode_create(&metadata);
     assert_eq!(decode(&bytes, no_key), Ok(Message::Create(metadata)));
-    for part in [Part::Logs(3), Part::Locks(0), Part::Lists] {
+    let parts = [Part::Logs(3), Part::Locks(0), Part::Lists, Part::Unlocks, Part::LogsV1(1), Part::LocksV1(2)];
+    for part in parts {
         let bytes = encode_chunk(part, b"abc");
         assert_eq!(decode(&bytes, no_key), Ok(Message::Chunk(part, b"abc")));
     }
@@ -122,11 +133,12 @@ fn creating_and_chunks_come_back_whole() {
 #[test]
 fn the_codes_are_those_that_the_page_names() {
     let page = include_str!("../format.md").split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!([CREATE, LOGS, LOCKS, LISTS], [1, 2, 3, 4]);
-    assert!(page.contains("Codes 1 to 4 build a limiter"));
-    assert!(page.contains(&format!("The others, {ADMIT} to {TIME_PASSED},")));
+    assert_eq!([CREATE, LISTS, LOGS, LOCKS, UNLOCKS], [1, 4, 17, 18, 19]);
+    assert!(page.contains("Codes 1, 4 and 17 to 19 build a limiter"));
+    assert_eq!([LOGS_V1, LOCKS_V1, LOCK_V1, CHANGE_POLICY_V1], [2, 3, 9, 14]);
+    assert!(page.contains("codes 2, 3, 9 and 14 are no longer written"));
     // The last code is the greatest there is.
-    for code in TIME_PASSED + 1..=u8::MAX {
+    for code in CLOCK_RESTORED + 1..=u8::MAX {
         for len in 0..64 {
             let message = [&[code][..], &vec![1; len]].concat();
             assert_eq!(decode(&message, no_key), Err(MessageError::Unknown), "code {code}");

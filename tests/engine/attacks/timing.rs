@@ -100,10 +100,10 @@ fn a_spent_quota_is_available_again_after_exactly_one_window() {
                     let spent = verdicts_at(start);
                     assert!(spent[..limit].iter().all(|verdict| verdict.allowed));
                     assert!(spent[limit..].iter().all(|verdict| !verdict.allowed));
-                    assert_eq!(spent[limit].retry_after.get(), window);
+                    assert_eq!(spent[limit].retry_after.unwrap().get(), window);
                     if window > 1 {
                         for verdict in verdicts_at(start + window - 1) {
-                            assert_eq!((verdict.allowed, verdict.retry_after.get()), (false, 1));
+                            assert_eq!((verdict.allowed, verdict.retry_after.unwrap().get()), (false, 1));
                         }
                     }
                 }

@@ -1,43 +1,34 @@
 //! How the model counts, expires and forgives attempts, and when its rules lock.
 
 use super::ids::{AttemptIds, Identity};
-use super::rules::{LogKind, all_logs, counts_distinct, lock_slot, log_of, window};
+use super::rules::{LogKind, all_logs, counts_distinct, is_enforced, lock_slot, log_of, window};
 use super::{Model, Trip, Unit};
 use authlimit::policy::{Lock as LockWords, Policy, Subject};
 
 impl Model {
-    /// Locks rule number `index`, which refused because its window is full, if it has a `LOCK`: not while it is locked,
-    /// and not again before it has admitted an attempt.
-    pub(super) fn trip(&mut self, index: usize, ids: &AttemptIds, now: u64) {
+    /// The lock by rule number `index`, which counts the attempt that takes the last of its quota, if it has a `LOCK`.
+    pub(super) fn trip(&mut self, index: usize, ids: &AttemptIds, now: u64) -> Option<Trip> {
         let rule = &self.policy.rules()[index];
-        let Some((slot, lock)) = lock_slot(&self.policy, index).zip(rule.lock()) else {
-            return;
-        };
+        let (slot, lock) = lock_slot(&self.policy, index).zip(rule.lock())?;
         let identity = ids.identity(rule.subject()).expect("the rule counts the attempt");
-        let last = self.trips.iter().position(|trip| trip.is_of(slot, &identity));
-        let last = last.map(|at| self.trips[at].clone());
-        // Once the doubling has expired and no attempt of the identity counts, the old trip is ignored: a rule in
-        // shadow may refuse an attempt that costs more than its limit, without having admitted anything.
-        let has_attempts = self.has_attempts(slot.0, &identity, now);
-        let last = last.filter(|last| last.doubles_lock(now) || has_attempts);
-        if last.as_ref().is_some_and(|last| last.until > now || !last.is_armed) {
-            return;
-        }
-        let length = lock_length(lock, last.filter(|last| last.doubles_lock(now)));
-        self.trips.retain(|trip| !trip.is_of(slot, &identity));
-        self.trips.push(Trip { log: slot.0, slot: slot.1, identity, until: now + length, length, is_armed: false });
-        self.totals[index].locks += 1;
-        self.latest = now;
+        let last = self.trips.iter().find(|trip| trip.is_of(slot, &identity) && !self.is_forgotten(trip, now));
+        let strikes = last.map_or(0, |last| last.strikes) + 1;
+        let length = lock_length(lock, strikes);
+        self.totals[index].locks += u64::from(is_enforced(rule));
+        let by = Some((ids.address, ids.spelled));
+        Some(Trip { slot, identity, until: now + length, length, strikes, by, last_counted: now })
     }
 
-    /// Records that rule number `index` has admitted an attempt, so that it may lock again.
-    pub(super) fn arm(&mut self, index: usize, ids: &AttemptIds) {
-        let subject = self.policy.rules()[index].subject();
-        let slot = lock_slot(&self.policy, index);
-        for trip in &mut self.trips {
-            let slot_and_identity = slot.zip(ids.identity(subject));
-            trip.is_armed |= slot_and_identity.is_some_and(|(slot, identity)| trip.is_of(slot, &identity));
-        }
+    /// When the strikes of a lock are forgotten: after a quiet as long as the longer of the lock and the longest window
+    /// of an enforced rule.
+    pub(super) fn forgotten_at(&self, trip: &Trip) -> u64 {
+        let windows = self.enforced().map(|index| window(&self.policy.rules()[index]));
+        trip.until.max(trip.last_counted) + trip.length.max(windows.max().unwrap_or(0))
+    }
+
+    /// Whether nothing depends on a lock any more.
+    pub(super) fn is_forgotten(&self, trip: &Trip, now: u64) -> bool {
+        now >= self.forgotten_at(trip)
     }
 
     /// Counts an attempt in the logs of these rules, once per log.
@@ -50,21 +41,36 @@ impl Model {
                 continue;
             }
             counted.push(log);
-            let entry_key = ids.entry_key(log.0);
+            let mut unit = Unit {
+                log,
+                identity,
+                entry_key: ids.entry_key(log.0),
+                spelled: Some(ids.spelled),
+                at: now,
+                earlier: None,
+            };
             let mut units = cost as usize;
-            let mut spelled = Some(ids.spelled);
             if counts_distinct(log.0) {
-                // A counted identity moves to now. Tried with two spellings, it can no longer be forgiven.
+                // A counted identity moves to now. It keeps when it was last spelled otherwise.
                 self.drop_expired(now);
-                let is_same = |unit: &Unit| unit.is_on(log, &identity) && unit.entry_key == entry_key;
-                let earlier = self.units.iter().find(|unit| is_same(unit));
-                if earlier.is_some_and(|unit| unit.spelled != spelled) {
-                    spelled = None;
-                }
-                self.units.retain(|unit| !is_same(unit));
+                let is_same = |known: &Unit| known.is_on(log, &unit.identity) && known.entry_key == unit.entry_key;
+                unit.earlier = self.units.iter().find(|known| is_same(known)).and_then(|known| {
+                    let is_live = |(at, _): &(u64, _)| self.is_live_at(log, *at, now);
+                    match known.earlier.filter(is_live) {
+                        earlier if known.spelled == unit.spelled => earlier,
+                        Some((_, spelled)) if spelled != unit.spelled => Some((known.at, None)),
+                        _ => Some((known.at, known.spelled)),
+                    }
+                });
+                self.units.retain(|known| !is_same(known));
                 units = 1;
             }
-            let unit = Unit { log, identity, entry_key, spelled, at: now };
+            let forgotten: Vec<bool> = self.trips.iter().map(|trip| self.is_forgotten(trip, now)).collect();
+            for (trip, is_forgotten) in self.trips.iter_mut().zip(forgotten) {
+                if trip.is_on(log, &unit.identity) && !is_forgotten {
+                    trip.last_counted = now;
+                }
+            }
             self.units.extend(std::iter::repeat_n(unit.clone(), units));
             self.truncate_log(log, &unit.identity);
             self.latest = now;
@@ -102,45 +108,101 @@ impl Model {
         units.any(|unit| unit.is_on(log, identity) && unit.is_live(&self.policy, now))
     }
 
-    /// Forgives the latest `at_most` live attempts by this IP on this email as spelled, in each log whose subject
-    /// `applies_to` accepts. Returns the largest number forgiven in one log. RESET also unlocks a pair once none of
-    /// its attempts is left.
-    pub(super) fn forgive(
-        &mut self,
-        ids: &AttemptIds,
-        at_most: usize,
-        now: u64,
-        applies_to: impl Fn(Subject) -> bool,
-    ) -> usize {
-        let mut most = 0;
+    /// Forgives every live attempt by this IP on this email as spelled, and the locks that such attempts began. Returns
+    /// the largest number forgiven in one log. A pair that has no attempts left forgets the strikes of such a lock.
+    pub(super) fn forgive_all(&mut self, ids: &AttemptIds, now: u64) -> usize {
+        let (mut most, mut is_changed) = (0, false);
         for log in all_logs(&self.policy) {
-            let Some(identity) = ids.identity(log.0).filter(|_| applies_to(log.0)) else {
-                continue;
-            };
+            let Some(identity) = ids.any_identity(log.0) else { continue };
             let entry_key = ids.entry_key(log.0);
             let mut forgiven = 0;
-            let mut index = self.units.len();
-            while index > 0 && forgiven < at_most {
-                index -= 1;
-                let unit = &self.units[index];
+            let mut kept = Vec::new();
+            for mut unit in std::mem::take(&mut self.units) {
                 let is_such = unit.is_on(log, &identity) && unit.entry_key == entry_key;
-                let is_such = is_such && unit.spelled == Some(ids.spelled);
-                if is_such && unit.is_live(&self.policy, now) {
-                    self.units.remove(index);
-                    forgiven += 1;
+                let is_live = is_such && unit.is_live(&self.policy, now);
+                let earlier = unit.earlier.filter(|(at, _)| self.is_live_at(log, *at, now));
+                if is_live && unit.spelled == Some(ids.spelled) {
+                    is_changed = true;
+                    match earlier {
+                        // It counts from when it was spelled otherwise.
+                        Some((at, spelled)) => (unit.at, unit.spelled, unit.earlier) = (at, spelled, None),
+                        None => {
+                            forgiven += 1;
+                            continue;
+                        }
+                    }
+                } else if is_live && earlier.is_some_and(|(_, spelled)| spelled == Some(ids.spelled)) {
+                    is_changed = true;
+                    unit.earlier = None;
                 }
+                kept.push(unit);
             }
-            let has_attempts_left = self.has_attempts(log, &identity, now);
-            let is_reset = at_most == usize::MAX;
-            if is_reset && log.0 == Subject::Pair && forgiven > 0 && !has_attempts_left {
-                self.trips.retain(|trip| !trip.is_on(log, &identity));
-            }
+            // In the order of time, in which the logs drop what is too old.
+            kept.sort_by_key(|unit| unit.at);
+            self.units = kept;
+            let is_empty_pair = log.0 == Subject::Pair && !self.has_attempts(log, &identity, now);
+            let lifted = |trip: &Trip| trip.is_on(log, &identity) && trip.by == Some((ids.address, ids.spelled));
+            is_changed |= self.lift(now, lifted, is_empty_pair);
             most = most.max(forgiven);
         }
-        if most > 0 {
+        if is_changed {
             self.latest = now;
         }
         most
+    }
+
+    /// Takes back the newest live attempt by this IP on this email as spelled, at most `cost` units, in each log that
+    /// counts attempts, with a lock that it began. Returns the largest number of units taken in one log.
+    pub(super) fn take_back(&mut self, ids: &AttemptIds, cost: usize, now: u64) -> usize {
+        let mut most = 0;
+        for log in all_logs(&self.policy) {
+            let Some(identity) = ids.identity(log.0).filter(|_| !counts_distinct(log.0)) else { continue };
+            let entry_key = ids.entry_key(log.0);
+            let is_such = |unit: &Unit| unit.is_on(log, &identity) && unit.entry_key == entry_key;
+            let mut live = self.units.iter().filter(|unit| is_such(unit) && unit.is_live(&self.policy, now));
+            let Some(at) = live.next_back().map(|unit| unit.at) else { continue };
+            let mut taken = 0;
+            for index in (0..self.units.len()).rev() {
+                if taken < cost && is_such(&self.units[index]) && self.units[index].at == at {
+                    self.units.remove(index);
+                    taken += 1;
+                }
+            }
+            let by = Some((ids.address, ids.spelled));
+            self.lift(now, |trip| trip.is_on(log, &identity) && trip.by == by && trip.until - trip.length == at, false);
+            most = most.max(taken);
+            self.latest = now;
+        }
+        most
+    }
+
+    /// Lifts the locks that `is_lifted` selects, each with its strike, or with all of them. Returns whether there were
+    /// any.
+    fn lift(&mut self, now: u64, is_lifted: impl Fn(&Trip) -> bool, with_all_strikes: bool) -> bool {
+        let mut any = false;
+        for mut trip in std::mem::take(&mut self.trips) {
+            if !self.is_forgotten(&trip, now) && is_lifted(&trip) {
+                any = true;
+                trip.strikes -= 1;
+                if trip.strikes == 0 || with_all_strikes {
+                    continue;
+                }
+                let rules = 0..self.policy.rules().len();
+                let rule = rules.into_iter().find(|index| lock_slot(&self.policy, *index) == Some(trip.slot));
+                let lock = rule.and_then(|index| self.policy.rules()[index].lock()).expect("a rule with this lock");
+                trip.until = trip.until.min(now);
+                trip.length = lock_length(lock, trip.strikes);
+                trip.by = None;
+            }
+            self.trips.push(trip);
+        }
+        any
+    }
+
+    /// Whether an entry of this time is still in the window of a rule of this log.
+    fn is_live_at(&self, log: LogKind, at: u64, now: u64) -> bool {
+        let mut rules = self.policy.rules().iter().enumerate();
+        rules.any(|(index, rule)| log_of(&self.policy, index) == log && at + window(rule) > now)
     }
 }
 
@@ -159,22 +221,17 @@ impl Unit {
 
 impl Trip {
     pub(super) fn is_on(&self, log: LogKind, identity: &Identity) -> bool {
-        self.log == log && self.identity == *identity
+        self.slot.0 == log && self.identity == *identity
     }
 
     /// Whether the trip is of the rule in this slot.
-    pub(super) fn is_of(&self, (log, slot): (LogKind, usize), identity: &Identity) -> bool {
-        self.is_on(log, identity) && self.slot == slot
-    }
-
-    /// Whether a trip at `now` would double the lock: the doubling expires after a pause as long as the lock.
-    pub(super) fn doubles_lock(&self, now: u64) -> bool {
-        now < self.until + self.length
+    pub(super) fn is_of(&self, slot: (LogKind, usize), identity: &Identity) -> bool {
+        self.slot == slot && self.identity == *identity
     }
 }
 
-/// How long a rule locks: the first length, or twice the last one.
-fn lock_length(lock: LockWords, last: Option<Trip>) -> u64 {
+/// How long a rule locks at this strike: the first length, then twice as long each time, up to the longest.
+fn lock_length(lock: LockWords, strikes: u32) -> u64 {
     let (first, longest) = (lock.first().get(), lock.longest().get());
-    last.map_or(first, |last| (2 * last.length).clamp(first, longest))
+    (1..strikes).fold(first, |length, _| (2 * length).min(longest))
 }

@@ -64,10 +64,15 @@ pub(super) enum EntryKey {
 impl AttemptIds {
     /// The identity on which `subject` counts the attempt; `None` if it does not count it.
     pub(super) fn identity(&self, subject: Subject) -> Option<Identity> {
+        let is_replaced = self.is_by_device && matches!(subject, Subject::Email | Subject::IpsPerEmail | Subject::Pair);
+        self.any_identity(subject).filter(|_| !is_replaced)
+    }
+
+    /// The identity of `subject`, whether a device replaces it or not.
+    pub(super) fn any_identity(&self, subject: Subject) -> Option<Identity> {
         let (address, email) = (self.address, self.email.clone());
         match subject {
             Subject::Ip | Subject::EmailsPerIp => Some(Identity::Address(address)),
-            Subject::Email | Subject::IpsPerEmail if self.is_by_device => None,
             Subject::Email | Subject::IpsPerEmail => Some(Identity::Email(email)),
             Subject::Pair => Some(Identity::Pair(address, email)),
             Subject::All => Some(Identity::All),

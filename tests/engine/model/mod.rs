@@ -1,13 +1,12 @@
 //! A naive model of a limiter: a plain list of counted attempts, filtered again for every command.
 //!
 //! It follows the design (what the commands mean), not the engine's code. It is slow on purpose, and so simple that it
-//! is obviously right. Where the design leaves a choice, it follows the engine's documentation: how time continues
-//! after the clock was set back, which rule's wait an admitted attempt returns, and what a rule in shadow reports for a
-//! cost above its limit.
+//! is obviously right. Where the design leaves a choice, it follows the engine's documentation: which rule's wait an
+//! admitted attempt returns, and what a rule in shadow reports for a cost above its limit.
 //!
 //! To add a subject, add an arm to [`AttemptIds::identity`] and, if it counts distinct identities, to
 //! [`AttemptIds::entry_key`]. To add a modifier of a rule, add its meaning to [`Model::rule_status`] (what a rule
-//! sees), [`Model::trip`] (what a refusal does) or [`Model::check`] (what is counted).
+//! sees), [`Model::trip`] (how a lock begins) or [`Model::check`] (what is counted).
 
 mod counting;
 mod ids;
@@ -25,11 +24,10 @@ use authlimit::policy::{Counting, Enforcement, Millis, Options, Policy, Rule, Su
 pub(crate) use ids::Request;
 use ids::{AttemptIds, EntryKey, Identity, address, canonical_email, grouped};
 use lists::{ListTarget, Lists};
-use rules::{LogKind, all_logs, counts_distinct, is_enforced, lock_slot, log_of, window};
+use rules::{LogKind, all_logs, counts_distinct, is_enforced, lock_slot, log_of, rule_key, window};
 use status::ModelStatus;
-
-/// How many milliseconds the clock may be behind the latest change before it counts as set back.
-const CLOCK_TOLERANCE: u64 = 1_000;
+use std::net::IpAddr;
+use steps::Target;
 
 /// One unit of a counted attempt in one log. An attempt of cost n has n units.
 #[derive(Clone, Debug)]
@@ -37,22 +35,25 @@ struct Unit {
     log: LogKind,
     identity: Identity,
     entry_key: EntryKey,
-    /// How all attempts of this unit spelled the email; `None` if they differ.
+    /// How the email was spelled; `None` if in several ways.
     spelled: Option<&'static str>,
     at: u64,
+    /// For a distinct identity: when and how it was last spelled otherwise.
+    earlier: Option<(u64, Option<&'static str>)>,
 }
 
 /// The last time a rule with `LOCK` locked an identity.
 #[derive(Clone, Debug)]
 struct Trip {
-    log: LogKind,
-    /// Which of the log's rules with `LOCK` it is.
-    slot: usize,
+    /// Which rule it is: its log, and its place among the log's rules with `LOCK`.
+    slot: (LogKind, usize),
     identity: Identity,
     until: u64,
     length: u64,
-    /// Whether the rule has admitted an attempt since.
-    is_armed: bool,
+    strikes: u32,
+    /// Whose attempt began it, if that is known.
+    by: Option<(Option<IpAddr>, &'static str)>,
+    last_counted: u64,
 }
 
 /// A limiter as a list of units.
@@ -66,8 +67,8 @@ pub(crate) struct Model {
     lists: Lists,
     /// The time of the latest change.
     latest: u64,
-    /// How far the ledger's time is ahead of the clock.
-    clock_offset: u64,
+    /// How far the clock was set back and not forward again.
+    debt: u64,
     totals: Vec<RuleTotals>,
 }
 
@@ -81,7 +82,7 @@ impl Model {
             trips: Vec::new(),
             lists: Lists::default(),
             latest: 0,
-            clock_offset: 0,
+            debt: 0,
         }
     }
 
@@ -95,7 +96,7 @@ impl Model {
     pub(crate) fn check(&mut self, request: &Request, clock: u64) -> Option<Verdict> {
         let ids = self.ids(request)?;
         let now = self.read_clock(clock);
-        if let Some(verdict) = self.list_verdict(&ids, now) {
+        if let Some(verdict) = self.list_verdict(&ids, request.cost, now) {
             return Some(verdict);
         }
         let cost = request.cost;
@@ -111,11 +112,6 @@ impl Model {
                 (_, false) => totals.allowed += u64::from(is_allowed),
             }
         }
-        for (index, status) in before.iter().enumerate() {
-            if status.is_some_and(|status| status.is_full) {
-                self.trip(index, &ids, now);
-            }
-        }
         // Every rule counts admitted attempts. `COUNT-DENIED` also counts attempts that only other rules refuse.
         let counts = |index: usize, rule: &Rule| {
             let also_denied = rule.counting() == Counting::AlsoDenied && !refuses(index);
@@ -124,21 +120,21 @@ impl Model {
         let rules = self.policy.rules().iter().enumerate();
         let counting = rules.filter(|(index, rule)| counts(*index, rule));
         let counting: Vec<usize> = counting.map(|(index, _)| index).collect();
-        let refused = self.refusal(&ids, cost, now);
-        for index in counting.iter().copied().filter(|index| !refuses(*index)) {
-            self.arm(index, &ids);
-        }
+        let takes_last = |index: &usize| before[*index].is_some_and(|status| status.takes_last);
+        let tripping: Vec<usize> = counting.iter().copied().filter(takes_last).collect();
+        let trips: Vec<Trip> = tripping.into_iter().filter_map(|index| self.trip(index, &ids, now)).collect();
         self.count(&counting, &ids, cost, now);
-        Some(refused.unwrap_or_else(|| self.admission(&ids, cost, now)))
+        for trip in trips {
+            self.trips.retain(|known| !known.is_of(trip.slot, &trip.identity));
+            self.trips.push(trip);
+        }
+        let verdict = if is_allowed { None } else { self.refusal(&ids, cost, now) };
+        Some(verdict.unwrap_or_else(|| self.admission(&ids, cost, now)))
     }
 
-    /// PEEK: evaluates the rules and changes nothing. `None` if the request is an error.
+    /// PEEK: what CHECK would return. `None` if the request is an error.
     pub(crate) fn peek(&self, request: &Request, clock: u64) -> Option<Verdict> {
-        let ids = self.ids(request)?;
-        let now = self.ledger_time(clock);
-        let verdict = self.list_verdict(&ids, now);
-        let verdict = verdict.or_else(|| self.refusal(&ids, request.cost, now));
-        Some(verdict.unwrap_or_else(|| self.admission(&ids, request.cost, now)))
+        self.clone().check(request, clock)
     }
 
     /// PEEK ... RULES: the status of each rule; `None` for one that does not count the attempt.
@@ -153,7 +149,7 @@ impl Model {
     pub(crate) fn reset(&mut self, request: &Request, clock: u64) -> Option<usize> {
         let ids = self.ids(request)?;
         let now = self.read_clock(clock);
-        Some(self.forgive(&ids, usize::MAX, now, |_| true))
+        Some(self.forgive_all(&ids, now))
     }
 
     /// REFUND: forgives the latest such attempt, as many units as it cost, and returns how many.
@@ -161,29 +157,31 @@ impl Model {
     pub(crate) fn refund(&mut self, request: &Request, clock: u64) -> Option<usize> {
         let ids = self.ids(request)?;
         let now = self.read_clock(clock);
-        let counts_attempts = |subject: Subject| !counts_distinct(subject);
-        Some(self.forgive(&ids, request.cost as usize, now, counts_attempts))
+        Some(self.take_back(&ids, request.cost as usize, now))
     }
 
-    /// UNLOCK: clears an IP, an email, or with both also the pair, and returns how many identities it cleared.
-    pub(crate) fn unlock(&mut self, ip: Option<&str>, email: Option<&str>, clock: u64) -> usize {
+    /// UNLOCK: returns how many identities it cleared; all pairs of an email count as one.
+    pub(crate) fn unlock(&mut self, target: Target, clock: u64) -> usize {
         let now = self.read_clock(clock);
         let options = self.policy.options();
-        let address = ip.map(|ip| grouped(address(ip), options));
-        let email = email.map(|email| canonical_email(email, options));
+        let address_of = |ip: &str| Some(grouped(address(ip), options));
+        let email_of = |email: &str| Some(canonical_email(email, options));
         let mut cleared = 0;
         for log in all_logs(&self.policy) {
-            let identity = match log.0 {
-                Subject::Ip | Subject::EmailsPerIp => address.map(|a| Identity::Address(Some(a))),
-                Subject::Email | Subject::IpsPerEmail => email.clone().map(|email| Identity::Email(Some(email))),
-                Subject::Pair => {
-                    address.zip(email.clone()).map(|(address, email)| Identity::Pair(Some(address), Some(email)))
+            let identity = match (log.0, target) {
+                (Subject::Ip | Subject::EmailsPerIp, Target::Ip(ip) | Target::Both(ip, _)) => {
+                    Identity::Address(address_of(ip))
                 }
-                Subject::All | Subject::Device => None,
+                (Subject::Email | Subject::IpsPerEmail, Target::Email(email) | Target::Both(_, email)) => {
+                    Identity::Email(email_of(email))
+                }
+                (Subject::Pair, Target::Both(ip, email)) => Identity::Pair(address_of(ip), email_of(email)),
+                (Subject::Device, Target::Device(device)) => Identity::Device(device),
+                (Subject::All, Target::All) => Identity::All,
+                _ => continue,
             };
-            let Some(identity) = identity else { continue };
             // A lock that is over and no longer doubles is not counted as cleared.
-            let is_lock = |trip: &Trip| trip.is_on(log, &identity) && trip.doubles_lock(now);
+            let is_lock = |trip: &Trip| trip.is_on(log, &identity) && !self.is_forgotten(trip, now);
             let has_lock = self.trips.iter().any(is_lock);
             if !has_lock && !self.has_attempts(log, &identity, now) {
                 continue;
@@ -191,6 +189,12 @@ impl Model {
             cleared += 1;
             self.units.retain(|unit| !unit.is_on(log, &identity));
             self.trips.retain(|trip| !trip.is_on(log, &identity));
+        }
+        if let (Target::Email(email), true) = (target, self.policy.has_subject(Subject::Pair)) {
+            cleared += 1;
+            let is_pair = |identity: &Identity| matches!(identity, Identity::Pair(_, of) if *of == email_of(email));
+            self.units.retain(|unit| !(is_pair(&unit.identity) && unit.at < now));
+            self.trips.retain(|trip| !(is_pair(&trip.identity) && trip.until - trip.length < now));
         }
         if cleared > 0 {
             self.latest = now;
@@ -212,8 +216,9 @@ impl Model {
         self.lists.remove(list, &self.entry(entry), now)
     }
 
-    /// POLICY: expired attempts stay expired, a removed log loses its counts, and a new one starts empty. Locks stay
-    /// with the slot of their rule among the rules with `LOCK`. The same policy again changes nothing.
+    /// POLICY: expired attempts stay expired, a removed log loses its counts, and a new one starts empty. Locks, and the
+    /// logs of rules with `COUNT-DENIED`, stay with the rule of the same subject, limit, window and `COUNT-DENIED`. The
+    /// same policy again changes nothing.
     pub(crate) fn change_policy(&mut self, policy: &Policy, clock: u64) {
         if *policy == self.policy {
             return;
@@ -221,13 +226,29 @@ impl Model {
         let now = self.read_clock(clock);
         self.latest = now;
         self.drop_expired(now);
+        let trips = std::mem::take(&mut self.trips).into_iter();
+        self.trips = trips.filter(|trip| !self.is_forgotten(trip, now)).collect();
         let old = std::mem::replace(&mut self.policy, policy.clone());
-        let logs = all_logs(policy);
-        self.units.retain(|unit| logs.contains(&unit.log));
-        self.trips.retain(|trip| {
-            let slots = (0..policy.rules().len()).filter_map(|index| lock_slot(policy, index));
-            slots.into_iter().any(|slot| slot == (trip.log, trip.slot))
-        });
+        let old_rules = || 0..old.rules().len();
+        let successor = |old_index: usize| {
+            let key = rule_key(&old.rules()[old_index]);
+            policy.rules().iter().position(|rule| rule_key(rule) == key)
+        };
+        let log_after = |log: LogKind| match log {
+            (_, None) => all_logs(policy).contains(&log).then_some(log),
+            (_, Some(_)) => {
+                let old_index = old_rules().find(|index| log_of(&old, *index) == log)?;
+                Some(log_of(policy, successor(old_index)?))
+            }
+        };
+        let slot_after = |slot| {
+            let old_index = old_rules().find(|index| lock_slot(&old, *index) == Some(slot))?;
+            lock_slot(policy, successor(old_index)?)
+        };
+        let units = std::mem::take(&mut self.units).into_iter();
+        self.units = units.filter_map(|unit| Some(Unit { log: log_after(unit.log)?, ..unit })).collect();
+        let trips = std::mem::take(&mut self.trips).into_iter();
+        self.trips = trips.filter_map(|trip| Some(Trip { slot: slot_after(trip.slot)?, ..trip })).collect();
         let old_totals = std::mem::take(&mut self.totals);
         self.totals = policy
             .rules()
@@ -255,13 +276,13 @@ impl Model {
             units.map(|unit| unit.at + window(rule))
         });
         let locks = self.trips.iter().map(|trip| trip.until);
-        let doublings = self.trips.iter().map(|trip| trip.until + trip.length);
+        let doublings = self.trips.iter().map(|trip| self.forgotten_at(trip));
         let mut ends: Vec<u64> = leaves
             .chain(locks)
             .chain(doublings)
             .chain(self.lists.expiries())
             .filter(|end| *end > now)
-            .map(|end| end - self.clock_offset)
+            .map(|end| end.saturating_sub(self.debt))
             .collect();
         ends.sort_unstable();
         ends.dedup();
@@ -275,11 +296,17 @@ impl Model {
         let rules = || self.policy.rules().iter();
         let lacks_address = ip.is_empty() && rules().any(|rule| rule.subject().needs_address());
         let lacks_email = email.is_empty() && rules().any(|rule| rule.subject().needs_email());
+        let is_device_rule = |rule: &&Rule| rule.subject() == Subject::Device;
+        let is_by_device = device.is_some() && rules().filter(is_device_rule).any(is_enforced);
         let is_beyond = |rule: &Rule| {
-            let counts_cost = !counts_distinct(rule.subject());
+            let concerns = match rule.subject() {
+                Subject::Device => device.is_some(),
+                Subject::Email | Subject::IpsPerEmail | Subject::Pair => !is_by_device,
+                Subject::Ip | Subject::EmailsPerIp | Subject::All => true,
+            };
+            let counts_cost = concerns && !counts_distinct(rule.subject());
             is_enforced(rule) && counts_cost && cost > rule.limit().get()
         };
-        let is_device_rule = |rule: &&Rule| rule.subject() == Subject::Device;
         let has_bad_device = device.is_some_and(|device| device.is_empty() || !rules().any(|r| is_device_rule(&r)));
         if lacks_address || lacks_email || rules().any(is_beyond) || has_bad_device {
             return None;
@@ -295,26 +322,22 @@ impl Model {
             listed_emails: listed_emails.collect(),
             spelled: email,
             device,
-            is_by_device: device.is_some() && rules().filter(is_device_rule).any(is_enforced),
+            is_by_device,
         })
     }
 
-    /// The verdict of the lists, which decide before any rule.
-    fn list_verdict(&self, ids: &AttemptIds, now: u64) -> Option<Verdict> {
+    /// The verdict of the lists, which decide before any rule. A denial is no shorter than what the rules refuse.
+    fn list_verdict(&self, ids: &AttemptIds, cost: u32, now: u64) -> Option<Verdict> {
         let (list, expires) = self.lists.find(ids.ip, &ids.listed_emails, now)?;
-        let (allowed, binding) = match list {
-            List::Allow => (true, Binding::Allow),
-            List::Deny => (false, Binding::Deny),
+        let (allowed, wait, binding) = match list {
+            List::Allow => (true, Some(Millis::ZERO), Binding::Allow),
+            List::Deny => {
+                let refused = self.refusal(ids, cost, now);
+                let refused_for = refused.and_then(|verdict| verdict.retry_after).unwrap_or(Millis::ZERO);
+                (false, expires.map(|at| Millis::new(at - now).max(refused_for)), Binding::Deny)
+            }
         };
-        let left = expires.filter(|_| !allowed).map_or(0, |at| at - now);
-        Some(Verdict {
-            allowed,
-            limit: 0,
-            remaining: 0,
-            retry_after: Millis::new(left),
-            reset: Millis::new(left),
-            binding,
-        })
+        Some(Verdict { allowed, limit: None, remaining: None, retry_after: wait, reset: wait, binding })
     }
 
     /// The list entry of this text; an email is canonical under the current policy.
@@ -325,17 +348,32 @@ impl Model {
         }
     }
 
-    /// The ledger's time: the clock's, except that it never runs back.
-    fn ledger_time(&self, clock: u64) -> u64 {
-        (clock + self.clock_offset).max(self.latest)
+    /// The ledger's time, and the debt after reading the clock: it stands still when the clock steps back, by which the
+    /// debt grows. A step forward of at least half the debt pays it before time advances.
+    fn time_and_debt(&self, clock: u64) -> (u64, u64) {
+        let last_clock = self.latest.saturating_sub(self.debt);
+        if clock < last_clock {
+            return (self.latest, self.debt + (last_clock - clock));
+        }
+        let step = clock - last_clock;
+        let paid = if 2 * step >= self.debt { step.min(self.debt) } else { 0 };
+        (self.latest + step - paid, self.debt - paid)
     }
 
-    /// The ledger's time for a command that may change something. If the clock was set back by more than the
-    /// tolerance, the ledger's time continues from the latest change.
+    /// The ledger's time.
+    fn ledger_time(&self, clock: u64) -> u64 {
+        self.time_and_debt(clock).0
+    }
+
+    /// The ledger's time for a command that may change something. While there is a debt, even a refused attempt lets
+    /// time pass, at least each eighth of the debt, so that many small steps are not taken for a large one.
     fn read_clock(&mut self, clock: u64) -> u64 {
-        if clock + self.clock_offset + CLOCK_TOLERANCE < self.latest {
-            self.clock_offset = self.latest - clock;
+        let (now, debt) = self.time_and_debt(clock);
+        let is_passing = debt == self.debt && debt > 0 && 8 * (now - self.latest) >= debt;
+        if is_passing {
+            self.latest = now;
         }
-        self.ledger_time(clock)
+        self.debt = debt;
+        now
     }
 }

@@ -1,6 +1,7 @@
 //! Random policies.
 
-use authlimit::policy::{Keyword, Policy, Subject};
+use super::rules::rule_key;
+use authlimit::policy::{Keyword, Lock, Policy, Subject, Window};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -8,7 +9,8 @@ use proptest::sample::{select, subsequence};
 const WINDOWS: [&str; 10] = ["1ms", "7ms", "100ms", "999ms", "1500ms", "1m", "60s", "15m", "1h", "30d"];
 
 /// Short and long locks, of constant length or doubling.
-const LOCKS: [&str; 9] = ["1ms", "50ms", "1500ms", "1h", "1ms..5ms", "7ms..1h", "100ms..350ms", "1s..30d", "1m..60s"];
+const LOCKS: [&str; 10] =
+    ["1ms", "50ms", "1500ms", "1h", "30d", "1ms..5ms", "7ms..1h", "100ms..350ms", "1h..30d", "1m..60s"];
 
 /// Parses a policy.
 pub(crate) fn policy(words: &str) -> Policy {
@@ -20,9 +22,14 @@ pub(crate) fn has_devices(policy: &Policy) -> bool {
     policy.has_subject(Subject::Device)
 }
 
-/// Modifiers of a rule, in words.
-fn any_modifiers() -> impl Strategy<Value = String> {
-    let lock = select(LOCKS.to_vec()).prop_map(|lock| format!(" LOCK {lock}"));
+/// Modifiers of a rule with this window, in words. No lock is shorter than the window.
+fn any_modifiers(window: &'static str) -> impl Strategy<Value = String> {
+    let long_enough = |lock: &&str| {
+        let lock = Lock::parse(lock.as_bytes()).expect("a valid lock");
+        lock.first() >= Window::parse(window.as_bytes()).expect("a valid window").length()
+    };
+    let locks: Vec<&str> = LOCKS.into_iter().filter(long_enough).collect();
+    let lock = select(locks).prop_map(|lock| format!(" LOCK {lock}"));
     let lock = prop_oneof![3 => Just(String::new()), 2 => lock];
     let shadow = prop_oneof![4 => Just(""), 1 => Just(" SHADOW")];
     let denied = prop_oneof![4 => Just(""), 1 => Just(" COUNT-DENIED")];
@@ -34,8 +41,9 @@ fn any_rule() -> impl Strategy<Value = String> {
     let subject = select(Subject::ALL.to_vec());
     let limit = prop_oneof![2 => 1..5_u32, 1 => 1..31_u32];
     let window = select(WINDOWS.to_vec());
-    (subject, limit, window, any_modifiers())
-        .prop_map(|(subject, limit, window, modifiers)| format!("{} {limit}/{window}{modifiers}", subject.word()))
+    let window = window.prop_flat_map(|window| (Just(window), any_modifiers(window)));
+    (subject, limit, window)
+        .prop_map(|(subject, limit, (window, modifiers))| format!("{} {limit}/{window}{modifiers}", subject.word()))
 }
 
 /// Options in words.
@@ -54,8 +62,17 @@ fn any_options(with_capacity: bool) -> impl Strategy<Value = String> {
 /// Three policies of one to five rules, some of which they share.
 pub(crate) fn any_policies(with_capacity: bool) -> impl Strategy<Value = Vec<Policy>> {
     proptest::collection::btree_set(any_rule(), 6).prop_flat_map(move |rules| {
-        let rules: Vec<String> = rules.into_iter().collect();
-        let some_rules = subsequence(rules, 1..6).prop_shuffle();
+        let mut rules: Vec<String> = rules.into_iter().collect();
+        // Two rules that count the same in the same time are an error.
+        let mut keys = Vec::new();
+        rules.retain(|rule| {
+            let key = rule_key(&policy(&format!("{rule} EMAIL 77/77s")).rules()[0]);
+            let is_new = !keys.contains(&key);
+            keys.push(key);
+            is_new
+        });
+        let most = rules.len();
+        let some_rules = subsequence(rules, 1..=most.min(5)).prop_shuffle();
         let policy = (some_rules, any_options(with_capacity)).prop_map(|(mut rules, options)| {
             // A policy with only DEVICE rules is an error.
             if rules.iter().all(|rule| rule.starts_with("DEVICE")) {

@@ -51,3 +51,8 @@ pub(super) fn lock_slot(policy: &Policy, index: usize) -> Option<(LogKind, usize
 pub(super) fn window(rule: &Rule) -> u64 {
     rule.window().length().get()
 }
+
+/// What makes a rule the same one in another policy.
+pub(super) fn rule_key(rule: &Rule) -> (Subject, u32, u64, Counting) {
+    (rule.subject(), rule.limit().get(), window(rule), rule.counting())
+}

@@ -1,11 +1,13 @@
 //! Runs a step on the engine and on the model.
 
 use super::status::ModelStatus;
-use super::steps::Step;
+use super::steps::{Step, Target};
 use super::support::restored;
 use super::{Model, Request};
 use authlimit::identity::{Cidr, ClientIp, Secret};
-use authlimit::limiter::{Attempt, AttemptRequest, Effect, Limiter, ListKey, ListTarget, RuleStatus, Verdict};
+use authlimit::limiter::{
+    Attempt, AttemptRequest, Effect, Limiter, ListKey, ListTarget, RuleStatus, UnlockTarget, Verdict,
+};
 use authlimit::policy::{Capacity, Cost, Millis, Rule};
 use authlimit::table::Timestamp;
 
@@ -134,11 +136,17 @@ impl Step {
             Self::Refund(request) => {
                 attempt(limiter, request).map(|attempt| Answer::Count(limiter.refund(&attempt, clock, emit)))
             }
-            Self::Unlock(ip, email) => {
-                let ip = ip.map(|ip| ClientIp::parse(ip.as_bytes()).expect("a valid IP"));
-                let address = ip.map(|ip| limiter.address_id(ip));
-                let email = email.map(|email| limiter.email_id(email.as_bytes()));
-                Some(Answer::Count(limiter.unlock(address, email, clock, emit)))
+            Self::Unlock(target) => {
+                let address = |ip: &str| limiter.address_id(ClientIp::parse(ip.as_bytes()).expect("a valid IP"));
+                let email = |email: &str| limiter.email_id(email.as_bytes());
+                let target = match *target {
+                    Target::Ip(ip) => UnlockTarget::Address(address(ip)),
+                    Target::Email(of) => UnlockTarget::Email(email(of)),
+                    Target::Both(ip, of) => UnlockTarget::AddressAndEmail(address(ip), email(of)),
+                    Target::Device(device) => UnlockTarget::Device(limiter.device_id(device.as_bytes())),
+                    Target::All => UnlockTarget::All,
+                };
+                Some(Answer::Count(limiter.unlock(target, clock, emit)))
             }
             Self::ListAdd(list, text, ttl) => {
                 let (entry, ttl) = (entry(limiter, text), ttl.map(Millis::new));
@@ -174,7 +182,7 @@ impl Step {
             Self::Peek(request) => model.peek(request, clock).map(Answer::Verdict),
             Self::Reset(request) => model.reset(request, clock).map(Answer::Count),
             Self::Refund(request) => model.refund(request, clock).map(Answer::Count),
-            Self::Unlock(ip, email) => Some(Answer::Count(model.unlock(*ip, *email, clock))),
+            Self::Unlock(target) => Some(Answer::Count(model.unlock(*target, clock))),
             Self::ListAdd(list, text, ttl) => {
                 let is_new = model.list_add(*list, text, *ttl, clock);
                 Some(Answer::Count(usize::from(is_new)))

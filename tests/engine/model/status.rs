@@ -14,8 +14,8 @@ pub(crate) struct ModelStatus {
     pub(crate) wait: u64,
     pub(crate) reset: u64,
     pub(crate) locked_for: u64,
-    /// Whether the window is full.
-    pub(super) is_full: bool,
+    /// Whether the attempt would take the last of the quota.
+    pub(super) takes_last: bool,
 }
 
 impl Model {
@@ -83,6 +83,7 @@ impl Model {
         let unused_at = leaves().max().unwrap_or(now);
         let locked_for = lock_slot(&self.policy, index)
             .and_then(|slot| self.trips.iter().find(|trip| trip.is_of(slot, &identity)))
+            .filter(|trip| !self.is_forgotten(trip, now))
             .map_or(0, |trip| trip.until.saturating_sub(now));
         let left = limit.saturating_sub(counted.len()) as u32;
         Some(ModelStatus {
@@ -90,7 +91,7 @@ impl Model {
             wait: (opens - now).max(locked_for),
             reset: (unused_at - now).max(locked_for),
             locked_for,
-            is_full: opens > now,
+            takes_last: opens == now && locked_for == 0 && needed > 0 && counted.len() + needed == limit,
         })
     }
 
@@ -98,10 +99,10 @@ impl Model {
     pub(super) fn verdict(&self, allowed: bool, index: usize, status: ModelStatus) -> Verdict {
         Verdict {
             allowed,
-            limit: self.policy.rules()[index].limit().get(),
-            remaining: status.remaining,
-            retry_after: Millis::new(status.wait),
-            reset: Millis::new(status.reset),
+            limit: Some(self.policy.rules()[index].limit().get()),
+            remaining: Some(status.remaining),
+            retry_after: Some(Millis::new(status.wait)),
+            reset: Some(Millis::new(status.reset)),
             binding: Binding::Rule(index),
         }
     }

@@ -4,7 +4,6 @@ use super::Request;
 use super::policies::{any_policies, has_devices};
 use authlimit::limiter::List;
 use authlimit::policy::Policy;
-use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::fmt;
@@ -45,6 +44,16 @@ pub(crate) struct Case {
     pub(crate) steps: Vec<Step>,
 }
 
+/// What UNLOCK clears.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    Ip(&'static str),
+    Email(&'static str),
+    Both(&'static str, &'static str),
+    Device(&'static str),
+    All,
+}
+
 /// One thing that happens to a limiter.
 #[derive(Clone)]
 pub(crate) enum Step {
@@ -52,7 +61,7 @@ pub(crate) enum Step {
     Peek(Request),
     Reset(Request),
     Refund(Request),
-    Unlock(Option<&'static str>, Option<&'static str>),
+    Unlock(Target),
     /// Adds a list entry, for some milliseconds or permanently.
     ListAdd(List, &'static str, Option<u64>),
     ListRemove(List, &'static str),
@@ -90,7 +99,7 @@ impl fmt::Debug for Step {
             Self::Peek(request) => write!(f, "PEEK {request:?}"),
             Self::Reset(request) => write!(f, "RESET {request:?}"),
             Self::Refund(request) => write!(f, "REFUND {request:?}"),
-            Self::Unlock(ip, email) => write!(f, "UNLOCK IP {ip:?} EMAIL {email:?}"),
+            Self::Unlock(target) => write!(f, "UNLOCK {target:?}"),
             Self::ListAdd(list, entry, ttl) => {
                 write!(f, "{} ADD '{entry}' for {ttl:?} ms", list.word())
             }
@@ -147,11 +156,18 @@ pub(crate) fn any_command(with_devices: bool) -> impl Strategy<Value = Step> {
     ]
 }
 
-/// UNLOCK of an IP, an email or both.
+/// UNLOCK of anything.
 fn any_unlock() -> impl Strategy<Value = Step> {
-    let ip = option::of(select(IPS[..6].to_vec()));
-    let email = option::of(select(EMAILS[..6].to_vec()));
-    (ip, email).prop_map(|(ip, email)| Step::Unlock(ip, email))
+    let ip = || select(IPS[..6].to_vec());
+    let email = || select(EMAILS[..6].to_vec());
+    let target = prop_oneof![
+        ip().prop_map(Target::Ip),
+        email().prop_map(Target::Email),
+        (ip(), email()).prop_map(|(ip, email)| Target::Both(ip, email)),
+        select(DEVICES[..2].to_vec()).prop_map(Target::Device),
+        Just(Target::All),
+    ];
+    target.prop_map(Step::Unlock)
 }
 
 /// A change of a list. Most entries expire soon, or the lists would decide every attempt.

@@ -127,11 +127,11 @@ fn smaller_cases(case: &Case) -> impl Iterator<Item = Case> {
     fewer_steps.chain(fewer_rules)
 }
 
-/// The bytes of a log entry in table number `table`: 8, or 16 where distinct identities are counted, with the id of
+/// The bytes of a log entry in table number `table`: 8, or 24 where distinct identities are counted, with the id of
 /// the counted IP or email last.
 pub(crate) fn entry_bytes(limiter: &Limiter, table: u8) -> usize {
     let usage = limiter.usage().nth(usize::from(table)).expect("a table");
-    if usage.kind.subject.is_distinct_count() { 16 } else { 8 }
+    if usage.kind.subject.is_distinct_count() { 24 } else { 8 }
 }
 
 /// The records of a chunk of logs written by the engine: each id with its entries.
