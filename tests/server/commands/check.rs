@@ -64,7 +64,7 @@ fn only_check_and_policy_create_a_limiter() {
         assert_eq!(reply, Ok(Value::Int(0)), "{name}");
     }
     let info = send(&mut client, "AUTHLIMIT.INFO login");
-    let reason = "ERR no such limiter: AUTHLIMIT.POLICY or the first AUTHLIMIT.CHECK creates it";
+    let reason = "NOLIMITER no such limiter: AUTHLIMIT.POLICY or the first AUTHLIMIT.CHECK creates it";
     assert_eq!(info, Err(reason.to_owned()));
     assert!(!exists(&mut client, "login"));
 

@@ -53,11 +53,11 @@ fn an_invalid_policy_is_an_error_and_keeps_the_current_one() {
         for key in ["login", "new"] {
             let reply = send(&mut client, &format!("AUTHLIMIT.POLICY {key} {words}"));
             let error = reply.unwrap_err();
-            assert!(error.starts_with(&format!("ERR {reason}")), "{words}: {error}");
+            assert!(error.starts_with(&format!("BADPOLICY {reason}")), "{words}: {error}");
         }
     }
     let no_rule = send(&mut client, "AUTHLIMIT.POLICY login").unwrap_err();
-    assert!(no_rule.starts_with("ERR no rule is given: "), "{no_rule}");
+    assert!(no_rule.starts_with("BADPOLICY no rule is given: "), "{no_rule}");
     assert_eq!(digest(&mut client, "login"), before);
     assert!(!exists(&mut client, "new"));
 }

@@ -185,7 +185,7 @@ fn a_key_of_any_other_type_is_left_unchanged() {
             let mut words = call.to_vec();
             words[1] = key.as_bytes();
             let error = endure(&mut client, &words).unwrap_err();
-            let is_effect_error = call[0] == b"AUTHLIMIT.EFFECT" && error.starts_with("ERR ");
+            let is_effect_error = call[0] == b"AUTHLIMIT.EFFECT" && error.starts_with("BADEFFECT ");
             assert!(error.starts_with("WRONGTYPE ") || is_effect_error, "{line}: {error}");
         }
         assert_eq!(digest(&mut client, key), before, "{line}");

@@ -8,7 +8,7 @@ const AUTOCREATE: &str = "authlimit.autocreate";
 const IP: &str = "203.0.113.7";
 const EMAIL: &str = "alice@example.com";
 const NO_AUTOCREATE: &str =
-    "ERR no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first";
+    "NOLIMITER no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first";
 
 /// Returns the value of a setting.
 #[track_caller]

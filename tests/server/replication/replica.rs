@@ -6,7 +6,7 @@ use crate::support::rules::{check, number, peek};
 use crate::support::{Server, command, digest, replica_of, verdict, wait_for_replica, wait_until};
 use redis::Value;
 
-const EFFECT_REFUSED: &str = "ERR AUTHLIMIT.EFFECT is for replication and the append-only file only";
+const EFFECT_REFUSED: &str = "BADEFFECT AUTHLIMIT.EFFECT is for replication and the append-only file only";
 
 #[test]
 fn a_replica_answers_reads_and_refuses_writes() {
