@@ -57,6 +57,9 @@ pub(crate) enum CommandError {
     /// An action other than ADD, DEL or LIST.
     #[error("argument 2 must be ADD, DEL or LIST")]
     ListAction,
+    /// LIST without ALLOW or DENY.
+    #[error("argument 2 must be ALLOW or DENY")]
+    ListName,
     /// A list entry that is neither a network nor an email.
     #[error("argument 3 is neither an email, which has an @, nor a network: {0}")]
     ListEntry(CidrError),
@@ -203,6 +206,7 @@ impl CommandError {
             | Self::TopSubject
             | Self::TopCount
             | Self::ListAction
+            | Self::ListName
             | Self::Ttl { .. }
             | Self::Cost { .. } => ErrorWord::Syntax,
             Self::Address(_) | Self::Attempt(AttemptError::Address(_)) => ErrorWord::BadIp,

@@ -74,9 +74,9 @@ pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Regi
 /// Registers configs and commands.
 fn try_prepare(ctx: &Context, words: &[&[u8]], commands: &[Registration]) -> Result<(), StartError> {
     register_configs(ctx, &ModuleArguments::parse(words)?)?;
-    command::add_acl_category(ctx);
+    let own_category = command::add_acl_category(ctx);
     stats::register_section(ctx);
-    commands.iter().try_for_each(|command| command.register(ctx))?;
+    commands.iter().try_for_each(|command| command.register(ctx, own_category.as_slice()))?;
     server_events::subscribe(ctx.ctx);
     server_events::refresh_eviction(ctx.ctx);
     timer::start(ctx.ctx);

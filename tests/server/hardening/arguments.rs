@@ -9,7 +9,7 @@ const IP: &[u8] = b"203.0.113.7";
 const EMAIL: &[u8] = b"alice@example.com";
 
 /// Valid calls of every command. The key comes first, and every option occurs.
-pub(super) const CALLS: [&[&[u8]]; 15] = [
+pub(super) const CALLS: [&[&[u8]]; 16] = [
     &[b"AUTHLIMIT.CHECK", b"login", IP, EMAIL, b"COST", b"2"],
     &[b"AUTHLIMIT.CHECK", b"login", IP, EMAIL, b"DEVICE", b"phone"],
     &[b"AUTHLIMIT.PEEK", b"login", IP, EMAIL, b"COST", b"2"],
@@ -44,6 +44,7 @@ pub(super) const CALLS: [&[&[u8]]; 15] = [
     &[b"AUTHLIMIT.ALLOW", b"login", b"LIST"],
     &[b"AUTHLIMIT.DENY", b"login", b"ADD", b"2001:db8::/32"],
     &[b"AUTHLIMIT.DENY", b"login", b"LIST"],
+    &[b"AUTHLIMIT.LIST", b"login", b"ALLOW"],
     &[b"AUTHLIMIT.INFO", b"login"],
     &[b"AUTHLIMIT.EFFECT", b"login", b"\x07\x01\0\0\0\0\0\0\0"],
 ];

@@ -10,7 +10,7 @@ use redis::{Connection, Value};
 use super::client::{Verdict, batch};
 use super::replies::{ok, texts};
 use super::rules::usage;
-use super::snapshot::{Lists, Question, Snapshot};
+use super::snapshot::{Question, Snapshot};
 use super::{Random, command, wait_until};
 use commands::random_command;
 
@@ -158,14 +158,14 @@ impl Storm {
 
 /// Takes a snapshot of all limiters, whose clocks must be stopped.
 #[track_caller]
-pub(crate) fn snapshot(client: &mut Connection, lists: Lists) -> Snapshot {
+pub(crate) fn snapshot(client: &mut Connection) -> Snapshot {
     let keys = command(client, &["KEYS", "*"]).expect("KEYS answers");
     let mut keys = texts(&keys);
     keys.sort();
     assert!(keys.len() >= LIMITERS.len(), "{keys:?}");
     let limiters = keys.iter().map(|key| {
         let questions = questions(key);
-        Snapshot::of_limiter(client, key, key, &questions, lists)
+        Snapshot::of_limiter(client, key, key, &questions)
     });
     Snapshot(limiters.collect())
 }
