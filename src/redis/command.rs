@@ -19,7 +19,7 @@ pub(crate) trait Command {
     /// Parses the arguments of the call, applies them, and replies.
     ///
     /// # Errors
-    /// The error to reply; nothing has been replied then, and nothing changed.
+    /// The error to reply; nothing should have been replied then, and nothing changed.
     fn run(call: &CommandCall<'_>) -> Result<(), CommandError>;
 }
 
@@ -354,7 +354,10 @@ unsafe extern "C" fn handle<C: Command>(
     let result = guarded(|| C::run(&call)).unwrap_or(Err(CommandError::Internal));
     if let Err(error) = result {
         stats::add(Total::Errors, 1);
-        guarded(|| call.reply_error(error));
+        guarded(|| call.reply_failure(error));
     }
     c_int::try_from(raw::REDISMODULE_OK).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::support::hostile::{endure, endured, unharmed};
 use crate::support::replies::{ok, send};
-use crate::support::{Server, command, digest, raw_command, verdict, wait_until};
+use crate::support::{Server, batch, command, digest, raw_command, verdict, wait_until};
 use redis::Value;
 
 const IP: &[u8] = b"203.0.113.7";
@@ -108,6 +108,21 @@ fn any_bytes_in_any_argument_get_a_reply() {
                 words[position] = &hostile;
                 let _ = endure(&mut client, &words);
             }
+        }
+    }
+    unharmed(&server);
+}
+
+#[test]
+fn every_call_gets_exactly_one_reply() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for (number, call) in CALLS.iter().enumerate() {
+        for len in 1..=call.len() {
+            let number = number.to_string();
+            let next: [&[u8]; 2] = [b"ECHO", number.as_bytes()];
+            let replies = batch(&mut client, [&call[..len], &next]);
+            assert_eq!(replies[1], Ok(Value::BulkString(number.into_bytes())), "{:?}", &call[..len]);
         }
     }
     unharmed(&server);
