@@ -94,6 +94,14 @@ impl<'a> CommandCall<'a> {
         }
     }
 
+    /// Logs that the call has created a limiter by itself: perhaps the key is misspelled, or was lost with its counts.
+    /// Not which key, since a client sent it.
+    pub(crate) fn log_autocreated(&self) {
+        server::log_notice(
+            "authlimit: created a limiter with authlimit.default-policy, because a command was for a key that did not exist",
+        );
+    }
+
     /// Sends what this call changes to replicas, the append-only file and watching clients.
     pub(crate) fn replication(&self) -> Result<Replication<'_>, CommandError> {
         // SAFETY: context and key are those of the running callback, which the call does not outlive.
