@@ -104,6 +104,16 @@ pub enum PolicyError {
     #[error("policy word {position}: the policy already has this rule; give it once")]
     RepeatedRule { position: usize },
 
+    /// A preset has a rule that refuses all that this added rule would refuse. The position is that of its subject.
+    #[error(
+        "policy word {position}: PRESET {name} has a stricter rule for {word}, so this one would refuse nothing; \
+         to change that rule, write the preset out and change it there: {words}",
+        name = preset.word(),
+        word = subject.word(),
+        words = preset.words()
+    )]
+    CoveredByPreset { position: usize, preset: Preset, subject: Subject },
+
     /// Every rule is for `DEVICE`, so that no rule would count an attempt without a device.
     #[error(
         "the policy has rules for DEVICE only, and would let everything through that carries no device: \

@@ -43,14 +43,21 @@ enum Source {
     /// The policy itself.
     Policy,
     /// A preset that the policy names.
-    Preset,
+    Preset(Preset),
+}
+
+/// A rule with where it comes from.
+struct DraftRule {
+    /// The position of its subject, or of the `PRESET` that it comes from.
+    position: usize,
+    source: Source,
+    rule: Rule,
 }
 
 /// What the words read so far say, not yet checked as a whole.
 #[derive(Default)]
 struct Draft {
-    /// Each rule with the position of the word that it comes from.
-    rules: Vec<(usize, Rule)>,
+    rules: Vec<DraftRule>,
     options: Options,
     /// The options that the policy itself gave: a preset does not change them.
     given: Vec<OptionWord>,
@@ -72,7 +79,7 @@ impl Draft {
                 if self.rules.len() >= MAX_RULES {
                     return Err(PolicyError::TooManyRules { position });
                 }
-                self.rules.push((position, rule));
+                self.rules.push(DraftRule { position, source, rule });
             } else if let Some(modifier) = ModifierWord::from_word(word) {
                 return Err(PolicyError::MisplacedModifier { position, modifier });
             } else if let Some(option) = OptionWord::from_word(word) {
@@ -81,7 +88,7 @@ impl Draft {
                 let (at, name) = words.next().ok_or(PolicyError::PresetNameMissing { position })?;
                 let preset = Preset::from_word(name.as_ref()).ok_or(PolicyError::UnknownPreset { position: at })?;
                 // All its words are at the position of the word PRESET.
-                self.read(iter::repeat(position).zip(preset.words().split_ascii_whitespace()), Source::Preset)?;
+                self.read(iter::repeat(position).zip(preset.words().split_ascii_whitespace()), Source::Preset(preset))?;
             } else {
                 return Err(PolicyError::UnknownWord { position });
             }
@@ -100,8 +107,8 @@ impl Draft {
         match (source, self.given.contains(&option)) {
             (Source::Policy, true) => return Err(PolicyError::OptionTwice { position, option }),
             (Source::Policy, false) => self.given.push(option),
-            (Source::Preset, true) => return Ok(()),
-            (Source::Preset, false) => {}
+            (Source::Preset(_), true) => return Ok(()),
+            (Source::Preset(_), false) => {}
         }
         let (position, value) = next.ok_or(PolicyError::OptionValueMissing { position, option })?;
         self.options.set(option, value.as_ref()).ok_or(PolicyError::OptionValue { position, option })
@@ -112,16 +119,33 @@ impl Draft {
         if self.rules.is_empty() {
             return Err(PolicyError::NoRules);
         }
-        for (index, (position, rule)) in self.rules.iter().enumerate() {
-            if self.rules.iter().take(index).any(|(_, earlier)| earlier == rule) {
+        for (index, DraftRule { position, rule, .. }) in self.rules.iter().enumerate() {
+            if self.rules.iter().take(index).any(|earlier| earlier.rule == *rule) {
                 return Err(PolicyError::RepeatedRule { position: *position });
             }
         }
+        self.rules.iter().try_for_each(|rule| self.check_against_presets(rule))?;
         // A client could otherwise escape every limit by leaving the device out.
-        if self.rules.iter().all(|(_, rule)| rule.subject().needs_device()) {
+        if self.rules.iter().all(|draft| draft.rule.subject().needs_device()) {
             return Err(PolicyError::OnlyDeviceRules);
         }
-        Ok(Policy { rules: self.rules.into_iter().map(|(_, rule)| rule).collect(), options: self.options })
+        Ok(Policy { rules: self.rules.into_iter().map(|draft| draft.rule).collect(), options: self.options })
+    }
+
+    /// Refuses a rule of the policy itself that a preset's rule covers: whoever adds it expects that it replaces that
+    /// one.
+    fn check_against_presets(&self, added: &DraftRule) -> Result<(), PolicyError> {
+        let covering = self.rules.iter().find_map(|draft| match draft.source {
+            Source::Preset(preset) if draft.rule.covers(&added.rule) => Some(preset),
+            _ => None,
+        });
+        match covering {
+            Some(preset) if added.source == Source::Policy => {
+                let (position, subject) = (added.position, added.rule.subject());
+                Err(PolicyError::CoveredByPreset { position, preset, subject })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -113,6 +113,11 @@ fn each_error_has_this_message() {
             "the policy has rules for DEVICE only, and would let everything through that carries no device: \
              give at least one for another subject, for example EMAIL 20/1h",
         ),
+        (
+            "PRESET signin IP 500/15m",
+            "policy word 3: PRESET signin has a stricter rule for IP, so this one would refuse nothing; to change \
+             that rule, write the preset out and change it there: IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m",
+        ),
         ("IP 5/1h ip 5/1H", "policy word 3: the policy already has this rule; give it once"),
         (
             "IP 5/1h SHADOW LOCK 5m IP 5/1h lock 5M shadow",
