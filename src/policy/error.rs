@@ -94,6 +94,13 @@ pub enum PolicyError {
     )]
     Lock { position: usize, error: LockError },
 
+    /// The first lock is shorter than the window of its rule.
+    #[error(
+        "policy word {position}: the lock is shorter than the window of its rule, so it would end while the attempts \
+         that began it still count; make it at least as long, for example PAIR 5/15m LOCK 15m..24h"
+    )]
+    LockBelowWindow { position: usize },
+
     /// There are more than [`MAX_RULES`] rules. The position is that of the first rule too many, or of the `PRESET` it
     /// comes from.
     #[error("policy word {position}: one rule too many; a policy has at most {max} rules", max = MAX_RULES)]

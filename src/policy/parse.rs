@@ -6,11 +6,11 @@ use super::Policy;
 use super::error::PolicyError;
 use super::keyword::Keyword;
 use super::options::{OptionWord, Options, Preset};
-use super::quantity::{Limit, Lock, Window};
+use super::quantity::{Limit, Lock, Millis, Window};
 use super::rule::{Counting, Enforcement, MAX_RULES, ModifierWord, Modifiers, Rule, Subject};
 
 impl Policy {
-    /// Reads a policy from its words, such as the arguments of a command.
+    /// Reads a new policy from its words, such as the arguments of a command.
     ///
     /// It stops at the first wrong word, and keeps none of the words.
     ///
@@ -22,18 +22,17 @@ impl Policy {
         I: IntoIterator<Item = W>,
         W: AsRef<[u8]>,
     {
-        let mut draft = Draft::default();
-        draft.read((1..).zip(words), Source::Policy)?;
-        draft.finish()
+        Draft::read_policy(words, Age::New)
     }
 
-    /// Reads a policy from words that ASCII white space separates, such as a config value.
+    /// Reads a policy that was stored, from words that ASCII white space separates. It may be one that a later version
+    /// refuses as a new policy: a lock may be shorter than its rule's window.
     ///
     /// # Errors
     ///
-    /// As [`Policy::parse`].
+    /// As [`Policy::parse`], but for that.
     pub fn from_text(text: &str) -> Result<Self, PolicyError> {
-        Self::parse(text.split_ascii_whitespace())
+        Draft::read_policy(text.split_ascii_whitespace(), Age::Stored)
     }
 }
 
@@ -46,6 +45,15 @@ enum Source {
     Preset(Preset),
 }
 
+/// Whether a policy is new.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// It is to be set.
+    New,
+    /// It was set earlier, perhaps by an older version.
+    Stored,
+}
+
 /// A rule with where it comes from.
 struct DraftRule {
     /// The position of its subject, or of the `PRESET` that it comes from.
@@ -55,8 +63,8 @@ struct DraftRule {
 }
 
 /// What the words read so far say, not yet checked as a whole.
-#[derive(Default)]
 struct Draft {
+    age: Age,
     rules: Vec<DraftRule>,
     options: Options,
     /// The options that the policy itself gave: a preset does not change them.
@@ -64,6 +72,13 @@ struct Draft {
 }
 
 impl Draft {
+    /// Reads a policy from its words.
+    fn read_policy<W: AsRef<[u8]>>(words: impl IntoIterator<Item = W>, age: Age) -> Result<Policy, PolicyError> {
+        let mut draft = Self { age, rules: Vec::new(), options: Options::default(), given: Vec::new() };
+        draft.read((1..).zip(words), Source::Policy)?;
+        draft.finish()
+    }
+
     /// Reads words, each with its position, up to the first that is wrong where it stands.
     fn read<W: AsRef<[u8]>>(
         &mut self,
@@ -74,7 +89,7 @@ impl Draft {
         while let Some((position, word)) = words.next() {
             let word = word.as_ref();
             if let Some(subject) = Subject::from_word(word) {
-                let rule = read_rule(subject, position, &mut words)?;
+                let rule = read_rule(subject, position, &mut words, self.age)?;
                 // Checked here and not at the end, so that no number of words makes more rules than this.
                 if self.rules.len() >= MAX_RULES {
                     return Err(PolicyError::TooManyRules { position });
@@ -154,6 +169,7 @@ fn read_rule<W: AsRef<[u8]>>(
     subject: Subject,
     position: usize,
     words: &mut Peekable<impl Iterator<Item = (usize, W)>>,
+    age: Age,
 ) -> Result<Rule, PolicyError> {
     let (at, value) = words.next().ok_or(PolicyError::RuleValueMissing { position })?;
     let (limit, window) = read_limit_and_window(subject, at, value.as_ref())?;
@@ -163,7 +179,10 @@ fn read_rule<W: AsRef<[u8]>>(
             return Err(PolicyError::ModifierTwice { position, modifier });
         }
         match modifier {
-            ModifierWord::Lock => modifiers.lock = Some(read_lock(position, words.next())?),
+            ModifierWord::Lock => {
+                let shortest = if age == Age::New { window.length() } else { Millis::ZERO };
+                modifiers.lock = Some(read_lock(position, words.next(), shortest)?);
+            }
             ModifierWord::Shadow => modifiers.enforcement = Enforcement::Shadow,
             ModifierWord::CountDenied => modifiers.counting = Counting::AlsoDenied,
         }
@@ -195,8 +214,9 @@ fn next_modifier<W: AsRef<[u8]>>(
     Some(found)
 }
 
-/// Reads the times of the `LOCK` at `position`, which are the next word.
-fn read_lock<W: AsRef<[u8]>>(position: usize, next: Option<(usize, W)>) -> Result<Lock, PolicyError> {
+/// Reads the times of the `LOCK` at `position`, which are the next word. The first must be at least `shortest`.
+fn read_lock<W: AsRef<[u8]>>(position: usize, next: Option<(usize, W)>, shortest: Millis) -> Result<Lock, PolicyError> {
     let (position, times) = next.ok_or(PolicyError::LockTimesMissing { position })?;
-    Lock::parse(times.as_ref()).map_err(|error| PolicyError::Lock { position, error })
+    let lock = Lock::parse(times.as_ref()).map_err(|error| PolicyError::Lock { position, error })?;
+    if lock.first() < shortest { Err(PolicyError::LockBelowWindow { position }) } else { Ok(lock) }
 }

@@ -145,6 +145,22 @@ fn errors_of_a_preset_are_at_the_word_preset() {
 }
 
 #[test]
+fn a_lock_may_be_shorter_than_its_window_only_in_a_stored_policy() {
+    let new = |text: &str| Policy::parse(text.split_ascii_whitespace());
+    for text in ["PAIR 5/15m LOCK 14m..24h", "IP 5/1h SHADOW LOCK 1m", "EMAIL 20/1h COUNT-DENIED LOCK 3599999ms"] {
+        assert!(matches!(new(text), Err(PolicyError::LockBelowWindow { .. })), "{text}");
+        let words = printed(text);
+        assert_eq!(printed(&words), words);
+    }
+    for text in ["PAIR 5/15m LOCK 15m", "PAIR 5/15m LOCK 900s..24h", "PAIR 5/30d LOCK 30d"] {
+        assert_eq!(new(text).map(|policy| policy.to_string()), Ok(text.to_owned()));
+    }
+    for preset in Preset::ALL {
+        assert!(new(preset.words()).is_ok(), "{preset:?}");
+    }
+}
+
+#[test]
 fn a_rule_that_a_preset_covers_is_an_error() {
     let covered = |text: &str| {
         let error = Policy::from_text(text).err()?;

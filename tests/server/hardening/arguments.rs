@@ -22,7 +22,7 @@ pub(super) const CALLS: [&[&[u8]]; 16] = [
         b"PAIR",
         b"5/15m",
         b"LOCK",
-        b"1s..1h",
+        b"15m..1h",
         b"DEVICE",
         b"9/1h",
         b"SHADOW",

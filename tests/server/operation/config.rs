@@ -95,6 +95,8 @@ fn an_invalid_default_policy_is_refused_with_the_reason() {
         ("PAIR 0/1h", "policy word 2: the limit "),
         ("IP 5/1h PAIR 5/1y", "policy word 4: the window "),
         ("PRESET none", "policy word 2: the preset must be "),
+        ("PAIR 5/1h LOCK 59m", "policy word 4: the lock is shorter than the window "),
+        ("PRESET signin IP 500/15m", "policy word 3: PRESET signin has a stricter rule for IP"),
         ("PAIR 5/1h \u{100}", "policy word 3: expected a subject"),
     ];
     for (words, reason) in wrong {
