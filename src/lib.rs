@@ -25,7 +25,7 @@ pub mod table;
 mod commands;
 mod redis;
 
-use crate::commands::{Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, Top, Unlock};
+use crate::commands::{Allow, ApplyEffect, Check, Deny, Info, Peek, Refund, Reset, SetPolicy, ShowList, Top, Unlock};
 use crate::redis::command::Registration;
 use crate::redis::replication::EFFECT_COMMAND;
 
@@ -33,15 +33,16 @@ use crate::redis::replication::EFFECT_COMMAND;
 const COMMANDS: &[Registration] = &[
     Registration::of::<Check<'_>>(c"AUTHLIMIT.CHECK", -4, c"write deny-oom fast no-monitor no-slowlog"),
     Registration::of::<Peek<'_>>(c"AUTHLIMIT.PEEK", -4, c"readonly fast no-monitor no-slowlog"),
-    Registration::of::<Reset<'_>>(c"AUTHLIMIT.RESET", -4, c"write fast no-monitor no-slowlog"),
-    Registration::of::<Refund<'_>>(c"AUTHLIMIT.REFUND", -4, c"write fast no-monitor no-slowlog"),
-    Registration::of::<SetPolicy>(c"AUTHLIMIT.POLICY", -2, c"write deny-oom"),
+    Registration::of::<Reset<'_>>(c"AUTHLIMIT.RESET", -4, c"write no-monitor no-slowlog"),
+    Registration::of::<Refund<'_>>(c"AUTHLIMIT.REFUND", -4, c"write no-monitor no-slowlog"),
+    Registration::of::<SetPolicy>(c"AUTHLIMIT.POLICY", -2, c"write deny-oom").dangerous(),
     Registration::of::<Info>(c"AUTHLIMIT.INFO", 2, c"readonly"),
-    Registration::of::<Unlock<'_>>(c"AUTHLIMIT.UNLOCK", -4, c"write no-monitor no-slowlog"),
+    Registration::of::<Unlock<'_>>(c"AUTHLIMIT.UNLOCK", -4, c"write no-monitor no-slowlog").dangerous(),
     Registration::of::<Top>(c"AUTHLIMIT.TOP", -3, c"readonly"),
-    Registration::of::<Allow>(c"AUTHLIMIT.ALLOW", -3, c"write deny-oom no-monitor no-slowlog"),
-    Registration::of::<Deny>(c"AUTHLIMIT.DENY", -3, c"write deny-oom no-monitor no-slowlog"),
-    Registration::of::<ApplyEffect<'_>>(EFFECT_COMMAND, 3, c"write fast deny-script no-monitor no-slowlog"),
+    Registration::of::<Allow>(c"AUTHLIMIT.ALLOW", -3, c"write deny-oom no-monitor no-slowlog").dangerous(),
+    Registration::of::<Deny>(c"AUTHLIMIT.DENY", -3, c"write deny-oom no-monitor no-slowlog").dangerous(),
+    Registration::of::<ShowList>(c"AUTHLIMIT.LIST", 3, c"readonly"),
+    Registration::of::<ApplyEffect<'_>>(EFFECT_COMMAND, 3, c"write fast deny-script no-monitor no-slowlog").dangerous(),
 ];
 
 /// The module's version, from Cargo.toml, as the number that Redis shows: 0.1.0 is 100.

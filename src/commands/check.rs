@@ -64,6 +64,7 @@ pub(super) fn create_if_missing(
         let metadata = limiter.metadata();
         key.put(limiter)?;
         call.replication()?.create(&metadata);
+        call.log_autocreated();
     }
     Ok(())
 }

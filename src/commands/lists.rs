@@ -1,4 +1,4 @@
-//! `AUTHLIMIT.ALLOW` and `AUTHLIMIT.DENY`
+//! `AUTHLIMIT.ALLOW`, `AUTHLIMIT.DENY` and `AUTHLIMIT.LIST`
 
 use crate::commands::check;
 use crate::identity::Cidr;
@@ -8,7 +8,6 @@ use crate::redis::arguments::Arguments;
 use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, ArgumentKind, Command, Docs};
 use crate::redis::error::CommandError;
-use crate::redis::key::WritableLimiterKey;
 use crate::redis::replication::Replication;
 use crate::table::Timestamp;
 
@@ -24,6 +23,12 @@ pub(crate) struct Allow;
 ///
 /// See `docs/commands.md`.
 pub(crate) struct Deny;
+
+/// `AUTHLIMIT.LIST key ALLOW|DENY`: returns what ALLOW and DENY return to LIST. A command is either for reading or for
+/// writing, whatever its arguments are, so replicas and users who may only read need one of its own.
+///
+/// See `docs/commands.md`.
+pub(crate) struct ShowList;
 
 impl Command for Allow {
     const DOCS: Docs =
@@ -43,7 +48,37 @@ impl Command for Deny {
     }
 }
 
-/// What the two commands have in common.
+impl Command for ShowList {
+    const DOCS: Docs = Docs {
+        summary: c"Returns the networks on the allow or deny list, and how many emails are on it",
+        complexity: c"O(N) for N entries",
+        arguments: &[
+            Argument::KEY,
+            Argument::new(
+                c"list",
+                ArgumentKind::OneOf(&[Argument::word(c"allow", c"ALLOW"), Argument::word(c"deny", c"DENY")]),
+            ),
+        ],
+    };
+
+    fn run(call: &CommandCall<'_>) -> Result<(), CommandError> {
+        let mut arguments = call.arguments();
+        let word = arguments.require()?;
+        arguments.finish()?;
+        let list = if word.eq_ignore_ascii_case(b"ALLOW") {
+            List::Allow
+        } else if word.eq_ignore_ascii_case(b"DENY") {
+            List::Deny
+        } else {
+            return Err(CommandError::ListName);
+        };
+        let clock = call.clock()?;
+        let key = call.open_key()?;
+        reply_list(call, key.limiter(), list, clock)
+    }
+}
+
+/// What ALLOW and DENY have in common.
 const LIST_DOCS: Docs = Docs {
     summary: c"",
     complexity: c"O(1); LIST is O(N) for N entries",
@@ -86,7 +121,7 @@ enum Target<'a> {
     Email(&'a [u8]),
 }
 
-/// One call of either command.
+/// One call of ALLOW or DENY.
 struct ListCommand<'a> {
     list: List,
     action: Action<'a>,
@@ -130,7 +165,7 @@ impl<'a> ListCommand<'a> {
                 let removed = key.limiter_mut().is_some_and(|limiter| target.remove(list, limiter, clock, replication));
                 call.reply_integer(u64::from(removed));
             }
-            Action::List => reply_list(call, &mut key, list, clock)?,
+            Action::List => reply_list(call, key.limiter_mut().as_deref(), list, clock)?,
         }
         Ok(())
     }
@@ -172,11 +207,11 @@ impl<'a> Target<'a> {
 /// Replies what is on a list: the networks, each with how long until it expires, and how many emails.
 fn reply_list(
     call: &CommandCall<'_>,
-    key: &mut WritableLimiterKey<'_>,
+    limiter: Option<&Limiter>,
     list: List,
     clock: Timestamp,
 ) -> Result<(), CommandError> {
-    let limiter = key.limiter_mut().ok_or(CommandError::NoLimiter)?;
+    let limiter = limiter.ok_or(CommandError::NoLimiter)?;
     let (lists, now) = limiter.lists(clock);
     call.reply_map(2);
     call.reply_text("cidrs");

@@ -16,7 +16,7 @@ mod unlock;
 pub(crate) use check::Check;
 pub(crate) use effect::ApplyEffect;
 pub(crate) use info::Info;
-pub(crate) use lists::{Allow, Deny};
+pub(crate) use lists::{Allow, Deny, ShowList};
 pub(crate) use peek::Peek;
 pub(crate) use policy::SetPolicy;
 pub(crate) use refund::Refund;

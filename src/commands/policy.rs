@@ -7,12 +7,15 @@ use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, ArgumentKind, Command, Docs};
 use crate::redis::config;
 use crate::redis::error::CommandError;
+use std::ffi::CStr;
 
 /// `AUTHLIMIT.POLICY key [rule ...] [PRESET name] [CAPACITY n] [IPV6-PREFIX n] [PLUS-TAGS keep|strip]`: gives the
 /// limiter a policy, or creates it with one. See `docs/commands.md`.
 pub(crate) struct SetPolicy(Policy);
 
 impl Command for SetPolicy {
+    const TIPS: &'static CStr = c"";
+
     const DOCS: Docs = Docs {
         summary: c"Sets a limiter's policy, and creates the limiter if it does not exist; counts are kept",
         complexity: c"O(R) for R rules; freeing a subject that the new policy does not have is O(N) in its identities",

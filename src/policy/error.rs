@@ -94,6 +94,13 @@ pub enum PolicyError {
     )]
     Lock { position: usize, error: LockError },
 
+    /// The first lock is shorter than the window of its rule.
+    #[error(
+        "policy word {position}: the lock is shorter than the window of its rule, so it would end while the attempts \
+         that began it still count; make it at least as long, for example PAIR 5/15m LOCK 15m..24h"
+    )]
+    LockBelowWindow { position: usize },
+
     /// There are more than [`MAX_RULES`] rules. The position is that of the first rule too many, or of the `PRESET` it
     /// comes from.
     #[error("policy word {position}: one rule too many; a policy has at most {max} rules", max = MAX_RULES)]
@@ -103,6 +110,16 @@ pub enum PolicyError {
     /// or of the `PRESET` it comes from.
     #[error("policy word {position}: the policy already has this rule; give it once")]
     RepeatedRule { position: usize },
+
+    /// A preset has a rule that refuses all that this added rule would refuse. The position is that of its subject.
+    #[error(
+        "policy word {position}: PRESET {name} has a stricter rule for {word}, so this one would refuse nothing; \
+         to change that rule, write the preset out and change it there: {words}",
+        name = preset.word(),
+        word = subject.word(),
+        words = preset.words()
+    )]
+    CoveredByPreset { position: usize, preset: Preset, subject: Subject },
 
     /// Every rule is for `DEVICE`, so that no rule would count an attempt without a device.
     #[error(

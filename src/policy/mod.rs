@@ -11,6 +11,7 @@
 //! ```
 //!
 //! - Modifiers directly follow their rule's `limit/window`, in any order, each at most once, on any subject.
+//! - The first time of a lock is at least its rule's window, or the policy was stored by an older version.
 //! - A preset stands for its [words](Preset::words), at the place where it is named.
 //! - An option of the policy itself wins over a preset's, in whatever order they come; of two presets, the later wins.
 //!   The same option twice is an error.

@@ -134,7 +134,7 @@ pub enum Preset {
     ///
     /// It limits guesses at one account only: add rules against one address that tries many, as in `PRESET pci IP
     /// 50/15m`. The preset counts the 10 attempts of any 30 minutes, so slower guessing is never locked; to count
-    /// longer, use a longer window, such as `EMAIL 10/24h LOCK 30m`. Within OWASP; within NIST for 5 hours only.
+    /// longer, use a longer window, such as `EMAIL 10/24h LOCK 24h`. Within OWASP; within NIST for 5 hours only.
     Pci,
 }
 

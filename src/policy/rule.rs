@@ -265,6 +265,21 @@ impl Rule {
         self.modifiers.counting
     }
 
+    /// Whether this rule refuses whatever `other` would refuse, so that `other` adds nothing to it.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        // A modifier that lets some attempts pass this rule must be considered here.
+        let Modifiers { lock: _, enforcement, counting: _ } = self.modifiers;
+        let refuses_as_much = enforcement == Enforcement::Enforced
+            && self.subject == other.subject
+            && self.limit <= other.limit
+            && self.window.length() >= other.window.length();
+        let Modifiers { lock, enforcement, counting } = other.modifiers;
+        // At an equal limit, the last admitted attempt begins the other rule's lock.
+        let adds_a_lock = lock.is_some() && self.limit == other.limit;
+        let adds_something = adds_a_lock || enforcement == Enforcement::Shadow || counting == Counting::AlsoDenied;
+        refuses_as_much && !adds_something
+    }
+
     /// The rule in the policy's own words, such as `EMAIL 20/1h` or `PAIR 5/15m LOCK 15m..24h SHADOW`: ASCII, and
     /// different for different rules.
     #[must_use]

@@ -8,6 +8,7 @@ use crate::redis::replication::Replication;
 use crate::redis::server::{self, context_flags, string_bytes};
 use crate::table::Timestamp;
 use redis_module::raw;
+use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_long, c_longlong};
 
 /// One call of a command, alive only as long as the call.
@@ -15,6 +16,28 @@ pub(crate) struct CommandCall<'a> {
     pub(super) ctx: *mut raw::RedisModuleCtx,
     /// The command's name, the limiter's key, and the other arguments.
     argv: &'a [*mut raw::RedisModuleString],
+    progress: Progress,
+}
+
+/// How much of the reply is written. Every command gets exactly one reply: after two, or half of one, each later reply
+/// on the connection would be taken for the answer to another command.
+struct Progress {
+    has_begun: Cell<bool>,
+    /// How many values are missing, the elements of unfinished arrays and maps included.
+    missing: Cell<usize>,
+}
+
+impl Progress {
+    /// Nothing is written.
+    const fn new() -> Self {
+        Self { has_begun: Cell::new(false), missing: Cell::new(1) }
+    }
+
+    /// One value is written, and these elements of it are still to come.
+    fn wrote(&self, elements: usize) {
+        self.has_begun.set(true);
+        self.missing.set(self.missing.get().saturating_sub(1).saturating_add(elements));
+    }
 }
 
 impl<'a> CommandCall<'a> {
@@ -29,7 +52,7 @@ impl<'a> CommandCall<'a> {
     ) -> Self {
         let len = usize::try_from(argc).unwrap_or(0);
         // SAFETY: the server gives `argc` strings, which live as long as the call.
-        Self { ctx, argv: unsafe { std::slice::from_raw_parts(argv, len) } }
+        Self { ctx, argv: unsafe { std::slice::from_raw_parts(argv, len) }, progress: Progress::new() }
     }
 
     /// The arguments after the key.
@@ -71,6 +94,14 @@ impl<'a> CommandCall<'a> {
         }
     }
 
+    /// Logs that the call has created a limiter by itself: perhaps the key is misspelled, or was lost with its counts.
+    /// Not which key, since a client sent it.
+    pub(crate) fn log_autocreated(&self) {
+        server::log_notice(
+            "authlimit: created a limiter with authlimit.default-policy, because a command was for a key that did not exist",
+        );
+    }
+
     /// Sends what this call changes to replicas, the append-only file and watching clients.
     pub(crate) fn replication(&self) -> Result<Replication<'_>, CommandError> {
         // SAFETY: context and key are those of the running callback, which the call does not outlive.
@@ -95,12 +126,14 @@ impl CommandCall<'_> {
 
     /// Replies `OK`.
     pub(crate) fn reply_ok(&self) {
+        self.progress.wrote(0);
         // SAFETY: see above; the string is a C string.
         unsafe { api!(RedisModule_ReplyWithSimpleString(self.ctx, c"OK".as_ptr())) };
     }
 
     /// Replies a whole number.
     pub(crate) fn reply_integer(&self, number: u64) {
+        self.progress.wrote(0);
         let number = c_longlong::try_from(number).unwrap_or(c_longlong::MAX);
         // SAFETY: see above.
         unsafe { api!(RedisModule_ReplyWithLongLong(self.ctx, number)) };
@@ -121,6 +154,7 @@ impl CommandCall<'_> {
 
     /// Replies -1, in place of a figure that does not exist or a span of time that does not end.
     pub(crate) fn reply_no_end(&self) {
+        self.progress.wrote(0);
         // SAFETY: see above.
         unsafe { api!(RedisModule_ReplyWithLongLong(self.ctx, -1)) };
     }
@@ -132,6 +166,7 @@ impl CommandCall<'_> {
 
     /// Replies a string of any bytes.
     pub(crate) fn reply_bytes(&self, bytes: &[u8]) {
+        self.progress.wrote(0);
         let start = bytes.as_ptr().cast::<c_char>();
         // SAFETY: see above; the length is that of the bytes.
         unsafe { api!(RedisModule_ReplyWithStringBuffer(self.ctx, start, bytes.len())) };
@@ -139,6 +174,7 @@ impl CommandCall<'_> {
 
     /// Begins an array; the next `len` replies are its elements.
     pub(crate) fn reply_array(&self, len: usize) {
+        self.progress.wrote(len);
         let len = c_long::try_from(len).unwrap_or(0);
         // SAFETY: see above.
         unsafe { api!(RedisModule_ReplyWithArray(self.ctx, len)) };
@@ -146,13 +182,38 @@ impl CommandCall<'_> {
 
     /// Begins a map (in RESP2 an array of keys and values in turn); the next `len` pairs of replies are its entries.
     pub(crate) fn reply_map(&self, len: usize) {
+        self.progress.wrote(len.saturating_mul(2));
         let len = c_long::try_from(len).unwrap_or(0);
         // SAFETY: see above.
         unsafe { api!(RedisModule_ReplyWithMap(self.ctx, len)) };
     }
 
+    /// Replies an error, unless the command has begun its reply before it failed. Then the log says so, and what is
+    /// missing of that reply is written, so that it is the only one.
+    pub(super) fn reply_failure(&self, error: CommandError) {
+        if self.progress.has_begun.get() {
+            server::log_warning(
+                "authlimit: a command failed after it had begun its reply; the client gets no other one",
+            );
+        }
+        if self.progress.missing.get() > 0 {
+            self.reply_error(error);
+        }
+        while self.progress.missing.get() > 0 {
+            self.reply_null();
+        }
+    }
+
+    /// Replies that there is no value.
+    fn reply_null(&self) {
+        self.progress.wrote(0);
+        // SAFETY: see above.
+        unsafe { api!(RedisModule_ReplyWithNull(self.ctx)) };
+    }
+
     /// Replies an error.
-    pub(crate) fn reply_error(&self, error: CommandError) {
+    fn reply_error(&self, error: CommandError) {
+        self.progress.wrote(0);
         if error == CommandError::Arity {
             // SAFETY: see above. Redis's own words, with the command's name.
             unsafe { api!(RedisModule_WrongArity(self.ctx)) };

@@ -13,10 +13,13 @@ pub(crate) trait Command {
     /// What `COMMAND DOCS` says about the command.
     const DOCS: Docs;
 
+    /// The tips of `COMMAND INFO`, for clients that could share or cache replies. Most replies depend on the time.
+    const TIPS: &'static CStr = c"nondeterministic_output";
+
     /// Parses the arguments of the call, applies them, and replies.
     ///
     /// # Errors
-    /// The error to reply; nothing has been replied then, and nothing changed.
+    /// The error to reply; nothing should have been replied then, and nothing changed.
     fn run(call: &CommandCall<'_>) -> Result<(), CommandError>;
 }
 
@@ -114,6 +117,8 @@ pub(crate) struct Registration {
     name: &'static CStr,
     arity: c_int,
     flags: &'static CStr,
+    is_dangerous: bool,
+    tips: &'static CStr,
     docs: Docs,
     handler: Handler,
 }
@@ -130,11 +135,17 @@ impl Registration {
     /// Command `C` under a name. The arity is the number of words, including the name; negative for a minimum. The
     /// flags are those of `RedisModule_CreateCommand`.
     pub(crate) const fn of<C: Command>(name: &'static CStr, arity: c_int, flags: &'static CStr) -> Self {
-        Self { name, arity, flags, docs: C::DOCS, handler: handle::<C> }
+        Self { name, arity, flags, is_dangerous: false, tips: C::TIPS, docs: C::DOCS, handler: handle::<C> }
     }
 
-    /// Registers the command with the server. After an error the module must not load.
-    pub(super) fn register(&self, ctx: &Context) -> Result<(), RegisterError> {
+    /// The same command, which can switch the limiter off, so that users without `@dangerous` may not call it.
+    pub(crate) const fn dangerous(self) -> Self {
+        Self { is_dangerous: true, ..self }
+    }
+
+    /// Registers the command with the server, in these categories as well as in those of its flags. After an error the
+    /// module must not load.
+    pub(super) fn register(&self, ctx: &Context, categories: &[&'static str]) -> Result<(), RegisterError> {
         let refused = RegisterError(self.name);
         let (name, flags) = (self.name.as_ptr(), self.flags.as_ptr());
         // SAFETY: the context is that of the running load, the strings are C strings, and the handler has the signature
@@ -146,10 +157,34 @@ impl Registration {
         // SAFETY: as above; the command has just been created.
         let command = unsafe { api!(RedisModule_GetCommand(ctx.ctx, name)) };
         let command = command.filter(|command| !command.is_null()).ok_or(refused)?;
-        // SAFETY: the command has just been created, the category is a C string. A server without categories refuses,
-        // which does no harm.
-        unsafe { api!(RedisModule_SetCommandACLCategories(command, ACL_CATEGORY.as_ptr())) };
+        self.set_categories(command, categories)?;
         self.describe(command)
+    }
+
+    /// Puts the command into its categories of access control lists, where modules can: since Redis 7.2 and Valkey 8.
+    fn set_categories(
+        &self,
+        command: *mut raw::RedisModuleCommand,
+        others: &[&'static str],
+    ) -> Result<(), RegisterError> {
+        let access = if self.has_flag("readonly") { "read" } else { "write" };
+        let speed = if self.has_flag("fast") { "fast" } else { "slow" };
+        let mut all = vec![access, speed];
+        all.extend(self.is_dangerous.then_some("dangerous"));
+        all.extend(others);
+        // The words contain no NUL.
+        let all = CString::new(all.join(" ")).unwrap_or_default();
+        // SAFETY: the command has just been created; the server copies what it needs of the string.
+        match unsafe { api!(RedisModule_SetCommandACLCategories(command, all.as_ptr())) } {
+            // The server has no categories for modules.
+            None | Some(0) => Ok(()),
+            Some(_) => Err(RegisterError(self.name)),
+        }
+    }
+
+    /// Whether the flags contain a word.
+    fn has_flag(&self, flag: &str) -> bool {
+        self.flags.to_bytes().split(|byte| *byte == b' ').any(|word| word == flag.as_bytes())
     }
 
     /// Gives the server what `COMMAND DOCS` and `COMMAND INFO` say about the command.
@@ -169,7 +204,7 @@ impl Registration {
             complexity: self.docs.complexity.as_ptr(),
             since: c"0.1.0".as_ptr(),
             history: ptr::null_mut(),
-            tips: ptr::null(),
+            tips: self.tips.as_ptr(),
             arity: self.arity,
             key_specs: key_specs.as_mut_ptr(),
             args: arguments,
@@ -182,8 +217,7 @@ impl Registration {
 
     /// Where the one key is, and whether it is read or changed.
     fn key_spec(&self) -> raw::RedisModuleCommandKeySpec {
-        let is_read = self.flags.to_bytes().starts_with(b"readonly");
-        let access = if is_read {
+        let access = if self.has_flag("readonly") {
             raw::REDISMODULE_CMD_KEY_RO
         } else {
             raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_UPDATE
@@ -203,10 +237,11 @@ impl Registration {
 /// The category of all our commands in access control lists, `@authlimit`.
 const ACL_CATEGORY: &CStr = c"authlimit";
 
-/// Adds the category to those of the server, where modules may: since Redis 7.4 and Valkey 8.
-pub(super) fn add_acl_category(ctx: &Context) {
+/// Adds the category to those of the server, where modules may: since Redis 7.4 and Valkey 8. Returns it if it was added.
+pub(super) fn add_acl_category(ctx: &Context) -> Option<&'static str> {
     // SAFETY: the context is that of the running load, the name a C string.
-    unsafe { api!(RedisModule_AddACLCategory(ctx.ctx, ACL_CATEGORY.as_ptr())) };
+    let added = unsafe { api!(RedisModule_AddACLCategory(ctx.ctx, ACL_CATEGORY.as_ptr())) };
+    added.filter(|status| *status == 0).and_then(|_| ACL_CATEGORY.to_str().ok())
 }
 
 /// Ends a list of key specs.
@@ -319,7 +354,10 @@ unsafe extern "C" fn handle<C: Command>(
     let result = guarded(|| C::run(&call)).unwrap_or(Err(CommandError::Internal));
     if let Err(error) = result {
         stats::add(Total::Errors, 1);
-        guarded(|| call.reply_error(error));
+        guarded(|| call.reply_failure(error));
     }
     c_int::try_from(raw::REDISMODULE_OK).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,10 +129,52 @@ pub(crate) fn forget_clear_text() {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
+    use crate::identity::Secret;
+    use crate::policy::Policy;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    /// One test, since there is one index.
+    /// The only test of addresses, since there is one index.
+    #[test]
+    fn a_thread_that_frees_a_limiter_waits_until_no_one_uses_it() {
+        const LIMITERS: usize = 8;
+        let policy = Policy::parse([b"PAIR".as_slice(), b"5/1h"]).unwrap();
+        let limiter = || Box::new(Limiter::new(policy.clone(), Secret::from_bytes([7; 16])));
+        // As numbers, which may go to another thread.
+        let addresses: Vec<usize> = (0..LIMITERS).map(|_| into_raw(limiter()) as usize).collect();
+        let (begins, freed) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            let mut visited = 0;
+            each(|limiter| {
+                if visited == 0 {
+                    scope.spawn(|| {
+                        begins.store(true, Ordering::SeqCst);
+                        for address in &addresses {
+                            // SAFETY: each address is that of a limiter above, and is given up once.
+                            drop(unsafe { from_raw(*address as *mut Limiter) });
+                            freed.fetch_add(1, Ordering::SeqCst);
+                        }
+                    });
+                    while !begins.load(Ordering::SeqCst) {
+                        std::thread::yield_now();
+                    }
+                }
+                // Without the lock the thread would free this limiter meanwhile.
+                for _ in 0..100 {
+                    std::thread::yield_now();
+                    assert_eq!(limiter.usage().count(), 1);
+                }
+                assert_eq!(freed.load(Ordering::SeqCst), 0);
+                visited += 1;
+            });
+            assert_eq!(visited, LIMITERS);
+        });
+        assert_eq!((freed.load(Ordering::SeqCst), size()), (LIMITERS, Size::default()));
+    }
+
+    /// The only test of locations, since there is one index.
     #[test]
     fn locations_are_kept_in_order_and_swapped() {
         register(0, b"b");

@@ -29,6 +29,11 @@ enum ArgumentError {
     /// The same name again.
     #[error("module argument {0} is a config that was given before; give it once")]
     Repeated(usize),
+    /// A capacity that would become part of the policy before it.
+    #[error(
+        "module argument {0}: write capacity before default-policy; CONFIG REWRITE drops the quotes of the policy, and capacity would then be read as its option"
+    )]
+    CapacityAfterPolicy(usize),
     /// The default policy is invalid.
     #[error("module argument default-policy: {0}")]
     DefaultPolicy(String),
@@ -74,9 +79,9 @@ pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Regi
 /// Registers configs and commands.
 fn try_prepare(ctx: &Context, words: &[&[u8]], commands: &[Registration]) -> Result<(), StartError> {
     register_configs(ctx, &ModuleArguments::parse(words)?)?;
-    command::add_acl_category(ctx);
+    let own_category = command::add_acl_category(ctx);
     stats::register_section(ctx);
-    commands.iter().try_for_each(|command| command.register(ctx))?;
+    commands.iter().try_for_each(|command| command.register(ctx, own_category.as_slice()))?;
     server_events::subscribe(ctx.ctx);
     server_events::refresh_eviction(ctx.ctx);
     timer::start(ctx.ctx);
@@ -142,10 +147,13 @@ fn set_module_options(ctx: &Context) {
     unsafe { api!(RedisModule_SetModuleOptions(ctx.ctx, options)) };
 }
 
-/// The words after the library's path: config names, each followed by its value.
+/// The words after the library's path: config names in upper or lower case, each followed by its value.
 ///
 /// The redis-module crate's macro could apply them, but it ignores unknown names, and a limiter with another policy
 /// than the requested one is no protection.
+///
+/// `CONFIG REWRITE` writes the words without their quotes, so words and the same words without quotes must mean the
+/// same, or be an error.
 #[derive(Default, Debug)]
 struct ModuleArguments {
     default_policy: Option<String>,
@@ -154,61 +162,93 @@ struct ModuleArguments {
     events: Option<EventDetail>,
 }
 
-impl ModuleArguments {
-    /// The known names.
-    const NAMES: [&'static [u8]; 4] = [b"default-policy", b"autocreate", b"capacity", b"events"];
+/// The name of a module argument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum ArgumentName {
+    DefaultPolicy,
+    Autocreate,
+    Capacity,
+    Events,
+}
 
-    /// Parses the words. A policy is all words up to the next name, since `CONFIG REWRITE` writes one of several words
-    /// without its quotes.
+impl Keyword for ArgumentName {
+    const ALL: &'static [Self] = &[Self::DefaultPolicy, Self::Autocreate, Self::Capacity, Self::Events];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::DefaultPolicy => "default-policy",
+            Self::Autocreate => "autocreate",
+            Self::Capacity => "capacity",
+            Self::Events => "events",
+        }
+    }
+}
+
+impl ModuleArguments {
+    /// Parses the words.
     fn parse(words: &[&[u8]]) -> Result<Self, ArgumentError> {
         let mut parsed = Self::default();
         let mut seen = Vec::new();
         let mut rest = words;
-        while let Some((name, after)) = rest.split_first() {
+        while let Some((word, after)) = rest.split_first() {
             let position = words.len().saturating_sub(after.len());
-            if !Self::NAMES.contains(name) {
-                return Err(ArgumentError::Unknown(position));
-            }
-            if seen.contains(name) {
+            let name = ArgumentName::from_word(word).ok_or(ArgumentError::Unknown(position))?;
+            if seen.contains(&name) {
                 return Err(ArgumentError::Repeated(position));
             }
-            seen.push(*name);
-            let ends = |word: &&[u8]| Self::NAMES.contains(word);
-            let len = match *name {
-                b"default-policy" => after.iter().position(ends).unwrap_or(after.len()),
+            seen.push(name);
+            let len = match name {
+                ArgumentName::DefaultPolicy => Self::policy_len(after, position)?,
                 _ => after.len().min(1),
             };
             let (value, next) = after.split_at_checked(len).unwrap_or((after, &[]));
             if value.is_empty() {
                 return Err(ArgumentError::NoValue(position));
             }
-            parsed.set(name, &value.join(&b' '))?;
+            parsed.set(name, value)?;
             rest = next;
         }
         Ok(parsed)
     }
 
+    /// How many of the words after `default-policy`, which is at `position`, are the policy: all up to the next name,
+    /// but `capacity` is an option of a policy, too.
+    fn policy_len(after: &[&[u8]], position: usize) -> Result<usize, ArgumentError> {
+        let name = |word: &&[u8]| ArgumentName::from_word(word);
+        let ends = |word: &&[u8]| name(word).is_some_and(|name| name != ArgumentName::Capacity);
+        let len = after.iter().position(ends).unwrap_or(after.len());
+        let policy = || after.iter().take(len);
+        let is_quoted = policy().any(|word| word.iter().any(u8::is_ascii_whitespace));
+        let capacity = policy().position(|word| name(word).is_some()).filter(|_| is_quoted);
+        match capacity {
+            Some(index) => Err(ArgumentError::CapacityAfterPolicy(position.saturating_add(index).saturating_add(1))),
+            None => Ok(len),
+        }
+    }
+
     /// Stores one value.
-    fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), ArgumentError> {
+    fn set(&mut self, name: ArgumentName, value: &[&[u8]]) -> Result<(), ArgumentError> {
+        let value = value.join(&b' ');
         match name {
-            b"default-policy" => {
+            ArgumentName::DefaultPolicy => {
                 let words =
-                    config::check_policy(value).map_err(|error| ArgumentError::DefaultPolicy(error.to_string()))?;
-                self.default_policy = Some(words.to_owned());
+                    config::check_policy(&value).map_err(|error| ArgumentError::DefaultPolicy(error.to_string()))?;
+                // Spaces are lost with the quotes.
+                self.default_policy = Some(words.split_ascii_whitespace().collect::<Vec<_>>().join(" "));
             }
-            b"autocreate" => {
+            ArgumentName::Autocreate => {
                 let is = |word: &[u8]| value.eq_ignore_ascii_case(word);
                 self.autocreate = match (is(b"yes"), is(b"no")) {
                     (false, false) => return Err(ArgumentError::Autocreate),
                     (yes, _) => Some(yes),
                 };
             }
-            b"events" => {
-                let detail = EventDetail::from_word(value).ok_or(ArgumentError::Events)?;
+            ArgumentName::Events => {
+                let detail = EventDetail::from_word(&value).ok_or(ArgumentError::Events)?;
                 self.events = Some(detail);
             }
-            _ => {
-                let capacity = Capacity::parse(value).map_err(|_| ArgumentError::Capacity)?;
+            ArgumentName::Capacity => {
+                let capacity = Capacity::parse(&value).map_err(|_| ArgumentError::Capacity)?;
                 self.capacity = Some(capacity);
             }
         }
@@ -220,27 +260,57 @@ impl ModuleArguments {
 mod tests {
     use super::*;
 
+    /// Parses words: each is one argument, or several between `'`.
+    fn parse(line: &str) -> Result<[String; 4], ArgumentError> {
+        let quoted = line.split('\'').enumerate();
+        let words = quoted.flat_map(|(index, part)| match index % 2 {
+            0 => part.split_ascii_whitespace().collect(),
+            _ => vec![part],
+        });
+        let words: Vec<&[u8]> = words.map(str::as_bytes).collect();
+        let ModuleArguments { default_policy, autocreate, capacity, events } = ModuleArguments::parse(&words)?;
+        let shown = |value: Option<String>| value.unwrap_or_default();
+        Ok([
+            shown(default_policy),
+            shown(autocreate.map(|autocreate| autocreate.to_string())),
+            shown(capacity.map(|capacity| capacity.get().to_string())),
+            shown(events.map(|events| events.word().to_owned())),
+        ])
+    }
+
     #[test]
-    fn a_value_is_all_words_up_to_the_next_name() {
-        let words: [&[u8]; 5] = [b"default-policy", b"PAIR", b"3/1h", b"autocreate", b"no"];
-        let parsed = ModuleArguments::parse(&words).unwrap();
-        assert_eq!(parsed.default_policy.as_deref(), Some("PAIR 3/1h"));
-        assert_eq!(parsed.autocreate, Some(false));
+    fn a_policy_is_all_words_up_to_the_next_name() {
+        let expected = ["PAIR 3/1h IP 90/1d", "false", "", ""].map(str::to_owned);
+        assert_eq!(parse("default-policy 'PAIR 3/1h IP 90/1d' autocreate no"), Ok(expected.clone()));
+        assert_eq!(parse("default-policy PAIR 3/1h IP 90/1d autocreate no"), Ok(expected.clone()));
+        assert_eq!(parse("Autocreate NO DEFAULT-POLICY 'PAIR  3/1h' ' IP 90/1d '"), Ok(expected));
+    }
+
+    #[test]
+    fn words_mean_the_same_without_their_quotes() {
+        let policy = ["PAIR 3/1h capacity 9", "", "", ""].map(str::to_owned);
+        for line in ["default-policy 'PAIR 3/1h capacity 9'", "default-policy PAIR 3/1h capacity 9"] {
+            assert_eq!(parse(line), Ok(policy.clone()), "{line}");
+        }
+        let both = ["PAIR 3/1h CAPACITY 9", "true", "8", "full"].map(str::to_owned);
+        for line in [
+            "capacity 8 default-policy 'PAIR 3/1h CAPACITY 9' autocreate yes events full",
+            "capacity 8 default-policy PAIR 3/1h CAPACITY 9 autocreate yes events full",
+            "default-policy PAIR 3/1h CAPACITY 9 Events full Capacity 8 Autocreate yes",
+        ] {
+            assert_eq!(parse(line), Ok(both.clone()), "{line}");
+        }
+        for line in ["default-policy 'PAIR 3/1h' capacity 9", "default-policy 'PAIR 3/1h' CAPACITY 9"] {
+            assert_eq!(parse(line), Err(ArgumentError::CapacityAfterPolicy(3)), "{line}");
+        }
     }
 
     #[test]
     fn errors_name_the_word_at_fault() {
-        let unknown: [&[u8]; 3] = [b"capacity", b"5", b"polcy"];
-        let parsed = ModuleArguments::parse(&unknown);
-        assert_eq!(parsed.err(), Some(ArgumentError::Unknown(3)));
-        let too_small: [&[u8]; 2] = [b"capacity", b"0"];
-        let parsed = ModuleArguments::parse(&too_small);
-        assert_eq!(parsed.err(), Some(ArgumentError::Capacity));
-        let twice: [&[u8]; 4] = [b"capacity", b"5", b"capacity", b"6"];
-        let parsed = ModuleArguments::parse(&twice);
-        assert_eq!(parsed.err(), Some(ArgumentError::Repeated(3)));
-        let no_value: [&[u8]; 3] = [b"autocreate", b"yes", b"capacity"];
-        let parsed = ModuleArguments::parse(&no_value);
-        assert_eq!(parsed.err(), Some(ArgumentError::NoValue(3)));
+        assert_eq!(parse("capacity 5 polcy"), Err(ArgumentError::Unknown(3)));
+        assert_eq!(parse("capacity 0"), Err(ArgumentError::Capacity));
+        assert_eq!(parse("capacity 5 CAPACITY 6"), Err(ArgumentError::Repeated(3)));
+        assert_eq!(parse("autocreate yes capacity"), Err(ArgumentError::NoValue(3)));
+        assert_eq!(parse("default-policy autocreate yes"), Err(ArgumentError::NoValue(1)));
     }
 }

@@ -3,19 +3,28 @@
 use crate::redis::error::CommandError;
 use crate::table::Timestamp;
 use redis_module::raw;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 use std::time::Duration;
 
 /// Writes a line at level `warning` to the server's log. The message must not contain any byte that a client sent.
 pub(crate) fn log_warning(message: &str) {
+    log(c"warning", message);
+}
+
+/// Writes a line at level `notice`, the server's usual one, to its log. As for `log_warning`, without client bytes.
+pub(super) fn log_notice(message: &str) {
+    log(c"notice", message);
+}
+
+/// Writes a line at a level to the server's log.
+fn log(level: &CStr, message: &str) {
     // SAFETY: reads one pointer of the API table, which is filled in before any callback runs.
     let Some(log) = (unsafe { raw::RedisModule_Log }) else { return };
     // Our messages have no NUL; if one ever had, an empty line would be better than an aborted server.
     let message = CString::new(message).unwrap_or_default();
-    let (level, format) = (c"warning".as_ptr(), c"%s".as_ptr());
     // SAFETY: a null context is allowed; the format takes one C string, which outlives the call.
-    unsafe { log(ptr::null_mut(), level, format, message.as_ptr()) };
+    unsafe { log(ptr::null_mut(), level.as_ptr(), c"%s".as_ptr(), message.as_ptr()) };
 }
 
 /// The server's current time; a command reads it once.

@@ -4,7 +4,7 @@ use crate::policy::{
 
 /// The message that reading `text` ends with.
 fn message(text: &str) -> String {
-    Policy::from_text(text).unwrap_err().to_string()
+    Policy::parse(text.split_ascii_whitespace()).unwrap_err().to_string()
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn each_error_has_this_message() {
             "policy word 5: COUNT-DENIED belongs after the limit/window of the rule that it is for, \
              for example IP 50/15m COUNT-DENIED",
         ),
-        ("IP 5/1h LOCK 30m SHADOW LOCK 30m", "policy word 6: the rule has LOCK already; give it once"),
+        ("IP 5/15m LOCK 30m SHADOW LOCK 30m", "policy word 6: the rule has LOCK already; give it once"),
         (
             "IP 5/1h LOCK",
             "policy word 3: LOCK is followed by one time or by first..longest, \
@@ -109,13 +109,23 @@ fn each_error_has_this_message() {
              for example LOCK 30m or LOCK 15m..24h",
         ),
         (
+            "IP 5/1h LOCK 59m..24h",
+            "policy word 4: the lock is shorter than the window of its rule, so it would end while the attempts \
+             that began it still count; make it at least as long, for example PAIR 5/15m LOCK 15m..24h",
+        ),
+        (
             "DEVICE 5/1h DEVICE 9/24h",
             "the policy has rules for DEVICE only, and would let everything through that carries no device: \
              give at least one for another subject, for example EMAIL 20/1h",
         ),
+        (
+            "PRESET signin IP 500/15m",
+            "policy word 3: PRESET signin has a stricter rule for IP, so this one would refuse nothing; to change \
+             that rule, write the preset out and change it there: IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m",
+        ),
         ("IP 5/1h ip 5/1H", "policy word 3: the policy already has this rule; give it once"),
         (
-            "IP 5/1h SHADOW LOCK 5m IP 5/1h lock 5M shadow",
+            "IP 5/1h SHADOW LOCK 5h IP 5/1h lock 5H shadow",
             "policy word 6: the policy already has this rule; give it once",
         ),
         (

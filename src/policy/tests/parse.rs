@@ -145,6 +145,60 @@ fn errors_of_a_preset_are_at_the_word_preset() {
 }
 
 #[test]
+fn a_lock_may_be_shorter_than_its_window_only_in_a_stored_policy() {
+    let new = |text: &str| Policy::parse(text.split_ascii_whitespace());
+    for text in ["PAIR 5/15m LOCK 14m..24h", "IP 5/1h SHADOW LOCK 1m", "EMAIL 20/1h COUNT-DENIED LOCK 3599999ms"] {
+        assert!(matches!(new(text), Err(PolicyError::LockBelowWindow { .. })), "{text}");
+        let words = printed(text);
+        assert_eq!(printed(&words), words);
+    }
+    for text in ["PAIR 5/15m LOCK 15m", "PAIR 5/15m LOCK 900s..24h", "PAIR 5/30d LOCK 30d"] {
+        assert_eq!(new(text).map(|policy| policy.to_string()), Ok(text.to_owned()));
+    }
+    for preset in Preset::ALL {
+        assert!(new(preset.words()).is_ok(), "{preset:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_a_preset_covers_is_an_error() {
+    let covered = |text: &str| {
+        let error = Policy::from_text(text).err()?;
+        assert!(matches!(error, PolicyError::CoveredByPreset { .. }), "{text}: {error}");
+        Some(error.to_string())
+    };
+    for text in [
+        "PRESET signin IP 500/15m",
+        "IP 500/15m PRESET signin",
+        "PRESET signin IP 50/14m",
+        "PRESET signin IP 51/15m LOCK 1d",
+        "PRESET signin EMAIL 50/1h",
+        "PRESET signin ALL 9/1h PAIR 6/1m",
+        "PRESET pci EMAIL 20/30m",
+        "PRESET reset PRESET otp EMAIL 3/5m",
+    ] {
+        assert!(covered(text).is_some(), "{text}");
+    }
+    // These are stricter, count more, lock, only report, or count something else; and two presets may be given.
+    for text in [
+        "PRESET signin IP 49/15m",
+        "PRESET signin IP 500/16m",
+        "PRESET signin IP 500/15m SHADOW",
+        "PRESET signin IP 500/15m COUNT-DENIED",
+        "PRESET signin PAIR 5/15m LOCK 15m..24h",
+        "PRESET signin ALL 500/15m DEVICE 9/1h",
+        "PRESET signin PRESET otp",
+        "IP 50/15m IP 500/15m",
+    ] {
+        assert_eq!(covered(text), None, "{text}");
+    }
+    let PolicyError::CoveredByPreset { position, .. } = error("PRESET otp PRESET signin ALL 9/1h PAIR 9/1m") else {
+        panic!("the rule is covered");
+    };
+    assert_eq!(position, 7);
+}
+
+#[test]
 fn hostile_words_are_errors() {
     let words: [&[u8]; 8] = [b"", b"\0", b"IP\0", b"\x80", b"\xff\xfe", "\u{100}".as_bytes(), b"--", b"IP 5/1h"];
     for word in words {

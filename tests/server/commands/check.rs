@@ -2,7 +2,7 @@
 
 use crate::support::replies::{EMAIL, IP, check, exists, ok, peek, send, text};
 use crate::support::rules::{checks, start_with};
-use crate::support::{Server, Verdict, command, verdict, wait_until};
+use crate::support::{Server, Verdict, command, replica_of, verdict, wait_for_replica, wait_until};
 use redis::{Connection, Value};
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,33 @@ fn the_sixth_attempt_is_refused_and_a_reset_restores_the_quota_in_resp3() {
 }
 
 #[test]
+fn a_limiter_that_a_command_creates_by_itself_leaves_one_log_line_without_its_key() {
+    let primary = Server::start();
+    let replica = replica_of(&primary);
+    let mut client = primary.connect();
+    let lines = |server: &Server| server.log().matches("created a limiter with authlimit.default-policy").count();
+    ok(&mut client, "AUTHLIMIT.POLICY made PAIR 5/1h");
+    peek(&mut client, IP, EMAIL);
+    assert_eq!(lines(&primary), 0);
+    for _ in 0..2 {
+        for key in ["login", EMAIL] {
+            verdict(&mut client, &["AUTHLIMIT.CHECK", key, IP, EMAIL]);
+        }
+    }
+    assert_eq!(lines(&primary), 2);
+    assert_eq!(send(&mut client, "DEL login"), Ok(Value::Int(1)));
+    for entry in ["10.0.0.1", "10.0.0.2"] {
+        send(&mut client, &format!("AUTHLIMIT.DENY login ADD {entry}")).expect("a valid entry");
+    }
+    assert_eq!(lines(&primary), 3);
+    wait_for_replica(&primary, &replica);
+    assert_eq!(lines(&replica), 0);
+    for server in [&primary, &replica] {
+        assert!(!server.grep_log(EMAIL.as_bytes()), "{}", server.log());
+    }
+}
+
+#[test]
 fn only_check_and_policy_create_a_limiter() {
     let server = Server::start();
     let mut client = server.connect();
@@ -64,7 +91,7 @@ fn only_check_and_policy_create_a_limiter() {
         assert_eq!(reply, Ok(Value::Int(0)), "{name}");
     }
     let info = send(&mut client, "AUTHLIMIT.INFO login");
-    let reason = "ERR no such limiter: AUTHLIMIT.POLICY or the first AUTHLIMIT.CHECK creates it";
+    let reason = "NOLIMITER no such limiter: AUTHLIMIT.POLICY or the first AUTHLIMIT.CHECK creates it";
     assert_eq!(info, Err(reason.to_owned()));
     assert!(!exists(&mut client, "login"));
 

@@ -7,16 +7,16 @@ use crate::support::{Server, command, digest};
 /// The commands that take an address and an email.
 const ATTEMPTS: [&str; 4] = ["CHECK", "PEEK", "RESET", "REFUND"];
 
-const BAD_IP: &str = "ERR the ip is not one bare IPv4 or IPv6 address: cut off a port, brackets, spaces and all \
+const BAD_IP: &str = "BADIP the ip is not one bare IPv4 or IPv6 address: cut off a port, brackets, spaces and all \
                       other addresses of a list first";
 
-const EMPTY_IP: &str = "ERR the ip is empty: pass the address of the client";
+const EMPTY_IP: &str = "BADIP the ip is empty: pass the address of the client";
 
-const EMPTY_EMAIL: &str = "ERR the email is empty, and a rule of the limiter's policy needs it";
+const EMPTY_EMAIL: &str = "BADEMAIL the email is empty, and a rule of the limiter's policy needs it";
 
-const COST_TOO_HIGH: &str = "ERR COST is above a limit of the policy, so no such attempt could ever be admitted";
+const COST_TOO_HIGH: &str = "BADCOST COST is above a limit of the policy, so no such attempt could ever be admitted";
 
-const BAD_COST: &str = "ERR argument 5: COST must be a whole number from 1 to 100000";
+const BAD_COST: &str = "SYNTAX argument 5: COST must be a whole number from 1 to 100000";
 
 #[test]
 fn an_invalid_address_is_an_error_and_counts_nothing() {
@@ -111,12 +111,12 @@ fn an_unknown_option_is_an_error_that_names_its_position() {
             _ => "COST n and DEVICE id",
         };
         let unknown_option =
-            |position| format!("ERR argument {position} is not an option of this command; it takes {takes}");
+            |position| format!("SYNTAX argument {position} is not an option of this command; it takes {takes}");
         assert_eq!(error("x"), unknown_option(4), "{name}");
         assert_eq!(error("RULE x"), unknown_option(4), "{name}");
         assert_eq!(error("COST 1 x"), unknown_option(6), "{name}");
-        assert_eq!(error("COST 1 COST 1"), "ERR argument 6 repeats an option", "{name}");
-        let no_device = "ERR argument 5: DEVICE must be followed by the device's id";
+        assert_eq!(error("COST 1 COST 1"), "SYNTAX argument 6 repeats an option", "{name}");
+        let no_device = "SYNTAX argument 5: DEVICE must be followed by the device's id";
         assert_eq!(error("DEVICE"), no_device, "{name}");
         assert_eq!(error("COST"), BAD_COST, "{name}");
     }

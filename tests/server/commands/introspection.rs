@@ -7,24 +7,26 @@ use authlimit::policy::{Keyword, ModifierWord, Subject};
 use redis::Value;
 
 /// The commands that a client may send.
-const COMMANDS: [&str; 10] = ["CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "TOP", "ALLOW", "DENY"];
+const COMMANDS: [&str; 11] =
+    ["CHECK", "PEEK", "RESET", "REFUND", "POLICY", "INFO", "UNLOCK", "TOP", "ALLOW", "DENY", "LIST"];
 
 #[test]
 fn command_info_returns_arity_flags_and_the_key() {
     let server = Server::start();
     let mut client = server.connect();
     let hiding = ["skip_monitor", "skip_slowlog"];
-    let expected: [(&str, i64, &[&str], bool); 11] = [
+    let expected: [(&str, i64, &[&str], bool); 12] = [
         ("CHECK", -4, &["write", "denyoom", "fast"], true),
         ("PEEK", -4, &["readonly", "fast"], true),
-        ("RESET", -4, &["write", "fast"], true),
-        ("REFUND", -4, &["write", "fast"], true),
+        ("RESET", -4, &["write"], true),
+        ("REFUND", -4, &["write"], true),
         ("POLICY", -2, &["write", "denyoom"], false),
         ("INFO", 2, &["readonly"], false),
         ("UNLOCK", -4, &["write"], true),
         ("TOP", -3, &["readonly"], false),
         ("ALLOW", -3, &["write", "denyoom"], true),
         ("DENY", -3, &["write", "denyoom"], true),
+        ("LIST", 3, &["readonly"], false),
         ("EFFECT", 3, &["write", "fast", "noscript"], true),
     ];
     for (name, arity, flags, is_hidden) in expected {
@@ -47,6 +49,10 @@ fn command_info_returns_arity_flags_and_the_key() {
         assert_eq!(returned, wanted, "{name}");
         let keys = [Value::Int(1), Value::Int(1), Value::Int(1)];
         assert_eq!(info[3..6], keys, "{name}");
+
+        let depends_on_time = name != "AUTHLIMIT.POLICY";
+        let tips: &[&str] = if depends_on_time { &["nondeterministic_output"] } else { &[] };
+        assert_eq!(texts(&info[7]), tips, "{name}");
 
         let specs = elements(&info[8]);
         assert_eq!(specs.len(), 1, "{name}");
@@ -71,6 +77,7 @@ fn command_getkeys_finds_the_one_key() {
         "POLICY login IP 5/1h EMAIL 5/1h",
         "INFO login",
         "TOP login IP COUNT 5",
+        "LIST login DENY",
         "EFFECT login x",
     ];
     for line in lines {
@@ -83,7 +90,7 @@ fn command_getkeys_finds_the_one_key() {
 fn command_docs_describes_each_command_and_every_argument() {
     let server = Server::start();
     let mut client = server.connect_resp3();
-    let arguments: [(&str, &[&str]); 10] = [
+    let arguments: [(&str, &[&str]); 11] = [
         ("CHECK", &["key", "ip", "email", "COST", "DEVICE"]),
         ("PEEK", &["key", "ip", "email", "COST", "DEVICE", "RULES"]),
         ("RESET", &["key", "ip", "email", "DEVICE"]),
@@ -94,6 +101,7 @@ fn command_docs_describes_each_command_and_every_argument() {
         ("TOP", &["key", "subject", "COUNT"]),
         ("ALLOW", &["key", "action"]),
         ("DENY", &["key", "action"]),
+        ("LIST", &["key", "list"]),
     ];
     assert_eq!(arguments.map(|(name, _)| name), COMMANDS);
     for (name, wanted) in arguments {

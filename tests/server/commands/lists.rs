@@ -49,6 +49,21 @@ fn list_returns_networks_in_full_and_the_number_of_emails_in_both_protocols() {
 }
 
 #[test]
+fn list_is_also_an_action_of_both_lists() {
+    let (_server, mut client) = start();
+    put(&mut client, "ALLOW ADD 10.0.0.0/8");
+    put(&mut client, "DENY ADD alice@example.com");
+    for list in ["ALLOW", "DENY"] {
+        let [action, command] = [format!("{list} login LIST"), format!("LIST login {}", list.to_lowercase())]
+            .map(|line| send(&mut client, &format!("AUTHLIMIT.{line}")));
+        assert!(action.is_ok(), "{action:?}");
+        assert_eq!(action, command, "{list}");
+    }
+    let error = send(&mut client, "AUTHLIMIT.LIST login BOTH").expect_err("no such list");
+    assert_eq!(error, "SYNTAX argument 2 must be ALLOW or DENY");
+}
+
+#[test]
 fn add_creates_a_limiter_as_check_does_and_del_and_list_do_not() {
     let server = Server::start();
     let mut client = server.connect();

@@ -45,6 +45,8 @@ fn an_invalid_policy_is_an_error_and_keeps_the_current_one() {
         ("PAIR", "policy word 1: "),
         ("PAIR 5/1h PAIR 5/1h", "policy word 3: "),
         ("PRESET none", "policy word 2: the preset must be "),
+        ("PAIR 5/1h LOCK 59m", "policy word 4: the lock is shorter than the window "),
+        ("PRESET signin IP 500/15m", "policy word 3: PRESET signin has a stricter rule for IP"),
         ("PAIR 5/1h IPV6-PREFIX 129", "policy word 4: IPV6-PREFIX "),
         ("PAIR 5/1h PLUS-TAGS maybe", "policy word 4: PLUS-TAGS "),
         ("PLUS-TAGS strip", "the policy has no rule: "),
@@ -53,11 +55,11 @@ fn an_invalid_policy_is_an_error_and_keeps_the_current_one() {
         for key in ["login", "new"] {
             let reply = send(&mut client, &format!("AUTHLIMIT.POLICY {key} {words}"));
             let error = reply.unwrap_err();
-            assert!(error.starts_with(&format!("ERR {reason}")), "{words}: {error}");
+            assert!(error.starts_with(&format!("BADPOLICY {reason}")), "{words}: {error}");
         }
     }
     let no_rule = send(&mut client, "AUTHLIMIT.POLICY login").unwrap_err();
-    assert!(no_rule.starts_with("ERR no rule is given: "), "{no_rule}");
+    assert!(no_rule.starts_with("BADPOLICY no rule is given: "), "{no_rule}");
     assert_eq!(digest(&mut client, "login"), before);
     assert!(!exists(&mut client, "new"));
 }

@@ -152,8 +152,8 @@ fn top_is_empty_on_a_replica_and_after_a_restart() {
 fn errors_state_the_reason() {
     let (server, mut client) = server();
     let mut error = |line: &str| send(&mut client, line).expect_err("an error");
-    let subject = "ERR argument 2 must be IP or EMAIL";
-    let count = "ERR argument 4: COUNT must be a whole number from 1 to 100";
+    let subject = "SYNTAX argument 2 must be IP or EMAIL";
+    let count = "SYNTAX argument 4: COUNT must be a whole number from 1 to 100";
     assert_eq!(error("AUTHLIMIT.TOP login PAIR"), subject);
     for number in ["0", "101", "-1", "1x", "99999999999999999999999", "+1"] {
         assert_eq!(error(&format!("AUTHLIMIT.TOP login IP COUNT {number}")), count);

@@ -17,7 +17,8 @@ use redis::{Connection, Value};
 /// The `authlimit.hash-key` under which the limiter `keyed` is stored.
 const HASH_KEY: &str = "the-hash-key-of-the-golden-files";
 
-/// The policy of both limiters.
+/// The policy of both limiters. Its lock is shorter than its window, which a new policy may not have: version 1 stored
+/// it, so it still loads. The maker of another version's files needs `LOCK 30d`.
 const POLICY: &str = "IP 50/30d EMAIL 20/30d EMAIL 50/30d PAIR 5/30d LOCK 1h..30d EMAILS-PER-IP 15/30d \
      IPS-PER-EMAIL 20/30d ALL 1000/30d DEVICE 10/30d IP 200/30d COUNT-DENIED IPV6-PREFIX 56 PLUS-TAGS strip";
 
@@ -242,11 +243,11 @@ fn use_every_effect(client: &mut Connection, key: &str) {
     for _ in 0..6 {
         run(client, "CHECK KEY 203.0.113.11 erin@example.com");
     }
-    run(client, "POLICY KEY EMAIL 3/1d LOCK 1h CAPACITY 2");
+    run(client, "POLICY KEY EMAIL 3/1d LOCK 1d CAPACITY 2");
     for email in ["v", "w", "x", "y"] {
         run(client, &format!("CHECK KEY 203.0.113.12 {email}@example.com"));
     }
-    run(client, "POLICY KEY IP 4/20ms EMAIL 3/30ms LOCK 10ms CAPACITY 2");
+    run(client, "POLICY KEY IP 4/20ms EMAIL 3/30ms LOCK 30ms CAPACITY 2");
     run(client, "CHECK KEY 203.0.113.12 z@example.com");
     wait_until("the timer advances the limiter's clock", || usage(client, key, "identities").iter().sum::<i64>() == 0);
     run(client, &format!("POLICY KEY {POLICY}"));

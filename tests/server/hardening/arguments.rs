@@ -2,14 +2,14 @@
 
 use crate::support::hostile::{endure, endured, unharmed};
 use crate::support::replies::{ok, send};
-use crate::support::{Server, command, digest, raw_command, verdict, wait_until};
+use crate::support::{Server, batch, command, digest, raw_command, verdict, wait_until};
 use redis::Value;
 
 const IP: &[u8] = b"203.0.113.7";
 const EMAIL: &[u8] = b"alice@example.com";
 
 /// Valid calls of every command. The key comes first, and every option occurs.
-pub(super) const CALLS: [&[&[u8]]; 15] = [
+pub(super) const CALLS: [&[&[u8]]; 16] = [
     &[b"AUTHLIMIT.CHECK", b"login", IP, EMAIL, b"COST", b"2"],
     &[b"AUTHLIMIT.CHECK", b"login", IP, EMAIL, b"DEVICE", b"phone"],
     &[b"AUTHLIMIT.PEEK", b"login", IP, EMAIL, b"COST", b"2"],
@@ -22,7 +22,7 @@ pub(super) const CALLS: [&[&[u8]]; 15] = [
         b"PAIR",
         b"5/15m",
         b"LOCK",
-        b"1s..1h",
+        b"15m..1h",
         b"DEVICE",
         b"9/1h",
         b"SHADOW",
@@ -44,6 +44,7 @@ pub(super) const CALLS: [&[&[u8]]; 15] = [
     &[b"AUTHLIMIT.ALLOW", b"login", b"LIST"],
     &[b"AUTHLIMIT.DENY", b"login", b"ADD", b"2001:db8::/32"],
     &[b"AUTHLIMIT.DENY", b"login", b"LIST"],
+    &[b"AUTHLIMIT.LIST", b"login", b"ALLOW"],
     &[b"AUTHLIMIT.INFO", b"login"],
     &[b"AUTHLIMIT.EFFECT", b"login", b"\x07\x01\0\0\0\0\0\0\0"],
 ];
@@ -107,6 +108,21 @@ fn any_bytes_in_any_argument_get_a_reply() {
                 words[position] = &hostile;
                 let _ = endure(&mut client, &words);
             }
+        }
+    }
+    unharmed(&server);
+}
+
+#[test]
+fn every_call_gets_exactly_one_reply() {
+    let server = Server::start();
+    let mut client = server.connect();
+    for (number, call) in CALLS.iter().enumerate() {
+        for len in 1..=call.len() {
+            let number = number.to_string();
+            let next: [&[u8]; 2] = [b"ECHO", number.as_bytes()];
+            let replies = batch(&mut client, [&call[..len], &next]);
+            assert_eq!(replies[1], Ok(Value::BulkString(number.into_bytes())), "{:?}", &call[..len]);
         }
     }
     unharmed(&server);
@@ -185,7 +201,7 @@ fn a_key_of_any_other_type_is_left_unchanged() {
             let mut words = call.to_vec();
             words[1] = key.as_bytes();
             let error = endure(&mut client, &words).unwrap_err();
-            let is_effect_error = call[0] == b"AUTHLIMIT.EFFECT" && error.starts_with("ERR ");
+            let is_effect_error = call[0] == b"AUTHLIMIT.EFFECT" && error.starts_with("BADEFFECT ");
             assert!(error.starts_with("WRONGTYPE ") || is_effect_error, "{line}: {error}");
         }
         assert_eq!(digest(&mut client, key), before, "{line}");

@@ -21,7 +21,7 @@ const EMPTY_SERVER: usize = 3_000_000;
 /// Creates a limiter with a few thousand identities, locks and lists.
 fn fill(server: &Server) {
     let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login IP 90/1d EMAIL 20/1d LOCK 1h PAIR 9/1d EMAILS-PER-IP 90/1d");
+    ok(&mut client, "AUTHLIMIT.POLICY login IP 90/1d EMAIL 20/1d LOCK 1d PAIR 9/1d EMAILS-PER-IP 90/1d");
     checks(&mut client, (0..2_000).map(|n| format!("login {} user{n}@x.org COST {}", address(n % 500), 1 + n % 9)));
     for n in 0..50 {
         let line = format!("AUTHLIMIT.DENY login ADD 192.0.{n}.0/24");

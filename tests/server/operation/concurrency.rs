@@ -120,7 +120,7 @@ fn a_script_gets_the_error_of_the_command() {
     let mut client = server.connect();
     let script = "return redis.pcall('AUTHLIMIT.CHECK', KEYS[1], 'unknown', ARGV[1])";
     let error = command(&mut client, &["EVAL", script, "1", "login", "a@b.c"]).unwrap_err();
-    assert!(error.starts_with("ERR the ip is not one bare "), "{error}");
+    assert!(error.starts_with("BADIP the ip is not one bare "), "{error}");
 }
 
 #[test]

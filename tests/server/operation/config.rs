@@ -8,7 +8,7 @@ const AUTOCREATE: &str = "authlimit.autocreate";
 const IP: &str = "203.0.113.7";
 const EMAIL: &str = "alice@example.com";
 const NO_AUTOCREATE: &str =
-    "ERR no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first";
+    "NOLIMITER no such limiter, and authlimit.autocreate is no: create it with AUTHLIMIT.POLICY first";
 
 /// Returns the value of a setting.
 #[track_caller]
@@ -95,6 +95,8 @@ fn an_invalid_default_policy_is_refused_with_the_reason() {
         ("PAIR 0/1h", "policy word 2: the limit "),
         ("IP 5/1h PAIR 5/1y", "policy word 4: the window "),
         ("PRESET none", "policy word 2: the preset must be "),
+        ("PAIR 5/1h LOCK 59m", "policy word 4: the lock is shorter than the window "),
+        ("PRESET signin IP 500/15m", "policy word 3: PRESET signin has a stricter rule for IP"),
         ("PAIR 5/1h \u{100}", "policy word 3: expected a subject"),
     ];
     for (words, reason) in wrong {
@@ -187,7 +189,7 @@ fn a_saved_setting_overrides_the_module_argument() {
     let mut client = server.connect();
     assert_eq!(set(&mut client, POLICY, "PAIR 4/1h"), Ok(Value::Okay));
     assert_eq!(set(&mut client, AUTOCREATE, "yes"), Ok(Value::Okay));
-    // Redis 7.0 drops the quotes around a module's arguments here.
+    // The servers drop the quotes around the arguments of a module here.
     let written = command(&mut client, &["CONFIG", "REWRITE"]);
     assert_eq!(written, Ok(Value::Okay));
     server.restart(Save::No);
@@ -196,14 +198,49 @@ fn a_saved_setting_overrides_the_module_argument() {
     assert_eq!(get(&mut client, AUTOCREATE), "yes");
 }
 
+/// Every setting that may be a module argument.
+const ARGUMENTS: [&str; 4] = [POLICY, AUTOCREATE, "authlimit.capacity", "authlimit.events"];
+
+#[test]
+fn module_arguments_are_read_back_the_same_after_config_rewrite() {
+    let lines: [(&[&str], [&str; 4]); 6] = [
+        (&["default-policy", "PAIR 3/1h capacity 77"], ["PAIR 3/1h capacity 77", "yes", "10000000", "hashed"]),
+        (
+            &["default-policy", "pair 3/1h Capacity 77", "autocreate", "no"],
+            ["pair 3/1h Capacity 77", "no", "10000000", "hashed"],
+        ),
+        (
+            &["CAPACITY", "500", "Default-Policy", "PAIR 3/1h CAPACITY 77", "EVENTS", "Full"],
+            ["PAIR 3/1h CAPACITY 77", "yes", "500", "full"],
+        ),
+        (
+            &["default-policy", "PRESET otp", "AutoCreate", "No", "capacity", "500"],
+            ["PRESET otp", "no", "500", "hashed"],
+        ),
+        (&["default-policy", " PAIR  3/1h ", "IP 90/1d"], ["PAIR 3/1h IP 90/1d", "yes", "10000000", "hashed"]),
+        (&["default-policy", "PAIR", "3/1h", "capacity", "77"], ["PAIR 3/1h capacity 77", "yes", "10000000", "hashed"]),
+    ];
+    for (args, expected) in lines {
+        let mut server = Server::builder().module_args(args.iter().copied()).start();
+        // Twice, since the second rewrite writes what the first restart has read.
+        for _ in 0..3 {
+            let mut client = server.connect();
+            assert_eq!(ARGUMENTS.map(|name| get(&mut client, name)), expected, "{args:?}");
+            assert_eq!(command(&mut client, &["CONFIG", "REWRITE"]), Ok(Value::Okay));
+            server.restart(Save::No);
+        }
+    }
+}
+
 #[test]
 fn an_invalid_module_argument_prevents_startup_and_the_log_states_the_reason() {
-    let wrong: [(&[&str], &str); 7] = [
+    let wrong: [(&[&str], &str); 8] = [
         (&["default-policy", "PAIR 0/1h"], "policy word 2: the limit "),
         (&["default-policy", ""], "the policy has no rule"),
         (&["default-policy"], "module argument 1 has no value after it"),
         (&["autocreate", "maybe"], "autocreate must be yes or no"),
         (&["autocreate", "no", "S3NT", "x"], "module argument 3 is not a config"),
+        (&["default-policy", "PAIR 3/1h", "capacity", "5"], "module argument 3: write capacity before default-policy"),
         (&["PRESET", "signin"], "module argument 1 is not a config"),
         (&["authlimit.autocreate", "no"], "module argument 1 is not a config"),
     ];

@@ -72,7 +72,7 @@ fn each_kind_of_refusal_has_its_event_name() {
         ("ALL 1/1h", "excess_rate_limit_exceeded", "refused"),
         ("EMAIL 1/1h", "authn_login_fail_max", "refused"),
         ("PAIR 1/1h LOCK 2h..1d", "authn_login_lock", "locked"),
-        ("IP 1/1h LOCK 1m", "authn_login_lock", "locked"),
+        ("IP 1/1h LOCK 1h", "authn_login_lock", "locked"),
     ];
     for (words, event, kind) in cases {
         ok(&mut client, "FLUSHALL");

@@ -167,7 +167,7 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
     let kept = ["kept0", "kept1", "kept2"];
     let gone = ["gone0", "gone1", "gone2"];
     for key in kept.iter().chain(&gone) {
-        ok(&mut client, &format!("AUTHLIMIT.POLICY {key} EMAIL 100/1d PAIR 90/1d LOCK 1h EMAILS-PER-IP 9/1d"));
+        ok(&mut client, &format!("AUTHLIMIT.POLICY {key} EMAIL 100/1d PAIR 90/1d LOCK 1d EMAILS-PER-IP 9/1d"));
     }
     for part in 0..10 {
         for key in kept.iter().chain(&gone) {
@@ -201,7 +201,7 @@ fn defragmentation_moves_limiters_and_changes_nothing() {
 fn copying_moving_and_reloading_leave_a_big_limiter_unchanged() {
     let mut server = Server::start();
     let mut client = server.connect();
-    ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 100/1d LOCK 1h EMAILS-PER-IP 9/1d");
+    ok(&mut client, "AUTHLIMIT.POLICY login EMAIL 100/1d LOCK 1d EMAILS-PER-IP 9/1d");
     fill(&mut client, "login", 5_000, 3);
     let expected = digest(&mut client, "login");
     let memory = |client: &mut Connection, key: &str| match send(client, &format!("MEMORY USAGE {key}")) {

@@ -9,7 +9,7 @@ use crate::support::{PAUSE, Save, Server, change_places, command, digest, wait_f
 use redis::{Connection, Value};
 
 /// A policy with short windows and locks for every kind of subject.
-const SHORT: &str = "IP 900/60ms EMAIL 3/50ms LOCK 20ms PAIR 2/40ms EMAILS-PER-IP 900/60ms \
+const SHORT: &str = "IP 900/60ms EMAIL 3/50ms LOCK 50ms PAIR 2/40ms EMAILS-PER-IP 900/60ms \
                      IPS-PER-EMAIL 9/60ms ALL 90000/50ms DEVICE 5/40ms";
 
 /// Checks one attempt for each identity, each with its own address and its own email.

@@ -6,7 +6,7 @@ use crate::support::rules::{check, number, peek};
 use crate::support::{Server, command, digest, replica_of, verdict, wait_for_replica, wait_until};
 use redis::Value;
 
-const EFFECT_REFUSED: &str = "ERR AUTHLIMIT.EFFECT is for replication and the append-only file only";
+const EFFECT_REFUSED: &str = "BADEFFECT AUTHLIMIT.EFFECT is for replication and the append-only file only";
 
 #[test]
 fn a_replica_answers_reads_and_refuses_writes() {
@@ -16,17 +16,21 @@ fn a_replica_answers_reads_and_refuses_writes() {
     for _ in 0..3 {
         verdict(&mut client, &CHECK);
     }
+    put(&mut client, "DENY ADD bob@example.com");
     wait_for_replica(&primary, &replica);
     let mut there = replica.connect();
     let peeked = verdict(&mut there, &PEEK);
     assert_eq!((peeked.allowed, peeked.remaining), (true, 2));
     assert!(send(&mut there, "AUTHLIMIT.INFO login").is_ok());
+    assert_eq!(listed(&mut there, "DENY"), (vec![], 1));
     let writing = [
         "CHECK login 203.0.113.7 alice@example.com",
         "CHECK new 203.0.113.7 alice@example.com",
         "RESET login 203.0.113.7 alice@example.com",
         "REFUND login 203.0.113.7 alice@example.com",
         "POLICY login IP 5/1h",
+        "ALLOW login ADD 192.0.2.66",
+        "ALLOW login LIST",
         "EFFECT login x",
     ];
     for line in writing {

@@ -5,7 +5,7 @@ use crate::support::rules::{
     HOUR, MINUTE, address, admitted, check, checks, number, peek, policy, remaining, rows, start_with, totals,
     wait_until_open,
 };
-use crate::support::{Save, Server, digest, retry_until_equal, wait_until};
+use crate::support::{Save, Server, digest, retry_until_equal};
 use redis::Connection;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -163,33 +163,6 @@ fn a_restart_keeps_locks_and_their_doubling() {
         }
         [first, second, spend_and_lock(&mut client)]
     });
-}
-
-#[test]
-fn a_lock_that_is_over_locks_again_only_after_an_admitted_attempt() {
-    let (_server, mut client) = start_with("PAIR 2/1h LOCK 100ms");
-    let attempt = "login 10.0.0.1 a@x.org";
-    assert_eq!(admitted(&checks(&mut client, [attempt; 4])), 2);
-    assert_eq!(totals(&mut client, "login", "locks"), vec![1]);
-    wait_until("the lock is over", || rows(&mut client, attempt)[0].locked_ms == 0);
-    // The window is still full.
-    assert_eq!(admitted(&checks(&mut client, [attempt; 20])), 0);
-    assert_eq!(rows(&mut client, attempt)[0].locked_ms, 0);
-    assert_eq!(totals(&mut client, "login", "locks"), vec![1]);
-    assert_eq!(number(&mut client, &format!("AUTHLIMIT.REFUND {attempt}")), 1);
-    let verdicts = checks(&mut client, [attempt; 2]);
-    assert!(verdicts[0].allowed && !verdicts[1].allowed);
-    assert_eq!(totals(&mut client, "login", "locks"), vec![2]);
-}
-
-#[test]
-fn a_lock_shorter_than_the_window_does_not_shorten_the_wait() {
-    let (_server, mut client) = start_with("PAIR 1/1h LOCK 10m");
-    let attempt = "login 10.0.0.1 a@x.org";
-    let verdict = checks(&mut client, [attempt; 2])[1].clone();
-    assert!(verdict.retry_after_ms > HOUR - 10 * MINUTE, "{verdict:?}");
-    let row = rows(&mut client, attempt)[0].clone();
-    assert!((1..=10 * MINUTE).contains(&row.locked_ms), "{row:?}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(crate) fn put(client: &mut Connection, line: &str) -> i64 {
 /// Returns the entries of a list of the limiter `login`.
 #[track_caller]
 pub(crate) fn listed(client: &mut Connection, list: &str) -> ListMatch {
-    let reply = send(client, &format!("AUTHLIMIT.{list} login LIST")).expect("a list");
+    let reply = send(client, &format!("AUTHLIMIT.LIST login {list}")).expect("a list");
     let mut map: BTreeMap<String, Value> = redis::from_redis_value(reply).expect("a map");
     assert_eq!(map.len(), 2, "{map:?}");
     let mut field = |name| map.remove(name).expect("the field exists");

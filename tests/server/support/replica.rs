@@ -1,7 +1,6 @@
 //! Starts replicas, waits until they have caught up, and compares them with their primary.
 
 use super::replies::{ok, send};
-use super::snapshot::Lists;
 use super::storm::snapshot;
 use super::{Server, wait_until};
 use redis::Value;
@@ -22,10 +21,10 @@ pub(crate) fn replica_of(primary: &Server) -> Server {
 pub(crate) fn assert_replicas_match(primary: &Server, replicas: &[&Server]) {
     let mut client = primary.connect();
     ok(&mut client, PAUSE);
-    let expected = snapshot(&mut client, Lists::LeftOut);
+    let expected = snapshot(&mut client);
     for replica in replicas {
         wait_for_replica(primary, replica);
-        let found = snapshot(&mut replica.connect(), Lists::LeftOut);
+        let found = snapshot(&mut replica.connect());
         found.assert_same(&expected, "the replica");
     }
     ok(&mut client, "CLIENT UNPAUSE");

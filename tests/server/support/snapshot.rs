@@ -21,7 +21,7 @@ pub(crate) struct LimiterSnapshot {
     pub(crate) lists: ListAnswers,
 }
 
-/// The replies to ALLOW LIST and DENY LIST without the times, which change: the networks, and the number of emails.
+/// The replies to LIST without the times, which change: the networks, and the number of emails.
 pub(crate) type ListAnswers = Vec<(Vec<Value>, Value)>;
 
 /// An attempt to send to PEEK.
@@ -42,13 +42,6 @@ pub(crate) struct Answer {
     pub(crate) rule: String,
     /// With RULES, for each rule: words, limit, remaining, shadow.
     pub(crate) rows: Vec<[Value; 4]>,
-}
-
-/// Whether a snapshot includes the replies to LIST, which a replica refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lists {
-    Included,
-    LeftOut,
 }
 
 impl Question {
@@ -75,19 +68,13 @@ impl Question {
 impl Snapshot {
     /// Takes a snapshot of the limiter stored at `at`, and names it `key`.
     #[track_caller]
-    pub(crate) fn of_limiter(
-        client: &mut Connection,
-        key: &str,
-        at: &str,
-        questions: &[Question],
-        lists: Lists,
-    ) -> LimiterSnapshot {
+    pub(crate) fn of_limiter(client: &mut Connection, key: &str, at: &str, questions: &[Question]) -> LimiterSnapshot {
         let words = questions.iter().flat_map(|question| [false, true].map(|rules| question.words(at, rules)));
         let replies = batch(client, words);
         let answers = questions.iter().zip(replies.chunks(2)).map(|(question, replies)| Answer::new(question, replies));
-        let listed = match lists {
-            Lists::Included if !questions.is_empty() => ["ALLOW", "DENY"].map(|list| listed(client, list, at)).to_vec(),
-            _ => Vec::new(),
+        let listed = match questions {
+            [] => Vec::new(),
+            _ => ["ALLOW", "DENY"].map(|list| listed(client, list, at)).to_vec(),
         };
         LimiterSnapshot {
             key: key.to_owned(),
@@ -142,7 +129,7 @@ impl Answer {
 /// Returns the networks of a list and its number of emails.
 #[track_caller]
 fn listed(client: &mut Connection, list: &str, at: &str) -> (Vec<Value>, Value) {
-    let reply = command(client, &[&format!("AUTHLIMIT.{list}"), at, "LIST"]);
+    let reply = command(client, &["AUTHLIMIT.LIST", at, list]);
     let reply = elements(&reply.expect("a limiter has lists"));
     let networks = elements(&reply[1]);
     let names = networks.iter().map(|pair| elements(pair)[0].clone());

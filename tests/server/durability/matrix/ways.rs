@@ -11,7 +11,7 @@ use redis::{Connection, Value};
 
 use super::workloads::Workload;
 use crate::support::replies::{EMAIL, IP, ok, send, texts};
-use crate::support::snapshot::{ListAnswers, Lists, Snapshot};
+use crate::support::snapshot::Snapshot;
 use crate::support::storm::secrets;
 use crate::support::{PAUSE, Save, Server, command, replica_of, wait_for_replica, wait_until};
 
@@ -38,14 +38,14 @@ fn resume_time(server: &Server) {
 
 /// Takes a snapshot of all limiters of a server.
 #[track_caller]
-fn snapshot(server: &Server, workload: &dyn Workload, lists: Lists) -> Snapshot {
+fn snapshot(server: &Server, workload: &dyn Workload) -> Snapshot {
     let mut client = server.connect();
-    workload.check_known_answers(&mut client, lists);
+    workload.check_known_answers(&mut client);
     let mut keys = texts(&command(&mut client, &["KEYS", "*"]).expect("KEYS answers"));
     keys.sort();
     let mut limiter = |key: &String| {
         let questions = workload.questions(key);
-        Snapshot::of_limiter(&mut client, key, key, &questions, lists)
+        Snapshot::of_limiter(&mut client, key, key, &questions)
     };
     Snapshot(keys.iter().map(&mut limiter).collect())
 }
@@ -55,13 +55,13 @@ fn snapshot(server: &Server, workload: &dyn Workload, lists: Lists) -> Snapshot 
 fn put_and_stop(server: &Server, workload: &mut dyn Workload) -> Snapshot {
     workload.put(&mut server.connect());
     stop_time(server);
-    snapshot(server, workload, Lists::Included)
+    snapshot(server, workload)
 }
 
 /// Checks that a server's limiters equal a snapshot.
 #[track_caller]
 fn assert_holds(server: &Server, workload: &dyn Workload, expected: &Snapshot, what: &str) {
-    snapshot(server, workload, Lists::Included).assert_same(expected, what);
+    snapshot(server, workload).assert_same(expected, what);
 }
 
 /// Checks that replicas have the same limiters as their primary, which does not change during the check.
@@ -69,13 +69,13 @@ fn assert_holds(server: &Server, workload: &dyn Workload, expected: &Snapshot, w
 fn assert_replicas_hold(primary: &Server, replicas: &[&Server], workload: &dyn Workload) {
     let mut client = primary.connect();
     ok(&mut client, PAUSE);
-    let expected = snapshot(primary, workload, Lists::LeftOut);
+    let expected = snapshot(primary, workload);
     for replica in replicas {
         wait_for_replica(primary, replica);
-        snapshot(replica, workload, Lists::LeftOut).assert_same(&expected, "the replica");
+        snapshot(replica, workload).assert_same(&expected, "the replica");
         assert_no_secret_in_log(replica);
     }
-    snapshot(primary, workload, Lists::LeftOut).assert_same(&expected, "the paused primary");
+    snapshot(primary, workload).assert_same(&expected, "the paused primary");
     ok(&mut client, "CLIENT UNPAUSE");
 }
 
@@ -193,7 +193,7 @@ fn crash_and_read_aof(mut server: Server, workload: &mut dyn Workload) {
 pub(super) fn dump(workload: &mut dyn Workload) {
     let server = frozen(workload);
     let mut client = server.connect();
-    let expected = snapshot(&server, workload, Lists::Included);
+    let expected = snapshot(&server, workload);
     for limiter in &expected.0 {
         let Ok(Value::BulkString(dump)) = command(&mut client, &["DUMP", &limiter.key]) else {
             panic!("DUMP {} failed", limiter.key);
@@ -214,7 +214,7 @@ pub(super) fn dump(workload: &mut dyn Workload) {
 pub(super) fn copy(workload: &mut dyn Workload) {
     let server = frozen(workload);
     let mut client = server.connect();
-    let expected = snapshot(&server, workload, Lists::Included);
+    let expected = snapshot(&server, workload);
     for limiter in &expected.0 {
         let words = ["COPY", &limiter.key, "copied", "REPLACE"];
         assert_eq!(command(&mut client, &words), Ok(Value::Int(1)));
@@ -241,7 +241,7 @@ fn assert_is_copied(client: &mut Connection, workload: &dyn Workload, expected: 
     let expected = Snapshot(vec![limiter.expect("the limiter exists").clone()]);
     for at in [key, copy] {
         let questions = workload.questions(key);
-        let found = Snapshot::of_limiter(client, key, at, &questions, Lists::Included);
+        let found = Snapshot::of_limiter(client, key, at, &questions);
         Snapshot(vec![found]).assert_same(&expected, at);
     }
 }
@@ -279,11 +279,11 @@ pub(super) fn replica_of_a_replica(workload: &mut dyn Workload) {
     let last = replica_of(&middle);
     workload.put(&mut client);
     ok(&mut client, PAUSE);
-    let expected = snapshot(&primary, workload, Lists::LeftOut);
+    let expected = snapshot(&primary, workload);
     wait_for_replica(&primary, &middle);
     wait_for_replica(&middle, &last);
     for replica in [&middle, &last] {
-        snapshot(replica, workload, Lists::LeftOut).assert_same(&expected, "the replica");
+        snapshot(replica, workload).assert_same(&expected, "the replica");
     }
 }
 
@@ -305,28 +305,19 @@ pub(super) fn replica_that_takes_over(workload: &mut dyn Workload) {
     let replica = replica_of(&primary);
     let mut client = primary.connect();
     workload.put(&mut client);
-    let lists = lists(&primary, workload);
     ok(&mut client, PAUSE);
-    let expected = snapshot(&primary, workload, Lists::LeftOut);
+    let expected = snapshot(&primary, workload);
     wait_for_replica(&primary, &replica);
     primary.kill_9();
     let mut client = replica.connect();
     ok(&mut client, PAUSE);
     ok(&mut client, "REPLICAOF NO ONE");
-    let found = snapshot(&replica, workload, Lists::LeftOut);
+    let found = snapshot(&replica, workload);
     found.assert_same(&expected, "the new primary");
     ok(&mut client, "CLIENT UNPAUSE");
-    assert_eq!(self::lists(&replica, workload), lists);
     let next = Server::builder().replica_of(&replica).start();
     workload.put(&mut client);
     assert_replicas_hold(&replica, &[&next], workload);
-}
-
-/// Returns the replies to LIST for each limiter.
-#[track_caller]
-fn lists(server: &Server, workload: &dyn Workload) -> Vec<ListAnswers> {
-    let Snapshot(limiters) = snapshot(server, workload, Lists::Included);
-    limiters.into_iter().map(|limiter| limiter.lists).collect()
 }
 
 /// A replica that restarts from its own append-only file, without its primary. It writes the replication stream to the
@@ -338,13 +329,13 @@ pub(super) fn aof_of_a_replica(workload: &mut dyn Workload, preamble: &str) {
     wait_for_replica(&primary, &replica);
     workload.put(&mut primary.connect());
     ok(&mut primary.connect(), PAUSE);
-    let expected = snapshot(&primary, workload, Lists::LeftOut);
+    let expected = snapshot(&primary, workload);
     wait_for_replica(&primary, &replica);
     replica.wait_for_aof();
     stop_time_at_next_start(&replica);
     drop(primary);
     replica.restart(Save::No);
-    let found = snapshot(&replica, workload, Lists::LeftOut);
+    let found = snapshot(&replica, workload);
     found.assert_same(&expected, "the replica's file");
     assert_no_secret_stored(&replica);
 }

@@ -5,7 +5,7 @@ use redis::{Connection, Value};
 use crate::support::lists::{decided_by, listed, put};
 use crate::support::replies::{EMAIL, IP, PEEK, ok};
 use crate::support::rules::{admitted, checks};
-use crate::support::snapshot::{Lists, Question, Snapshot};
+use crate::support::snapshot::{Question, Snapshot};
 use crate::support::storm::{self, Storm, storm_size};
 use crate::support::{Server, batch, verdict};
 
@@ -18,7 +18,7 @@ pub(super) trait Workload {
     fn questions(&self, key: &str) -> Vec<Question>;
 
     /// Checks the answers that are known in advance; on a replica, without the lists.
-    fn check_known_answers(&self, _client: &mut Connection, _lists: Lists) {}
+    fn check_known_answers(&self, _client: &mut Connection) {}
 
     /// Waits until the timer has nothing more to reclaim.
     fn wait_until_reclaimed(&self, _client: &mut Connection) {}
@@ -121,18 +121,16 @@ impl Workload for LongLists {
         LISTED.map(|(ip, email)| Question::new(ip.to_owned(), email.to_owned())).to_vec()
     }
 
-    fn check_known_answers(&self, client: &mut Connection, lists: Lists) {
+    fn check_known_answers(&self, client: &mut Connection) {
         const RULE: &str = "PAIR 2/1h";
         let is_changed = self.parts > 1;
         let [added, removed] = if is_changed { ["DENY", RULE] } else { [RULE, "DENY"] };
         let expected = ["ALLOW", "DENY", RULE, "ALLOW", "DENY", "DENY", RULE, added, removed];
         let decided = LISTED.map(|(ip, email)| decided_by(client, ip, email));
         assert_eq!(decided, expected.map(str::to_owned));
-        if lists == Lists::Included {
-            let (allow, deny) = (listed(client, "ALLOW"), listed(client, "DENY"));
-            assert_eq!((allow.0.len(), deny.0.len()), (5_000, 5_000));
-            assert_eq!((allow.1, deny.1), (0, 100 - i64::from(is_changed)));
-        }
+        let (allow, deny) = (listed(client, "ALLOW"), listed(client, "DENY"));
+        assert_eq!((allow.0.len(), deny.0.len()), (5_000, 5_000));
+        assert_eq!((allow.1, deny.1), (0, 100 - i64::from(is_changed)));
     }
 }
 
@@ -173,7 +171,7 @@ impl Workload for Chunks {
         emails.chain([EMAIL.to_owned()]).map(|email| Question::new(IP.to_owned(), email)).collect()
     }
 
-    fn check_known_answers(&self, client: &mut Connection, _lists: Lists) {
+    fn check_known_answers(&self, client: &mut Connection) {
         assert_eq!(verdict(client, &PEEK).remaining, 10_000);
     }
 }
@@ -184,7 +182,7 @@ fn a_storm_reaches_limits_locks_and_lists() {
     let server = Server::start();
     let mut client = server.connect();
     Storm::new(1).send(&mut client, storm_size());
-    let Snapshot(limiters) = storm::snapshot(&mut client, Lists::Included);
+    let Snapshot(limiters) = storm::snapshot(&mut client);
     let answers: Vec<_> = limiters.iter().flat_map(|limiter| &limiter.answers).collect();
     let rows: Vec<_> = answers.iter().flat_map(|answer| &answer.rows).collect();
     let used_up = rows.iter().filter(|row| row[2] == Value::Int(0)).count();

@@ -52,6 +52,7 @@ fn a_node_without_the_slot_answers_with_moved() {
         "UNLOCK login EMAIL alice@example.com",
         "ALLOW login LIST",
         "DENY login ADD 192.0.2.66",
+        "LIST login DENY",
         "EFFECT login x",
     ];
     for (number, node) in cluster.nodes().iter().enumerate() {

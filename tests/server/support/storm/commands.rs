@@ -9,6 +9,20 @@ use crate::support::client::Verdict;
 /// Keys to which the storm copies and renames limiters, and which it deletes again.
 const SPARES: [&str; 2] = ["{acme}:spare", "{acme}:spare2"];
 
+/// The words of the errors that a wrong command gets. An internal error never is one.
+const ERROR_WORDS: [&str; 10] = [
+    "ERR ",
+    "SYNTAX ",
+    "BADIP ",
+    "BADEMAIL ",
+    "BADDEVICE ",
+    "BADCOST ",
+    "BADENTRY ",
+    "LISTFULL ",
+    "BADPOLICY ",
+    "NOLIMITER ",
+];
+
 /// The replies that a command allows.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected {
@@ -33,7 +47,7 @@ impl Expected {
             (Self::Number | Self::NumberOrError, Ok(reply)) => matches!(reply, Value::Int(0..)),
             (Self::Okay, Ok(reply)) => *reply == Value::Okay,
             (Self::VerdictOrError | Self::NumberOrError | Self::Error, Err(error)) => {
-                error.starts_with("ERR ") && !error.contains("internal error")
+                ERROR_WORDS.iter().any(|word| error.starts_with(word))
             }
             (Self::Error, Ok(_)) | (_, Err(_)) => false,
         }

@@ -10,7 +10,7 @@ use redis::{Connection, Value};
 use super::client::{Verdict, batch};
 use super::replies::{ok, texts};
 use super::rules::usage;
-use super::snapshot::{Lists, Question, Snapshot};
+use super::snapshot::{Question, Snapshot};
 use super::{Random, command, wait_until};
 use commands::random_command;
 
@@ -40,9 +40,9 @@ const LIMITERS: [StormLimiter; 11] = [
         ..StormLimiter::new(
             "quick",
             &[
-                "EMAIL 4/30ms LOCK 20ms..100ms IP 9/60ms COUNT-DENIED PAIR 3/15ms LOCK 5ms \
-                 EMAILS-PER-IP 4/40ms IPS-PER-EMAIL 4/40ms LOCK 10ms DEVICE 3/20ms ALL 200/50ms SHADOW",
-                "EMAIL 6/50ms LOCK 10ms..40ms PAIR 2/10ms IP 5/20ms DEVICE 2/30ms CAPACITY 8",
+                "EMAIL 4/30ms LOCK 30ms..100ms IP 9/60ms COUNT-DENIED PAIR 3/15ms LOCK 15ms \
+                 EMAILS-PER-IP 4/40ms IPS-PER-EMAIL 4/40ms LOCK 40ms DEVICE 3/20ms ALL 200/50ms SHADOW",
+                "EMAIL 6/50ms LOCK 50ms..80ms PAIR 2/10ms IP 5/20ms DEVICE 2/30ms CAPACITY 8",
             ],
         )
     },
@@ -69,14 +69,14 @@ const LIMITERS: [StormLimiter; 11] = [
     StormLimiter::new(
         "{acme}:locks",
         &[
-            "PAIR 3/1h LOCK 2h..1d EMAIL 9/1h LOCK 1h EMAIL 12/1d LOCK 2h EMAILS-PER-IP 6/1h LOCK 3h",
+            "PAIR 3/1h LOCK 2h..1d EMAIL 9/1h LOCK 1h EMAIL 12/1d LOCK 1d EMAILS-PER-IP 6/1h LOCK 3h",
             "EMAIL 9/1h LOCK 1h PAIR 4/1h LOCK 2h..1d IP 40/1h LOCK 1h SHADOW",
         ],
     ),
     StormLimiter::new(
         "{acme}:denied",
         &[
-            "PAIR 3/1h IP 40/1h COUNT-DENIED IP 90/1d COUNT-DENIED LOCK 1h EMAIL 9/1h SHADOW \
+            "PAIR 3/1h IP 40/1h COUNT-DENIED IP 90/1d COUNT-DENIED LOCK 1d EMAIL 9/1h SHADOW \
              IPS-PER-EMAIL 6/1h COUNT-DENIED",
             "IP 30/1h COUNT-DENIED PAIR 2/1h SHADOW EMAIL 5/1h ALL 2000/1h COUNT-DENIED SHADOW",
         ],
@@ -158,14 +158,14 @@ impl Storm {
 
 /// Takes a snapshot of all limiters, whose clocks must be stopped.
 #[track_caller]
-pub(crate) fn snapshot(client: &mut Connection, lists: Lists) -> Snapshot {
+pub(crate) fn snapshot(client: &mut Connection) -> Snapshot {
     let keys = command(client, &["KEYS", "*"]).expect("KEYS answers");
     let mut keys = texts(&keys);
     keys.sort();
     assert!(keys.len() >= LIMITERS.len(), "{keys:?}");
     let limiters = keys.iter().map(|key| {
         let questions = questions(key);
-        Snapshot::of_limiter(client, key, key, &questions, lists)
+        Snapshot::of_limiter(client, key, key, &questions)
     });
     Snapshot(limiters.collect())
 }
