@@ -16,13 +16,14 @@
 //! described in `lock`, list entries in `list_entry`. Only what still counts at the ledger's latest time is written.
 
 use crate::format::bytes::{CHUNK_BYTES, Reader, WriteFields};
+use crate::format::entry::{EntryFormat, StoredEntry};
 use crate::format::list_entry::{self, ListEntryError};
 use crate::format::lock;
 use crate::identity::Id;
 use crate::limiter::ledger::Ledger;
 use crate::limiter::subject_table::AnyTable;
 use crate::limiter::{Limiter, StoredState};
-use crate::table::{AttemptEntry, Cutoff, DistinctEntry, Log, LogEntry, Table, Timestamp};
+use crate::table::{Cutoff, Log, LogEntry, Table, Timestamp};
 
 /// Follows the last chunk of a limiter in an RDB file, in place of the code of a part.
 pub(crate) const END_OF_CHUNKS: u64 = 0;
@@ -120,98 +121,6 @@ impl Part {
             code::LOCKS_V1 => Some(Self::LocksV1(table()?)),
             _ => None,
         })
-    }
-}
-
-/// A log entry that can be stored.
-pub(super) trait StoredEntry: LogEntry {
-    /// How many bytes it takes.
-    const BYTES: usize;
-    /// How many bytes it took in format 1.
-    const BYTES_V1: usize;
-
-    /// Appends it to what is stored.
-    fn write(self, bytes: &mut Vec<u8>);
-
-    /// Reads one.
-    fn read(bytes: &mut Reader<'_>) -> Result<Self, ChunkError>;
-
-    /// Reads one of format 1.
-    fn read_v1(bytes: &mut Reader<'_>) -> Result<Self, ChunkError>;
-}
-
-impl StoredEntry for AttemptEntry {
-    const BYTES: usize = 8;
-    const BYTES_V1: usize = 8;
-
-    fn write(self, bytes: &mut Vec<u8>) {
-        bytes.write_u64(self.raw());
-    }
-
-    fn read(bytes: &mut Reader<'_>) -> Result<Self, ChunkError> {
-        let raw = bytes.u64().ok_or(ChunkError::Truncated)?;
-        Self::from_raw(raw).ok_or(ChunkError::NoTime)
-    }
-
-    fn read_v1(bytes: &mut Reader<'_>) -> Result<Self, ChunkError> {
-        Self::read(bytes)
-    }
-}
-
-/// Stands for no attempt with another tag: no attempt is 0.
-const NO_ATTEMPT: u64 = 0;
-
-impl StoredEntry for DistinctEntry {
-    const BYTES: usize = 24;
-    const BYTES_V1: usize = 16;
-
-    fn write(self, bytes: &mut Vec<u8>) {
-        let (last, earlier, other) = self.parts();
-        last.write(bytes);
-        bytes.write_u64(earlier.map_or(NO_ATTEMPT, AttemptEntry::raw));
-        bytes.write_id(other);
-    }
-
-    fn read(bytes: &mut Reader<'_>) -> Result<Self, ChunkError> {
-        let last = AttemptEntry::read(bytes)?;
-        let earlier = match bytes.u64().ok_or(ChunkError::Truncated)? {
-            NO_ATTEMPT => None,
-            raw => Some(AttemptEntry::from_raw(raw).ok_or(ChunkError::NoTime)?),
-        };
-        let other = bytes.id().ok_or(ChunkError::Truncated)?;
-        Self::from_parts(last, earlier, other).ok_or(ChunkError::OutOfOrder)
-    }
-
-    fn read_v1(bytes: &mut Reader<'_>) -> Result<Self, ChunkError> {
-        let last = AttemptEntry::read(bytes)?;
-        let other = bytes.id().ok_or(ChunkError::Truncated)?;
-        Self::from_parts(last, None, other).ok_or(ChunkError::OutOfOrder)
-    }
-}
-
-/// How the entries of a log are stored.
-struct EntryFormat<E> {
-    bytes: usize,
-    read: fn(&mut Reader<'_>) -> Result<E, ChunkError>,
-}
-
-impl<E> Clone for EntryFormat<E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E> Copy for EntryFormat<E> {}
-
-impl<E: StoredEntry> EntryFormat<E> {
-    /// As they are written.
-    const CURRENT: Self = Self { bytes: E::BYTES, read: E::read };
-    /// As format 1 wrote them.
-    const V1: Self = Self { bytes: E::BYTES_V1, read: E::read_v1 };
-
-    /// The entries of a record.
-    fn entries(self, bytes: &[u8]) -> impl Iterator<Item = Result<E, ChunkError>> + Clone {
-        bytes.chunks_exact(self.bytes).map(move |entry| (self.read)(&mut Reader::new(entry)))
     }
 }
 
@@ -408,6 +317,3 @@ fn read_log<'a>(bytes: &mut Reader<'a>, entry_bytes: usize) -> Result<(Id, &'a [
     let entries = bytes.slice(len).ok_or(ChunkError::Truncated)?;
     if count == 0 { Err(ChunkError::EmptyLog) } else { Ok((id, entries)) }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,6 @@
 //! The digest of a limiter: a number that two limiters share only if they hold the same.
 
-use crate::format::chunk::StoredEntry;
+use crate::format::entry::StoredEntry;
 use crate::format::{list_entry, lock};
 use crate::limiter::subject_table::{AnyTable, SubjectTable};
 use crate::limiter::{Limiter, StoredState};

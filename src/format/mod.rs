@@ -4,6 +4,7 @@
 mod bytes;
 mod chunk;
 mod digest;
+mod entry;
 #[cfg(test)]
 mod golden;
 mod list_entry;

@@ -1,6 +1,6 @@
 //! Which tables a policy needs, where each of its rules finds its log and its lock, and how long things are remembered.
 
-use crate::limiter::subject_table::{LockSlot, LogKind, RuleKey, RuleSlot, TableSpec};
+use crate::limiter::subject_table::{LockSlot, LogKind, RuleSlot, TableSpec};
 use crate::policy::{Counting, Enforcement, Millis, Policy, Rule, Subject};
 
 /// The number that the lock of rule number `number` of the old table gets in the new one; `None` if the new table has no
@@ -49,7 +49,7 @@ pub(crate) fn plan(policy: &Policy) -> (Vec<TableSpec>, Vec<RuleSlot>) {
             spec.longest = spec.longest.max(rule.limit().get() as usize);
             let lock = rule.lock().map(|times| LockSlot { number: spec.locks, times });
             spec.locks = spec.locks.saturating_add(u8::from(lock.is_some()));
-            slots.push(RuleSlot { table, lock, key: RuleKey::of(rule) });
+            slots.push(RuleSlot { table, lock, key: rule.key() });
         }
     }
     (tables, slots)

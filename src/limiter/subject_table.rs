@@ -3,7 +3,7 @@
 use crate::identity::{Id, Tag};
 use crate::limiter::attempt::AttemptIds;
 use crate::limiter::locks::{LockState, Locks};
-use crate::policy::{Counting, Limit, Lock, Millis, Rule, Subject};
+use crate::policy::{Lock, Millis, RuleKey, Subject};
 use crate::table::{AttemptEntry, Cutoff, Defragmenter, DistinctEntry, Forgiven, Log, LogEntry, Table, Timestamp};
 
 /// What the logs of one table hold.
@@ -51,23 +51,6 @@ pub(crate) struct LockSlot {
     pub(crate) number: u8,
     /// How long it locks.
     pub(crate) times: Lock,
-}
-
-/// What makes a rule the same one in another policy: what it counts, and how much in what time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct RuleKey {
-    pub(crate) subject: Subject,
-    pub(crate) limit: Limit,
-    pub(crate) window: Millis,
-    pub(crate) counting: Counting,
-}
-
-impl RuleKey {
-    /// That of `rule`.
-    pub(crate) fn of(rule: &Rule) -> Self {
-        let (subject, limit, window) = (rule.subject(), rule.limit(), rule.window().length());
-        Self { subject, limit, window, counting: rule.counting() }
-    }
 }
 
 /// An identity in a table, for one attempt.

@@ -106,9 +106,11 @@ pub enum PolicyError {
     #[error("policy word {position}: one rule too many; a policy has at most {max} rules", max = MAX_RULES)]
     TooManyRules { position: usize },
 
-    /// A rule has the same subject, limit, window and modifiers as an earlier one. The position is that of its subject,
+    /// A rule has the same subject, limit, window and `COUNT-DENIED` as an earlier one. The position is that of its subject,
     /// or of the `PRESET` it comes from.
-    #[error("policy word {position}: the policy already has this rule; give it once")]
+    #[error(
+        "policy word {position}: the policy already has this rule, perhaps with another LOCK or SHADOW; give it once"
+    )]
     RepeatedRule { position: usize },
 
     /// A preset has a rule that refuses all that this added rule would refuse. The position is that of its subject.

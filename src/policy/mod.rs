@@ -15,7 +15,8 @@
 //! - A preset stands for its [words](Preset::words), at the place where it is named.
 //! - An option of the policy itself wins over a preset's, in whatever order they come; of two presets, the later wins.
 //!   The same option twice is an error.
-//! - A subject may have several rules (`EMAIL 20/1h EMAIL 50/24h`); two equal rules, modifiers included, are an error.
+//! - A subject may have several rules (`EMAIL 20/1h EMAIL 50/24h`); two rules of one subject, limit and
+//!   window that differ in nothing but `LOCK` and `SHADOW` are an error.
 //! - A policy with rules for `DEVICE` only is an error: no rule would count an attempt without a device.
 //!
 //! # To add a word
@@ -50,7 +51,7 @@ pub use options::{OptionWord, Options, Preset};
 pub use quantity::{
     Bounded, Capacity, Cost, Limit, Lock, LockError, Millis, NumberError, Unit, Window, WindowError, digits,
 };
-pub use rule::{Counting, Enforcement, MAX_RULES, ModifierWord, Rule, Subject};
+pub use rule::{Counting, Enforcement, MAX_RULES, ModifierWord, Rule, RuleKey, Subject};
 
 /// What one limiter enforces: its rules, and how it tells identities apart.
 ///

@@ -26,7 +26,8 @@ impl Policy {
     }
 
     /// Reads a policy that was stored, from words that ASCII white space separates. It may be one that a later version
-    /// refuses as a new policy: a lock may be shorter than its rule's window.
+    /// refuses as a new policy: a lock may be shorter than its rule's window, and two rules may differ in their modifiers
+    /// only.
     ///
     /// # Errors
     ///
@@ -135,7 +136,11 @@ impl Draft {
             return Err(PolicyError::NoRules);
         }
         for (index, DraftRule { position, rule, .. }) in self.rules.iter().enumerate() {
-            if self.rules.iter().take(index).any(|earlier| earlier.rule == *rule) {
+            let is_same = |earlier: &DraftRule| match self.age {
+                Age::New => earlier.rule.key() == rule.key(),
+                Age::Stored => earlier.rule == *rule,
+            };
+            if self.rules.iter().take(index).any(is_same) {
                 return Err(PolicyError::RepeatedRule { position: *position });
             }
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::keyword::Keyword;
-use super::quantity::{Limit, Lock, Window};
+use super::quantity::{Limit, Lock, Millis, Window};
 
 /// The most rules that one policy may have. A check looks at each, so this bounds the work of one command.
 pub const MAX_RULES: usize = 32;
@@ -280,12 +280,30 @@ impl Rule {
         refuses_as_much && !adds_something
     }
 
+    /// What makes it the same rule in another policy.
+    #[must_use]
+    pub fn key(&self) -> RuleKey {
+        let (limit, window) = (self.limit, self.window.length());
+        RuleKey { subject: self.subject, limit, window, counting: self.modifiers.counting }
+    }
+
     /// The rule in the policy's own words, such as `EMAIL 20/1h` or `PAIR 5/15m LOCK 15m..24h SHADOW`: ASCII, and
     /// different for different rules.
     #[must_use]
     pub fn words(&self) -> &str {
         &self.words
     }
+}
+
+/// What makes a rule the same one in another policy: what it counts, and how many in what time. No two rules of a new
+/// policy have the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RuleKey {
+    subject: Subject,
+    limit: Limit,
+    /// However it is spelled.
+    window: Millis,
+    counting: Counting,
 }
 
 impl fmt::Display for Rule {

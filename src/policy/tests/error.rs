@@ -123,10 +123,17 @@ fn each_error_has_this_message() {
             "policy word 3: PRESET signin has a stricter rule for IP, so this one would refuse nothing; to change \
              that rule, write the preset out and change it there: IP 50/15m EMAIL 20/1h EMAIL 50/24h PAIR 5/15m",
         ),
-        ("IP 5/1h ip 5/1H", "policy word 3: the policy already has this rule; give it once"),
+        (
+            "IP 5/1h LOCK 2h EMAIL 5/1h IP 5/60m SHADOW",
+            "policy word 7: the policy already has this rule, perhaps with another LOCK or SHADOW; give it once",
+        ),
+        (
+            "IP 5/1h ip 5/1H",
+            "policy word 3: the policy already has this rule, perhaps with another LOCK or SHADOW; give it once",
+        ),
         (
             "IP 5/1h SHADOW LOCK 5h IP 5/1h lock 5H shadow",
-            "policy word 6: the policy already has this rule; give it once",
+            "policy word 6: the policy already has this rule, perhaps with another LOCK or SHADOW; give it once",
         ),
         (
             "IP 5/1h CAPACITY",

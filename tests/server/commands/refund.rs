@@ -18,10 +18,10 @@ fn a_refund_removes_the_latest_attempt_and_returns_whether_there_was_one() {
     verdict(&mut client, &["AUTHLIMIT.CHECK", "login", IP, EMAIL, "COST", "4"]);
     assert_eq!(refund("203.0.113.8", EMAIL, ""), Ok(Value::Int(0)));
     assert_eq!(refund(IP, "bob@example.com", ""), Ok(Value::Int(0)));
-    assert_eq!(peek(&mut client, IP, EMAIL).remaining, 5);
+    assert_eq!(peek(&mut client, IP, EMAIL).remaining, 4);
     assert_eq!(refund(IP, EMAIL, " COST 4"), Ok(Value::Int(1)));
-    assert_eq!(peek(&mut client, IP, EMAIL).remaining, 9);
+    assert_eq!(peek(&mut client, IP, EMAIL).remaining, 8);
     assert_eq!(refund(IP, EMAIL, ""), Ok(Value::Int(1)));
-    assert_eq!(peek(&mut client, IP, EMAIL).remaining, 10);
+    assert_eq!(peek(&mut client, IP, EMAIL).remaining, 9);
     assert_eq!(refund(IP, EMAIL, ""), Ok(Value::Int(0)));
 }

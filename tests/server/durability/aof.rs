@@ -19,7 +19,7 @@ fn attempts_in_transactions_and_scripts_are_stored_once() {
     server.restart(Save::No);
     let mut client = server.connect();
     assert_eq!(digest(&mut client, "login"), before);
-    assert_eq!(verdict(&mut client, &PEEK).remaining, 2);
+    assert_eq!(verdict(&mut client, &PEEK).remaining, 1);
     for secret in [IP, EMAIL] {
         assert!(!server.grep_files(secret.as_bytes()), "{secret}");
     }

@@ -1,12 +1,13 @@
-//! Every later version reads what format version 1 has stored, and stores it again as the same bytes.
+//! Every later version reads what each format version has stored, and stores what the current one wrote as the same bytes.
 //!
-//! A server with the first release of the format wrote the files in `tests/golden`. They never change.
+//! A server with the first release of a format wrote the files in `tests/golden`. They never change.
 //! [`make_golden_files`] created them; a new format version runs it once to create its own files:
 //! `cargo test --test server make_golden_files -- --ignored`. `src/format/golden.rs` checks what the engine answers
 //! from them, with the clock as an argument.
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::dump::FOOT_BYTES;
 use crate::support::replies::{ok, policy, send};
@@ -17,13 +18,25 @@ use redis::{Connection, Value};
 /// The `authlimit.hash-key` under which the limiter `keyed` is stored.
 const HASH_KEY: &str = "the-hash-key-of-the-golden-files";
 
-/// The policy of both limiters. Its lock is shorter than its window, which a new policy may not have: version 1 stored
-/// it, so it still loads. The maker of another version's files needs `LOCK 30d`.
-const POLICY: &str = "IP 50/30d EMAIL 20/30d EMAIL 50/30d PAIR 5/30d LOCK 1h..30d EMAILS-PER-IP 15/30d \
-     IPS-PER-EMAIL 20/30d ALL 1000/30d DEVICE 10/30d IP 200/30d COUNT-DENIED IPV6-PREFIX 56 PLUS-TAGS strip";
+/// The version that is written.
+const CURRENT: u8 = 2;
 
-/// The number of identities of each subject of the policy, in the dumps.
-const IDENTITIES: [i64; 8] = [4, 3, 4, 4, 3, 1, 1, 4];
+/// The policy of both limiters of a version. In version 1 the lock is shorter than its window, which a new policy may not
+/// have, and a stored one may.
+fn golden_policy(version: u8) -> String {
+    let lock = if version == 1 { "1h..30d" } else { "30d" };
+    format!(
+        "IP 50/30d EMAIL 20/30d EMAIL 50/30d PAIR 5/30d LOCK {lock} EMAILS-PER-IP 15/30d IPS-PER-EMAIL 20/30d \
+         ALL 1000/30d DEVICE 10/30d IP 200/30d COUNT-DENIED IPV6-PREFIX 56 PLUS-TAGS strip"
+    )
+}
+
+/// The number of identities of each subject of the policy, in the dumps of a version. Since version 2 an attempt with a
+/// device counts for no pair.
+fn identities(version: u8) -> [i64; 8] {
+    let pairs = if version == 1 { 4 } else { 3 };
+    [4, 3, pairs, 4, 3, 1, 1, 4]
+}
 
 /// The keys of the limiters.
 const KEYS: [&str; 2] = ["plain", "keyed"];
@@ -48,7 +61,7 @@ fn with_stopped_time() -> Builder {
 /// Returns the digests recorded with the golden files, from the lines that start with `of`.
 #[track_caller]
 fn recorded_digests(of: &str) -> [String; 2] {
-    let recorded = String::from_utf8(golden("v1.digests")).expect("the file is text");
+    let recorded = String::from_utf8(golden(&format!("v{CURRENT}.digests"))).expect("the file is text");
     KEYS.map(|key| {
         let begin = format!("{of} {key} ");
         let line = recorded.lines().find_map(|line| line.strip_prefix(&begin));
@@ -58,11 +71,13 @@ fn recorded_digests(of: &str) -> [String; 2] {
 
 /// Checks that a server has the limiters of the golden files.
 #[track_caller]
-fn assert_golden_limiters(client: &mut Connection, of: &str) {
-    let digests = KEYS.map(|key| digest(client, key));
-    assert_eq!(digests, recorded_digests(of));
+fn assert_golden_limiters(client: &mut Connection, version: u8, of: &str) {
+    if version == CURRENT {
+        let digests = KEYS.map(|key| digest(client, key));
+        assert_eq!(digests, recorded_digests(of));
+    }
     for key in KEYS {
-        assert_eq!(policy(client, key), POLICY);
+        assert_eq!(policy(client, key), golden_policy(version));
     }
     // Check the permanent list entries.
     for (email, expected) in [("mallory@example.com", "DENY"), ("MALLORY@Example.com.", "DENY")] {
@@ -77,51 +92,71 @@ fn assert_golden_limiters(client: &mut Connection, of: &str) {
 fn a_restored_golden_dump_is_dumped_as_the_same_bytes() {
     let server = with_stopped_time().start();
     let mut client = server.connect();
-    for key in KEYS {
-        let payload = golden(&format!("v1-{key}.dump"));
-        let words = [b"RESTORE".as_slice(), key.as_bytes(), b"0", &payload];
-        assert_eq!(command(&mut client, &words), Ok(Value::Okay));
-        let Ok(Value::BulkString(again)) = command(&mut client, &["DUMP", key]) else {
-            panic!("DUMP {key} failed");
-        };
-        // The server adds the foot: its RDB version, and a checksum.
-        let body = |payload: &[u8]| payload[..payload.len() - FOOT_BYTES].to_vec();
-        assert_eq!(body(&again), body(&payload), "{key}");
-        assert_eq!(usage(&mut client, key, "identities"), IDENTITIES, "{key}");
+    for version in 1..=CURRENT {
+        for key in KEYS {
+            let payload = golden(&format!("v{version}-{key}.dump"));
+            let mut dump_of = |payload: &[u8]| {
+                let words = [b"RESTORE".as_slice(), key.as_bytes(), b"0", payload, b"REPLACE"];
+                assert_eq!(command(&mut client, &words), Ok(Value::Okay));
+                let Ok(Value::BulkString(again)) = command(&mut client, &["DUMP", key]) else {
+                    panic!("DUMP {key} failed");
+                };
+                again
+            };
+            let again = dump_of(&payload);
+            // An older version is stored in the current one. The server adds the foot: its RDB version, and a checksum.
+            let expected = if version == CURRENT { payload } else { dump_of(&again) };
+            let body = |payload: &[u8]| payload[..payload.len() - FOOT_BYTES].to_vec();
+            assert_eq!(body(&again), body(&expected), "{key} of version {version}");
+            assert_eq!(usage(&mut client, key, "identities"), identities(version), "{key} of version {version}");
+        }
+        assert_golden_limiters(&mut client, version, "dump");
     }
-    assert_golden_limiters(&mut client, "dump");
 }
 
 #[test]
 fn the_golden_rdb_file_is_loaded() {
-    let mut server = with_stopped_time().start();
-    server.shutdown(Save::No);
-    fs::write(server.folder().join("dump.rdb"), golden("v1.rdb")).expect("the folder is writable");
-    server.start_again();
-    let mut client = server.connect();
-    assert_golden_limiters(&mut client, "dump");
-    assert_eq!(usage(&mut client, "keyed", "identities"), IDENTITIES);
-    // Check again after this version has saved the file.
-    server.restart(Save::Yes);
-    assert_golden_limiters(&mut server.connect(), "dump");
+    for version in 1..=CURRENT {
+        let mut server = with_stopped_time().start();
+        server.shutdown(Save::No);
+        fs::write(server.folder().join("dump.rdb"), golden(&format!("v{version}.rdb")))
+            .expect("the folder is writable");
+        server.start_again();
+        let mut client = server.connect();
+        assert_golden_limiters(&mut client, version, "dump");
+        assert_eq!(usage(&mut client, "keyed", "identities"), identities(version));
+        // Check again after this version has saved the file.
+        let digests = KEYS.map(|key| digest(&mut client, key));
+        server.restart(Save::Yes);
+        let mut client = server.connect();
+        assert_golden_limiters(&mut client, version, "dump");
+        assert_eq!(KEYS.map(|key| digest(&mut client, key)), digests);
+    }
 }
 
 #[test]
 fn the_golden_append_only_file_is_loaded() {
-    let mut server = with_stopped_time().start();
-    server.shutdown(Save::No);
-    // The server converts a single file, the layout before Redis 7.
-    fs::write(server.folder().join("appendonly.aof"), golden("v1.aof")).expect("the folder is writable");
-    let conf = server.folder().join("redis.conf");
-    let lines = fs::read_to_string(&conf).expect("redis.conf is readable");
-    fs::write(&conf, lines.replace("appendonly no", "appendonly yes")).expect("redis.conf is writable");
-    server.start_again();
-    assert_golden_limiters(&mut server.connect(), "aof");
-    for preamble in ["no", "yes"] {
-        ok(&mut server.connect(), &format!("CONFIG SET aof-use-rdb-preamble {preamble}"));
-        server.rewrite_aof();
-        server.restart(Save::No);
-        assert_golden_limiters(&mut server.connect(), "aof");
+    for version in 1..=CURRENT {
+        let mut server = with_stopped_time().start();
+        server.shutdown(Save::No);
+        // The server converts a single file, the layout before Redis 7.
+        let aof = golden(&format!("v{version}.aof"));
+        fs::write(server.folder().join("appendonly.aof"), aof).expect("the folder is writable");
+        let conf = server.folder().join("redis.conf");
+        let lines = fs::read_to_string(&conf).expect("redis.conf is readable");
+        fs::write(&conf, lines.replace("appendonly no", "appendonly yes")).expect("redis.conf is writable");
+        server.start_again();
+        let mut client = server.connect();
+        assert_golden_limiters(&mut client, version, "aof");
+        let digests = KEYS.map(|key| digest(&mut client, key));
+        for preamble in ["no", "yes"] {
+            ok(&mut server.connect(), &format!("CONFIG SET aof-use-rdb-preamble {preamble}"));
+            server.rewrite_aof();
+            server.restart(Save::No);
+            let mut client = server.connect();
+            assert_golden_limiters(&mut client, version, "aof");
+            assert_eq!(KEYS.map(|key| digest(&mut client, key)), digests);
+        }
     }
 }
 
@@ -129,7 +164,7 @@ fn the_golden_append_only_file_is_loaded() {
 #[test]
 #[ignore = "golden files are made once for each version of the format"]
 fn make_golden_files() {
-    assert!(!path("v1.aof").exists(), "golden files never change");
+    assert!(!path(&format!("v{CURRENT}.aof")).exists(), "golden files never change");
     fs::create_dir_all(path("")).expect("the repository is writable");
     let mut server = Server::builder()
         .arg("appendonly", "yes")
@@ -157,11 +192,11 @@ fn make_golden_files() {
         let Ok(Value::BulkString(dump)) = command(&mut client, &["DUMP", key]) else {
             panic!("DUMP {key} failed");
         };
-        fs::write(path(&format!("v1-{key}.dump")), dump).expect("tests/golden is writable");
+        fs::write(path(&format!("v{CURRENT}-{key}.dump")), dump).expect("tests/golden is writable");
         digests += &format!("dump {key} {}\n", digest(&mut client, key));
     }
     ok(&mut client, "SAVE");
-    fs::copy(server.folder().join("dump.rdb"), path("v1.rdb")).expect("tests/golden is writable");
+    fs::copy(server.folder().join("dump.rdb"), path(&format!("v{CURRENT}.rdb"))).expect("tests/golden is writable");
 
     server.rewrite_aof();
     let mut aof = incremental_base(&server);
@@ -174,14 +209,16 @@ fn make_golden_files() {
         }
     }
     for key in KEYS {
-        // The effect of a clock set back by five seconds.
-        let mut message = vec![15];
-        message.extend(5_000_u64.to_le_bytes());
-        aof.extend(format!("*3\r\n$16\r\nAUTHLIMIT.EFFECT\r\n$5\r\n{key}\r\n$9\r\n").bytes());
-        aof.extend(message);
-        aof.extend(b"\r\n");
+        // The effects of a time that no clock may show, which is restored, and of a clock set back by five seconds.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+        for (code, value) in [(23_u8, now), (15, 5_000)] {
+            aof.extend(format!("*3\r\n$16\r\nAUTHLIMIT.EFFECT\r\n$5\r\n{key}\r\n$9\r\n").bytes());
+            aof.push(code);
+            aof.extend(value.to_le_bytes());
+            aof.extend(b"\r\n");
+        }
     }
-    fs::write(path("v1.aof"), &aof).expect("tests/golden is writable");
+    fs::write(path(&format!("v{CURRENT}.aof")), &aof).expect("tests/golden is writable");
     let mut reader = with_stopped_time().arg("appendonly", "yes").start();
     reader.shutdown(Save::No);
     fs::remove_dir_all(reader.folder().join("appendonlydir")).expect("the folder is writable");
@@ -190,7 +227,7 @@ fn make_golden_files() {
     for key in KEYS {
         digests += &format!("aof {key} {}\n", digest(&mut reader.connect(), key));
     }
-    fs::write(path("v1.digests"), digests).expect("tests/golden is writable");
+    fs::write(path(&format!("v{CURRENT}.digests")), digests).expect("tests/golden is writable");
 }
 
 /// Reads the base of a rewritten append-only file.
@@ -202,9 +239,9 @@ fn incremental_base(server: &Server) -> Vec<u8> {
 
 /// Creates a limiter that stores data of every kind.
 fn use_every_kind(client: &mut Connection, key: &str) {
-    ok(client, &format!("AUTHLIMIT.POLICY {key} {POLICY}"));
+    ok(client, &format!("AUTHLIMIT.POLICY {key} {}", golden_policy(CURRENT)));
     let lines = [
-        // Five attempts are admitted; the sixth locks the pair.
+        // The fifth attempt is admitted and locks the pair; the sixth is refused.
         "CHECK KEY 203.0.113.7 alice@example.com",
         "CHECK KEY 203.0.113.7 alice@example.com",
         "CHECK KEY 203.0.113.7 Alice+news@example.com",
@@ -217,6 +254,9 @@ fn use_every_kind(client: &mut Connection, key: &str) {
         "CHECK KEY 203.0.113.9 carol@example.com",
         "CHECK KEY 203.0.113.9 carol@example.com",
         "REFUND KEY 203.0.113.9 carol@example.com",
+        // Two spellings of one email, and an email that was unlocked.
+        "CHECK KEY 203.0.113.9 Carol@example.com",
+        "UNLOCK KEY EMAIL frank@example.com",
         "ALLOW KEY ADD 198.51.100.0/24",
         "DENY KEY ADD mallory@example.com",
         "DENY KEY ADD 2001:db8:bad::/48 TTL 2592000",
@@ -238,6 +278,9 @@ fn use_every_effect(client: &mut Connection, key: &str) {
     run(client, "CHECK KEY 203.0.113.9 carol@example.com COST 2");
     run(client, "REFUND KEY 203.0.113.9 carol@example.com COST 2");
     run(client, "UNLOCK KEY EMAIL bob@example.com IP 2001:db8::7");
+    run(client, "UNLOCK KEY EMAIL alice@example.com");
+    run(client, "UNLOCK KEY DEVICE phone");
+    run(client, "UNLOCK KEY ALL");
     run(client, "ALLOW KEY ADD trent@example.com");
     run(client, "ALLOW KEY DEL trent@example.com");
     for _ in 0..6 {
@@ -250,7 +293,7 @@ fn use_every_effect(client: &mut Connection, key: &str) {
     run(client, "POLICY KEY IP 4/20ms EMAIL 3/30ms LOCK 30ms CAPACITY 2");
     run(client, "CHECK KEY 203.0.113.12 z@example.com");
     wait_until("the timer advances the limiter's clock", || usage(client, key, "identities").iter().sum::<i64>() == 0);
-    run(client, &format!("POLICY KEY {POLICY}"));
+    run(client, &format!("POLICY KEY {}", golden_policy(CURRENT)));
     for _ in 0..6 {
         run(client, "CHECK KEY 203.0.113.7 alice@example.com");
     }

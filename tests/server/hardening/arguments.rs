@@ -249,7 +249,7 @@ fn a_limiter_s_key_may_be_any_bytes() {
         let policy = [b"AUTHLIMIT.POLICY".as_slice(), &key, b"PAIR", b"7/15m"];
         assert_eq!(command(&mut client, &policy), Ok(Value::Okay));
         let peeked = verdict(&mut client, &attempt(b"AUTHLIMIT.PEEK"));
-        assert_eq!(peeked.remaining, 7);
+        assert_eq!(peeked.remaining, 6);
         assert!(command(&mut client, &[b"AUTHLIMIT.INFO".as_slice(), &key]).is_ok());
     }
     ok(&mut client, "DEBUG RELOAD");
@@ -303,7 +303,7 @@ fn a_server_out_of_memory_rejects_check_and_accepts_reset() {
         assert!(error.starts_with("OOM "), "{error}");
     }
     let peeked = verdict(&mut client, &call(b"AUTHLIMIT.PEEK"));
-    assert_eq!(peeked.remaining, 4);
+    assert_eq!(peeked.remaining, 3);
     let reset = command(&mut client, &call(b"AUTHLIMIT.RESET"));
     assert_eq!(reset, Ok(Value::Int(1)));
     let refund = command(&mut client, &call(b"AUTHLIMIT.REFUND"));

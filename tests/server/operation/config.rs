@@ -81,7 +81,7 @@ fn a_new_default_policy_applies_to_new_limiters_only() {
     assert_eq!(get(&mut client, POLICY), words);
     assert_eq!(rule_after_check(&mut client, "old"), "PAIR 5/15m");
     let peeked = verdict(&mut client, &["AUTHLIMIT.PEEK", "new", IP, EMAIL]);
-    assert_eq!((peeked.rule.as_str(), peeked.remaining), ("PAIR 3/1h", 3));
+    assert_eq!((peeked.rule.as_str(), peeked.remaining), ("PAIR 3/1h", 2));
     assert_eq!(rule_after_check(&mut client, "new"), "PAIR 3/1h");
 }
 

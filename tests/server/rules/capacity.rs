@@ -2,7 +2,7 @@
 
 use crate::support::replies::{send, text};
 use crate::support::rules::{
-    HOUR, address, admitted, check, checks, info, int, number, peek, policy, remaining, rows, start_with, usage,
+    HOUR, address, admitted, check, checks, info, int, number, policy, remaining, rows, start_with, usage,
 };
 use crate::support::{Server, retry_until_equal, wait_until};
 use redis::{Connection, Value};
@@ -34,7 +34,7 @@ fn at_capacity_expired_identities_are_evicted_before_those_with_live_attempts() 
         wait_until("all earlier attempts have expired", || {
             let others = (0..8).map(|n| format!("login 10.0.0.1 old{n}@x.org"));
             let mut others = others.chain((0..16).map(email));
-            others.all(|attempt| peek(&mut client, &attempt).reset_ms == 0)
+            others.all(|attempt| rows(&mut client, &attempt)[0].reset_ms == 0)
         });
         // Fill the capacity with new identities, then check each of them a second time.
         let verdicts = checks(&mut client, (0..16).chain(0..16).map(email));

@@ -28,12 +28,12 @@ fn attempts_by_a_device_are_not_counted_on_the_email() {
     }
     assert!(!check(&mut client, &format!("{attempt} DEVICE laptop")).allowed);
     assert!(peek(&mut client, &format!("{attempt} DEVICE phone")).allowed);
-    // The IP, the pair and the distinct emails counted the attempts.
+    // The IP and the distinct emails counted the attempts.
     let left = remaining(&mut client, &format!("{attempt} DEVICE laptop"));
-    assert_eq!(left, vec![40, 20, 20, 4, 5, 0]);
+    assert_eq!(left, vec![40, 20, 30, 4, 5, 0]);
     assert_eq!(
         remaining(&mut client, attempt),
-        vec![40, 20, 20, 4, 5, 10],
+        vec![40, 20, 30, 4, 5, 10],
         "without a device, the DEVICE rule reports no attempts"
     );
     // A successful login clears the device's attempts.
