@@ -37,7 +37,7 @@ const COMMANDS: &[Registration] = &[
     Registration::of::<Refund<'_>>(c"AUTHLIMIT.REFUND", -4, c"write no-monitor no-slowlog"),
     Registration::of::<SetPolicy>(c"AUTHLIMIT.POLICY", -2, c"write deny-oom").dangerous(),
     Registration::of::<Info>(c"AUTHLIMIT.INFO", 2, c"readonly"),
-    Registration::of::<Unlock<'_>>(c"AUTHLIMIT.UNLOCK", -4, c"write no-monitor no-slowlog").dangerous(),
+    Registration::of::<Unlock<'_>>(c"AUTHLIMIT.UNLOCK", -3, c"write no-monitor no-slowlog").dangerous(),
     Registration::of::<Top>(c"AUTHLIMIT.TOP", -3, c"readonly"),
     Registration::of::<Allow>(c"AUTHLIMIT.ALLOW", -3, c"write deny-oom no-monitor no-slowlog").dangerous(),
     Registration::of::<Deny>(c"AUTHLIMIT.DENY", -3, c"write deny-oom no-monitor no-slowlog").dangerous(),
