@@ -92,7 +92,7 @@ class Limiter:
             headers["RateLimit"] = f'"{self.key}";r={remaining};t={reset}'
             older = {"RateLimit-Limit": limit, "RateLimit-Remaining": remaining, "RateLimit-Reset": reset}
             headers |= {name: str(value) for name, value in older.items()}
-        if not allowed and retry_after_ms > 0:
+        if not allowed and retry_after_ms > 0:  # -1: for ever
             headers["Retry-After"] = str(whole_seconds(retry_after_ms))
         counted = allowed == 1 and window is not None
         return Attempt(self, ip, email, allowed == 1, counted, 200 if allowed else 429, headers)

@@ -25,8 +25,8 @@ pub enum Subject {
     All,
     /// `DEVICE`: the device that an attempt carries, which the application has authenticated.
     ///
-    /// An attempt with a device counts by `DEVICE` instead of `EMAIL` and `IPS-PER-EMAIL`, which strangers can fill;
-    /// one without a device does not count by `DEVICE`. A `DEVICE` rule with `SHADOW` replaces nothing, because a
+    /// An attempt with a device counts by `DEVICE` instead of `EMAIL`, `IPS-PER-EMAIL` and `PAIR`, which strangers can
+    /// fill; one without a device does not count by `DEVICE`. A `DEVICE` rule with `SHADOW` replaces nothing, because a
     /// shadow rule must not change what is refused.
     Device,
 }

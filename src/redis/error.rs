@@ -95,8 +95,8 @@ pub(crate) enum CommandError {
     /// There is no limiter.
     #[error("no such limiter: AUTHLIMIT.POLICY or the first AUTHLIMIT.CHECK creates it")]
     NoLimiter,
-    /// The server's clock is not in the range of the ledger.
-    #[error("the server's clock is not between the years 1970 and 2109: set it right")]
+    /// The server's clock shows a time that no clock may show.
+    #[error("the server's clock is not between the years 1970 and 2108: set it right")]
     Clock,
     /// The system has no random numbers for a new limiter's secret.
     #[error("the system has no random numbers for the new limiter's secret")]

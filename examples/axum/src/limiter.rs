@@ -6,7 +6,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::{sync::Mutex, time};
 
 pub const REFUSAL: &str = r#"{"error":"try_again_later"}"#;
-const UNITS_MS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const UNITS_MS: [(&str, i64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// What happens to attempts while Redis is unreachable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,18 +64,18 @@ impl Limiter {
     pub async fn check<'a>(&'a self, ip: &'a str, email: &'a str) -> Attempt<'a> {
         let (key, open, who) = (self.key, self.fail_mode == FailMode::Open, [ip, email]);
         let mut attempt = Attempt { allowed: false, status: 429, headers: vec![], limiter: self, who };
-        match self.send::<(bool, u64, u64, u64, u64, String)>("AUTHLIMIT.CHECK", who).await {
+        match self.send::<(bool, i64, i64, i64, i64, String)>("AUTHLIMIT.CHECK", who).await {
             Err(status) => (attempt.status, attempt.allowed) = (status, open && status == 503),
             Ok((allowed, limit, left, wait_ms, reset_ms, rule)) => {
                 attempt.allowed = allowed;
-                let reset = reset_ms.div_ceil(1000); // rounded up, so that a client that waits is not too early
-                if let Some(window) = window_ms(&rule).map(|ms| ms.div_ceil(1000)) {
+                let reset = seconds(reset_ms);
+                if let Some(window) = window_ms(&rule).map(seconds) {
                     attempt.headers.push(("RateLimit-Policy", format!(r#""{key}";q={limit};w={window}"#)));
                     attempt.headers.push(("RateLimit", format!(r#""{key}";r={left};t={reset}"#)));
                     let older = [("RateLimit-Limit", limit), ("RateLimit-Remaining", left), ("RateLimit-Reset", reset)];
                     attempt.headers.extend(older.map(|(name, value)| (name, value.to_string())));
                 }
-                let wait = (!allowed && wait_ms > 0).then(|| wait_ms.div_ceil(1000).to_string());
+                let wait = (!allowed && wait_ms > 0).then(|| seconds(wait_ms).to_string());
                 attempt.headers.extend(wait.map(|seconds| ("Retry-After", seconds)));
             }
         }
@@ -111,8 +111,13 @@ impl Limiter {
     }
 }
 
+/// Rounds up, so that a client that waits is not too early. -1 is a figure that does not exist.
+fn seconds(ms: i64) -> i64 {
+    ms.saturating_add(999).div_euclid(1000)
+}
+
 /// Parses the window of a rule such as `PAIR 5/15m LOCK 1h`; `ALLOW` and `DENY` have no window and no quota.
-fn window_ms(rule: &str) -> Option<u64> {
+fn window_ms(rule: &str) -> Option<i64> {
     let window = rule.split_once('/')?.1.split(' ').next()?;
     let unit = window.trim_start_matches(|letter: char| letter.is_ascii_digit());
     UNITS_MS.iter().find(|(word, _)| *word == unit)?.1.checked_mul(window.strip_suffix(unit)?.parse().ok()?)

@@ -84,7 +84,7 @@ export class Limiter {
     const seconds = (ms: number): number => Math.ceil(ms / 1000); // rounded up, so that waiting is enough
     const headers: Record<string, string> = {};
     const window = /\/(\d+)(ms|s|m|h|d)\b/.exec(rule);
-    // ALLOW and DENY verdicts have no quota.
+    // ALLOW and DENY verdicts have no quota: their limit and remaining are -1. A wait of -1 is for ever.
     if (window) {
       const length = Number(window[1]) * (UNIT_MS[window[2] ?? ""] ?? 0);
       headers["RateLimit-Policy"] = `"${this.key}";q=${limit};w=${seconds(length)}`;
