@@ -4,7 +4,7 @@
 # One after the other: cargo runs in parallel by itself, and what `deps` installs must be there before `build` starts.
 .NOTPARALLEL:
 .PHONY: help run demo test test-fast lint test-examples storm build deps licences deb test-deb audit sbom bench bench-large \
-	bench-smoke bench-engine bench-lint callgrind profile fuzz fuzz-smoke
+	bench-smoke bench-engine bench-lint callgrind profile fuzz fuzz-smoke sanitize miri
 
 # As rustup's own env file does, for a shell that has not read it. Goes before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -48,8 +48,12 @@ test-examples: build ## check the examples and the demo, and run attacks on them
 	@scripts/deps examples
 	EXAMPLES_TARGET="$(TARGET_DIR)/examples" scripts/test-examples "$(MODULE)"
 
-storm: deps build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
-	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test server storm
+# make test does the same with 5000 commands, and with 20000.
+storm: deps build ## compare three servers with the model for 1000000 commands, and every way of storing for 200000, about 2 hours
+	AUTHLIMIT_STORM=$(or $(COMMANDS),1000000) AUTHLIMIT_MODULE="$(MODULE)" \
+		tests/on-every-server --test server against_model
+	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" \
+		tests/on-every-server --test server -- storm --skip against_model
 
 # CONTRIBUTING.md describes the targets of fuzz/.
 fuzz: ## fuzz a target, until it finds something or for some time: make fuzz TARGET=limiter [SECONDS=3600]
@@ -61,6 +65,17 @@ fuzz-smoke: ## lint the fuzz targets and run each for a minute, about 7 minutes 
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET_DIR)/fuzz" --all-targets --locked -- -D warnings
 	@scripts/fuzz smoke 60
+
+sanitize: deps ## run the tests of the engine and of the server under AddressSanitizer, about 30 minutes
+	@scripts/sanitize
+
+# Miri is part of nightly toolchains: rustup toolchain install nightly --component miri. The tests are those next to the
+# code of the layers without Redis; of random cases only a few, since Miri is some hundred times slower.
+miri: ## run the tests of the engine's layers under Miri (needs a nightly toolchain with miri)
+	@scripts/deps build
+	MIRIFLAGS="-Zmiri-disable-isolation $(MIRIFLAGS)" PROPTEST_CASES=$(or $(PROPTEST_CASES),2) \
+		cargo +$(or $(MIRI_TOOLCHAIN),nightly) miri test --locked --lib -- \
+		identity:: policy:: table:: limiter:: format::
 
 build: ## build the module: target/release/libauthlimit.so
 	@scripts/deps build
