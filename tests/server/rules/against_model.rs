@@ -3,6 +3,8 @@
 //! The server's clock is driven by the test ([`Clock`]), so no answer depends on how fast the machine is. Its timer is
 //! stopped, because the model does not know when it reclaims.
 
+use std::time::Instant;
+
 use authlimit::limiter::Binding;
 use authlimit::policy::{Policy, Rule};
 use proptest::strategy::{Strategy, ValueTree};
@@ -14,7 +16,7 @@ use crate::model::steps::{Case, Step, any_case};
 use crate::model::{Model, Request};
 use crate::support::replies::ok;
 use crate::support::storm::storm_size;
-use crate::support::{Builder, Clock, Verdict, command};
+use crate::support::{Builder, Clock, DEADLINE, Verdict, command};
 
 /// When the clock starts, in every case.
 const EPOCH: u64 = 1_700_000_000_000;
@@ -49,14 +51,14 @@ fn check_case(case: &Case, clock: &Clock, client: &mut Connection) -> usize {
     let mut model = Model::new(case.policy.clone());
     let mut policy = case.policy.clone();
     let mut millis = EPOCH;
-    clock.set(millis);
+    set(clock, client, millis);
     assert!(command(client, &["DEL", "limiter"]).is_ok());
     ok(client, &format!("AUTHLIMIT.POLICY limiter {policy}"));
     let mut refused = 0;
     for (number, step) in case.steps.iter().enumerate() {
         let step = as_command(step);
         millis = step.clock_after(millis, &model);
-        clock.set(millis);
+        set(clock, client, millis);
         let answer = match (&step, step.run_on_model(&mut model, millis)) {
             // REFUND returns whether it took anything back, the model how much.
             (Step::Refund(_), Answer::Count(units)) => Answer::Count(units.min(1)),
@@ -71,6 +73,18 @@ fn check_case(case: &Case, clock: &Clock, client: &mut Connection) -> usize {
         refused += usize::from(matches!(answer, Answer::Verdict(verdict) if !verdict.allowed));
     }
     refused
+}
+
+/// Sets the clock, and waits until the server shows it: Valkey asks for the time about once a millisecond only.
+#[track_caller]
+fn set(clock: &Clock, client: &mut Connection, millis: u64) {
+    clock.set(millis);
+    let time = [millis / 1_000, millis % 1_000 * 1_000].map(|part| Value::BulkString(part.to_string().into_bytes()));
+    let expected = Ok(Value::Array(time.to_vec()));
+    let started = Instant::now();
+    while command(client, &["TIME"]) != expected {
+        assert!(started.elapsed() < DEADLINE, "the server does not show {millis}");
+    }
 }
 
 /// The step as a command can say it: the expiry of a list entry in whole seconds, and no cost of a RESET.
