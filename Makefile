@@ -4,17 +4,17 @@
 # One after the other: cargo runs in parallel by itself, and what `deps` installs must be there before `build` starts.
 .NOTPARALLEL:
 .PHONY: help run demo test test-fast lint test-examples storm build deps licences deb test-deb audit sbom bench bench-large \
-	bench-smoke bench-engine bench-lint callgrind profile
+	bench-smoke bench-engine bench-lint callgrind profile fuzz fuzz-smoke sanitize miri
 
 # As rustup's own env file does, for a shell that has not read it. Goes before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
 # An absolute path, because Redis needs one.
-TARGET := $(if $(filter /%,$(CARGO_TARGET_DIR)),,$(CURDIR)/)$(or $(CARGO_TARGET_DIR),target)
-MODULE := $(TARGET)/release/libauthlimit.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
+TARGET_DIR := $(if $(filter /%,$(CARGO_TARGET_DIR)),,$(CURDIR)/)$(or $(CARGO_TARGET_DIR),target)
+MODULE := $(TARGET_DIR)/release/libauthlimit.$(if $(filter Darwin,$(shell uname -s)),dylib,so)
 
 # The name that cargo-deb gives the package.
-DEB = $(TARGET)/debian/authlimit_$(VERSION)-1_$(shell dpkg --print-architecture).deb
+DEB = $(TARGET_DIR)/debian/authlimit_$(VERSION)-1_$(shell dpkg --print-architecture).deb
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 help: ## print this list
@@ -24,8 +24,8 @@ run: deps build ## start a Redis with the module, on port 6379, the next free po
 	@scripts/serve "$(MODULE)" $(PORT)
 
 demo: deps build ## start a sign-in page that shows what the limiter does, on port 8080, the next free port, or PORT=n
-	cd examples/demo && CARGO_TARGET_DIR="$(TARGET)/examples" cargo build --locked
-	@scripts/demo "$(MODULE)" "$(TARGET)/examples/debug/authlimit-demo" $(PORT)
+	cd examples/demo && CARGO_TARGET_DIR="$(TARGET_DIR)/examples" cargo build --locked
+	@scripts/demo "$(MODULE)" "$(TARGET_DIR)/examples/debug/authlimit-demo" $(PORT)
 
 # Most of the server tests wait for a server's timer most of the time.
 export RUST_TEST_THREADS ?= $(shell expr 4 \* "$$(getconf _NPROCESSORS_ONLN)")
@@ -46,10 +46,36 @@ lint: ## check format and lints
 
 test-examples: build ## check the examples and the demo, and run attacks on them
 	@scripts/deps examples
-	EXAMPLES_TARGET="$(TARGET)/examples" scripts/test-examples "$(MODULE)"
+	EXAMPLES_TARGET="$(TARGET_DIR)/examples" scripts/test-examples "$(MODULE)"
 
-storm: deps build ## 200000 random commands against every way of storing and replicating, as make test does with 20000
-	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" cargo test --locked --test server storm
+# make test does the same with 5000 commands, and with 20000.
+storm: deps build ## compare three servers with the model for 1000000 commands, and every way of storing for 200000, about 2 hours
+	AUTHLIMIT_STORM=$(or $(COMMANDS),1000000) AUTHLIMIT_MODULE="$(MODULE)" \
+		tests/on-every-server --test server against_model
+	AUTHLIMIT_STORM=200000 AUTHLIMIT_MODULE="$(MODULE)" \
+		tests/on-every-server --test server -- storm --skip against_model
+
+# CONTRIBUTING.md describes the targets of fuzz/.
+fuzz: ## fuzz a target, until it finds something or for some time: make fuzz TARGET=limiter [SECONDS=3600]
+	@scripts/deps build
+	@scripts/fuzz "$(TARGET)" $(SECONDS)
+
+fuzz-smoke: ## lint the fuzz targets and run each for a minute, about 7 minutes with the build
+	@scripts/deps build
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET_DIR)/fuzz" --all-targets --locked -- -D warnings
+	@scripts/fuzz smoke 60
+
+sanitize: deps ## run the tests of the engine and of the server under AddressSanitizer, about 30 minutes
+	@scripts/sanitize
+
+# Miri is part of nightly toolchains: rustup toolchain install nightly --component miri. The tests are those next to the
+# code of the layers without Redis; of random cases only a few, since Miri is some hundred times slower.
+miri: ## run the tests of the engine's layers under Miri (needs a nightly toolchain with miri)
+	@scripts/deps build
+	MIRIFLAGS="-Zmiri-disable-isolation $(MIRIFLAGS)" PROPTEST_CASES=$(or $(PROPTEST_CASES),2) \
+		cargo +$(or $(MIRI_TOOLCHAIN),nightly) miri test --locked --lib -- \
+		identity:: policy:: table:: limiter:: format::
 
 build: ## build the module: target/release/libauthlimit.so
 	@scripts/deps build
@@ -59,12 +85,12 @@ deps: ## install what `make run` needs (Debian, Ubuntu), or print what to instal
 	@scripts/deps run
 
 licences: ## write the licences of the libraries in the module: target/release/third-party-licences.txt
-	mkdir -p "$(TARGET)/release"
+	mkdir -p "$(TARGET_DIR)/release"
 	"$$(scripts/tool cargo-about)" generate --locked --fail --config packaging/licences.toml \
-		--output-file "$(TARGET)/release/third-party-licences.txt" packaging/licences.hbs
+		--output-file "$(TARGET_DIR)/release/third-party-licences.txt" packaging/licences.hbs
 
 deb: build licences ## build the Debian package: target/debian/
-	"$$(scripts/tool cargo-deb)" --no-build --locked --output "$(TARGET)/debian/"
+	"$$(scripts/tool cargo-deb)" --no-build --locked --output "$(TARGET_DIR)/debian/"
 
 test-deb: deb ## test the package in a fresh Debian 12 and 13 with their own Redis and Valkey, as root
 	packaging/test-deb "$(DEB)" bookworm
@@ -77,8 +103,8 @@ audit: ## check the dependencies by deny.toml: advisories, licences, bans and so
 # cargo-cyclonedx writes a file beside each Cargo.toml, with the path of this folder in it, which sed removes.
 sbom: ## list the libraries in the module: target/authlimit.cdx.json (CycloneDX)
 	"$$(scripts/tool cargo-cyclonedx)" cyclonedx --quiet --format json --spec-version 1.5 --override-filename authlimit.cdx
-	mkdir -p "$(TARGET)"
-	sed 's,path+file://$(CURDIR)#,,; s,?download_url=file://\.,,' authlimit.cdx.json > "$(TARGET)/authlimit.cdx.json"
+	mkdir -p "$(TARGET_DIR)"
+	sed 's,path+file://$(CURDIR)#,,; s,?download_url=file://\.,,' authlimit.cdx.json > "$(TARGET_DIR)/authlimit.cdx.json"
 	rm authlimit.cdx.json bench/authlimit.cdx.json
 
 # bench/README.md describes what these measure.

@@ -39,7 +39,7 @@ impl Check<'_> {
         let attempt = self.0.attempt(limiter)?;
         let decision = limiter.decide(&attempt, clock, config::capacity(), |effect| replication.effect(effect));
         call.reply_verdict(limiter, &decision.verdict);
-        stats::count_verdict(limiter, &decision.verdict);
+        stats::count_decision(limiter, &decision);
         if decision.verdict.allowed && decision.tripping.is_empty() {
             return Ok(());
         }

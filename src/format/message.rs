@@ -77,7 +77,7 @@ const SECOND: u8 = 2;
 
 /// A message that was read.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Message<'a> {
+pub enum Message<'a> {
     /// Puts a limiter that has counted nothing at the key, replacing what was there.
     Create(LimiterMetadata),
     /// Adds what a limiter has counted, as an AOF rewrite does.
@@ -88,7 +88,7 @@ pub(crate) enum Message<'a> {
 
 /// Why a message was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum MessageError {
+pub enum MessageError {
     /// This version writes no such message.
     #[error("this authlimit does not know the effect: was it written by a newer version?")]
     Unknown,
@@ -98,14 +98,14 @@ pub(crate) enum MessageError {
 }
 
 /// The bytes of a create message.
-pub(crate) fn encode_create(metadata: &LimiterMetadata) -> Vec<u8> {
+pub fn encode_create(metadata: &LimiterMetadata) -> Vec<u8> {
     let mut bytes = vec![CREATE];
     bytes.extend(metadata::encode(metadata));
     bytes
 }
 
 /// The bytes of a chunk message.
-pub(crate) fn encode_chunk(part: Part, chunk: &[u8]) -> Vec<u8> {
+pub fn encode_chunk(part: Part, chunk: &[u8]) -> Vec<u8> {
     let mut bytes = match part {
         Part::Logs(table) => vec![LOGS, table],
         Part::Locks(table) => vec![LOCKS, table],
@@ -119,7 +119,7 @@ pub(crate) fn encode_chunk(part: Part, chunk: &[u8]) -> Vec<u8> {
 }
 
 /// Writes the bytes of an effect to `bytes`, which is cleared first.
-pub(crate) fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
+pub fn encode_effect(effect: &Effect, bytes: &mut Vec<u8>) {
     bytes.clear();
     match effect {
         Effect::Admit { at, ids } => {
@@ -235,7 +235,7 @@ fn which(first: bool, second: bool) -> u8 {
 ///
 /// # Errors
 /// [`MessageError`] if this version writes no such message, or if the limiter is under another hash key.
-pub(crate) fn decode(bytes: &[u8], hash_key: impl FnOnce() -> Option<HashKey>) -> Result<Message<'_>, MessageError> {
+pub fn decode(bytes: &[u8], hash_key: impl FnOnce() -> Option<HashKey>) -> Result<Message<'_>, MessageError> {
     let mut fields = Reader::new(bytes);
     match fields.u8() {
         Some(CREATE) => Ok(Message::Create(metadata::decode(fields.rest(), hash_key().as_ref())?)),
@@ -331,7 +331,11 @@ fn read_attempt(fields: &mut Reader<'_>) -> Option<(Timestamp, AttemptIds)> {
     let (address, email) = (fields.id()?, fields.id()?);
     let which = if fields.is_empty() { 0 } else { read_which(fields)? };
     let device = read_id_if(which & FIRST != 0, fields)?;
-    let cost = if which & SECOND != 0 { Cost::new(fields.u32()?).ok()? } else { Cost::ONE };
+    // A cost of one is not written.
+    let cost = match which & SECOND {
+        0 => Cost::ONE,
+        _ => Cost::new(fields.u32()?).ok().filter(|cost| *cost != Cost::ONE)?,
+    };
     Some((entry.at(), AttemptIds { address, email, device, tag: entry.tag(), cost }))
 }
 

@@ -62,7 +62,7 @@ struct TableV1 {
 
 /// Why a header was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum HeaderError {
+pub enum HeaderError {
     /// It was written by a later authlimit.
     #[error("the limiter was stored by a newer authlimit, in format {0}; this one reads up to {VERSION}")]
     Newer(u16),

@@ -174,6 +174,12 @@ impl Limiter {
         self.monitor = None;
     }
 
+    /// How many locks begin with an attempt on which `decision` was taken, by rules that are enforced.
+    #[must_use]
+    pub fn locks_begun(&self, decision: &Decision) -> u64 {
+        self.enforced(decision.tripping).iter().count() as u64
+    }
+
     /// The enforced ones of these rules.
     fn enforced(&self, rules: RuleSet) -> RuleSet {
         let mut enforced = RuleSet::default();

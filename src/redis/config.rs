@@ -135,11 +135,10 @@ impl ConfigurationValue<RedisString> for StringConfig {
     /// The value, for the server, which copies it and frees nothing. A new string each time would leak, so it is lent
     /// the string that is kept here. The redis-module crate passes it on as a pointer, without dropping it.
     fn get(&self, _: &ConfigurationContext) -> RedisString {
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing = || RedisString::create_from_slice(ptr::null_mut(), b"");
-        words
-            .as_ref()
-            .map_or_else(nothing, |words| RedisString::from_redis_module_string(ptr::null_mut(), words.0.inner))
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        // Redis also asks for the value before it sets the first one.
+        let nothing = || Words(RedisString::create_from_slice(ptr::null_mut(), b""));
+        RedisString::from_redis_module_string(ptr::null_mut(), words.get_or_insert_with(nothing).0.inner)
     }
 
     fn set(&self, _: &ConfigurationContext, words: RedisString) -> Result<(), RedisError> {

@@ -65,6 +65,8 @@ enum StartError {
 /// Prepares the server and registers `commands`. If that fails, the log says why.
 pub(crate) fn prepare(ctx: &Context, arguments: &[RedisString], commands: &[Registration]) -> Status {
     guard::install_panic_hook();
+    #[cfg(authlimit_sanitize)]
+    crate::redis::planted::run();
     set_module_options(ctx);
     let words: Vec<&[u8]> = arguments.iter().map(RedisString::as_slice).collect();
     match try_prepare(ctx, &words, commands) {

@@ -18,6 +18,7 @@
 //! | `server_events` | keys that move, swapped databases, changed configuration |
 //! | `timer` | background reclaiming |
 //! | `load` | loading the module |
+//! | `planted` | errors for `make sanitize` to find, in its build only |
 
 /// Calls a function of the module API; `None` if this server has no such function. Use it in an `unsafe` block: the
 /// caller is responsible for what the function requires. The table that its address is read from is filled in once,
@@ -40,6 +41,8 @@ pub(crate) mod key;
 mod limiters;
 pub(crate) mod load;
 pub(crate) mod native_type;
+#[cfg(authlimit_sanitize)]
+mod planted;
 pub(crate) mod replication;
 mod server;
 mod server_events;

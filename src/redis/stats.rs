@@ -3,7 +3,7 @@
 //! Totals count what this server decided for its own clients since it started; effects that a replica receives are not
 //! counted. Only `reclaimed` is counted on replicas, too.
 
-use crate::limiter::{Binding, Effect, Limiter, Verdict};
+use crate::limiter::{Binding, Decision, Effect, Limiter};
 use crate::policy::Subject;
 use crate::redis::guard::guarded;
 use crate::redis::limiters;
@@ -26,7 +26,7 @@ pub(crate) enum Total {
     RefusedAll,
     RefusedDevice,
     RefusedDeny,
-    /// Locks that began.
+    /// Locks that began, by rules that are not in shadow.
     Locks,
     /// RESETs that forgave something.
     Resets,
@@ -87,22 +87,26 @@ pub(crate) fn add(total: Total, more: u64) {
     }
 }
 
-/// Counts a verdict of CHECK.
-pub(crate) fn count_verdict(limiter: &Limiter, verdict: &Verdict) {
+/// Counts a decision of CHECK.
+pub(crate) fn count_decision(limiter: &Limiter, decision: &Decision) {
+    let verdict = &decision.verdict;
     let total = if verdict.allowed { Total::Allowed } else { refused_by(limiter, verdict.binding) };
     add(total, 1);
+    if !decision.tripping.is_empty() {
+        add(Total::Locks, limiter.locks_begun(decision));
+    }
 }
 
 /// Counts an effect.
 pub(crate) fn count_effect(effect: &Effect) {
     match effect {
-        Effect::Lock { .. } => add(Total::Locks, 1),
         Effect::Reset { .. } => add(Total::Resets, 1),
         Effect::Refund { .. } => add(Total::Refunds, 1),
         Effect::Unlock { .. } => add(Total::Unlocks, 1),
         Effect::Evict { .. } => add(Total::Evicted, 1),
         Effect::Admit { .. }
         | Effect::CountDenied { .. }
+        | Effect::Lock { .. }
         | Effect::ListAdd { .. }
         | Effect::ListRemove { .. }
         | Effect::TimePassed { .. }

@@ -62,7 +62,7 @@ proptest! {
 }
 
 /// Checks that the engine and the model return the same for each step.
-fn engine_matches_model(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
+pub(crate) fn engine_matches_model(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
     let mut limiter = Limiter::new(case.policy.clone(), secret());
     let mut model = Model::new(case.policy.clone());
     let mut clock = epoch;

@@ -91,7 +91,7 @@ fn assert_sane(limiter: &Limiter) {
 
 /// A limiter that has counted these attempts, each with its gap in milliseconds after the one before, and has entries
 /// on both lists.
-fn limiter_with(attempts: &[(Request, u64)]) -> Limiter {
+pub(crate) fn limiter_with(attempts: &[(Request, u64)]) -> Limiter {
     let mut limiter = limiter(
         "IP 30/1h EMAIL 30/1h PAIR 30/1h LOCK 1h PAIR 2/1m LOCK 1m..1h SHADOW EMAILS-PER-IP 9/1h ALL 50/1m COUNT-DENIED",
     );
@@ -113,7 +113,7 @@ fn limiter_with(attempts: &[(Request, u64)]) -> Limiter {
 }
 
 /// Checks that `bytes` load or are refused, and that a limiter that loaded them stays consistent.
-fn check_load(original: &Limiter, part: Part, bytes: &[u8]) -> Result<(), ChunkError> {
+pub(crate) fn check_load(original: &Limiter, part: Part, bytes: &[u8]) -> Result<(), ChunkError> {
     let mut limiter = Limiter::from_metadata(original.metadata()).unwrap();
     limiter.load_chunk(part, bytes)?;
     assert_sane(&limiter);

@@ -27,7 +27,7 @@ proptest! {
 }
 
 /// Checks that a replica equals its primary after each step, and a stored copy its original.
-fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
+pub(crate) fn replica_follows(case: &Case, epoch: u64) -> Result<(), TestCaseError> {
     let mut primary = Limiter::new(case.policy.clone(), secret());
     let mut replica = Limiter::from_metadata(primary.metadata()).unwrap();
     // Knows when something expires, for `Step::WaitForEnd`.

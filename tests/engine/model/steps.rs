@@ -212,8 +212,12 @@ pub(crate) fn any_case() -> impl Strategy<Value = Case> {
 
 /// The same with steps of a primary and its replica, and with a small capacity or a large one.
 pub(crate) fn any_case_with_servers(with_capacity: bool) -> impl Strategy<Value = Case> {
-    let server = select(vec![Step::Tick, Step::Restart, Step::Resync, Step::FailOver]);
-    any_case_of_everything(with_capacity, server)
+    any_case_of_everything(with_capacity, any_server_step())
+}
+
+/// A step of a primary and its replica.
+pub(crate) fn any_server_step() -> impl Strategy<Value = Step> + Clone {
+    select(vec![Step::Tick, Step::Restart, Step::Resync, Step::FailOver])
 }
 
 /// A policy and steps, including those of `server`.
@@ -222,22 +226,31 @@ fn any_case_of_everything(
     server: impl Strategy<Value = Step> + Clone,
 ) -> impl Strategy<Value = Case> {
     let kinds = (any::<bool>(), any::<bool>());
-    let policies = any_policies(with_capacity);
-    (policies, kinds).prop_flat_map(move |(policies, (is_set_back, has_lists))| {
+    (any_policies(with_capacity), kinds).prop_flat_map(move |(policies, (is_set_back, has_lists))| {
         let first = policies[0].clone();
-        let with_devices = policies.iter().any(has_devices);
-        let step = prop_oneof![
-            120 => any_command(with_devices),
-            40 => any_wait(),
-            3 => any_unlock(),
-            8 * u32::from(has_lists) => any_listing(),
-            2 => select(policies).prop_map(Step::ChangePolicy),
-            2 * u32::from(is_set_back) => any_set_back(),
-            // Reclaiming can change how far behind a set-back clock is, which the model does not know.
-            2 * u32::from(!is_set_back) => Just(Step::Tick),
-            2 => server.clone(),
-        ];
-        let steps = proptest::collection::vec(step, 1..400);
+        let steps = proptest::collection::vec(any_step(policies, is_set_back, has_lists, server.clone()), 1..400);
         (Just(first), steps).prop_map(|(policy, steps)| Case { policy, steps })
     })
+}
+
+/// A step of a server, or of any other kind, with changes between `policies`. If the clock `is_set_back`, nothing is
+/// reclaimed, unless by `server`.
+pub(crate) fn any_step(
+    policies: Vec<Policy>,
+    is_set_back: bool,
+    has_lists: bool,
+    server: impl Strategy<Value = Step>,
+) -> impl Strategy<Value = Step> {
+    let with_devices = policies.iter().any(has_devices);
+    prop_oneof![
+        120 => any_command(with_devices),
+        40 => any_wait(),
+        3 => any_unlock(),
+        8 * u32::from(has_lists) => any_listing(),
+        2 => select(policies).prop_map(Step::ChangePolicy),
+        2 * u32::from(is_set_back) => any_set_back(),
+        // Reclaiming can change how far behind a set-back clock is, which the model does not know.
+        2 * u32::from(!is_set_back) => Just(Step::Tick),
+        2 => server,
+    ]
 }

@@ -1,5 +1,6 @@
 //! Rules of a policy: what they count, refuse and lock.
 
+mod against_model;
 mod capacity;
 mod counts;
 mod devices;

@@ -27,7 +27,7 @@ fn a_rule_in_shadow_admits_and_reports_what_it_would_have_refused() {
 
 #[test]
 fn a_policy_with_only_shadow_rules_admits_every_attempt_without_a_wait() {
-    let (_server, mut client) = start_with("PAIR 2/1h LOCK 2h SHADOW");
+    let (server, mut client) = start_with("PAIR 2/1h LOCK 2h SHADOW");
     for verdict in checks(&mut client, ["login 10.0.0.1 a@x.org"; 10]) {
         assert!(verdict.allowed);
         assert_eq!(verdict.rule, "PAIR 2/1h LOCK 2h SHADOW");
@@ -35,6 +35,7 @@ fn a_policy_with_only_shadow_rules_admits_every_attempt_without_a_wait() {
     }
     // It reports the lock that it would have begun, which is not one of the limiter's.
     assert_eq!(totals(&mut client, "login", "locks"), vec![0]);
+    assert_eq!(server.number::<u64>("authlimit_locks"), 0);
     assert!(rows(&mut client, "login 10.0.0.1 a@x.org")[0].locked_ms > HOUR);
     assert_eq!(totals(&mut client, "login", "shadow_refused"), vec![8]);
 }

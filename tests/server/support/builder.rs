@@ -4,6 +4,7 @@ use std::env;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use super::clock::Clock;
 use super::server::Server;
 
 /// Default lines of redis.conf. A test may override them.
@@ -27,6 +28,7 @@ pub(crate) struct Builder {
     without_module: bool,
     module_args: Vec<String>,
     settings: Vec<(String, String)>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// Returns the path of the module under test: `AUTHLIMIT_MODULE`, or the module that cargo built with this test.
@@ -68,6 +70,12 @@ impl Builder {
         self
     }
 
+    /// Makes the server show a clock that the test drives.
+    pub(crate) fn clock(mut self, clock: &Clock) -> Self {
+        self.environment = clock.environment();
+        self
+    }
+
     /// Starts without the module, for a test that loads it later with `MODULE LOAD`.
     pub(crate) fn without_module(mut self) -> Self {
         self.without_module = true;
@@ -85,7 +93,7 @@ impl Builder {
 
     /// Starts the server, or returns its log if it exits during startup.
     pub(crate) fn try_start(self) -> Result<Server, String> {
-        Server::start_with(|server| self.config(server))
+        Server::start_with(&self.environment, |server| self.config(server))
     }
 
     /// Returns the text of redis.conf.

@@ -34,6 +34,7 @@
 
 mod builder;
 mod client;
+mod clock;
 pub(crate) mod cluster;
 pub(crate) mod dump;
 mod files;
@@ -58,6 +59,7 @@ use std::time::{Duration, Instant};
 pub(crate) use {
     builder::{Builder, module_path},
     client::{Verdict, batch, command, digest, raw_command, verdict},
+    clock::Clock,
     random::Random,
     replica::{PAUSE, assert_replicas_match, change_places, replica_of, wait_for_replica},
     server::{Save, Server},

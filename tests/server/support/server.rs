@@ -39,6 +39,8 @@ pub(crate) struct Server {
     binary: PathBuf,
     folder: TempDir,
     port: Port,
+    /// Variables of the process.
+    environment: Vec<(&'static str, PathBuf)>,
     /// None while the test has stopped the server.
     child: Option<Child>,
 }
@@ -65,12 +67,16 @@ impl Server {
 
     /// Starts a server in its own folder, with the redis.conf that `config` returns. Returns the server's log if it
     /// exits during startup.
-    pub(super) fn start_with(config: impl Fn(&Self) -> String) -> Result<Self, String> {
+    pub(super) fn start_with(
+        environment: &[(&'static str, PathBuf)],
+        config: impl Fn(&Self) -> String,
+    ) -> Result<Self, String> {
         let binary = env::var_os("AUTHLIMIT_REDIS_SERVER");
         let mut server = Self {
             binary: binary.unwrap_or_else(|| "redis-server".into()).into(),
             folder: TempDir::with_prefix("authlimit-test-").expect("a temporary folder"),
             port: Port::reserve(),
+            environment: environment.to_vec(),
             child: None,
         };
         loop {
@@ -230,6 +236,7 @@ impl Server {
         let child = Command::new(&self.binary)
             .arg(self.folder().join(CONFIG))
             .current_dir(self.folder())
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the file handle can be cloned"))
             .stderr(log)

@@ -37,7 +37,7 @@ impl Storming {
 
 impl Workload for Storming {
     fn put(&mut self, client: &mut Connection) {
-        let count = storm_size() / 4;
+        let count = storm_size(20_000) / 4;
         let outcome = self.0.send(client, count);
         // Proves that the comparison is not vacuous.
         assert!(outcome.admitted > count / 10, "{outcome:?}");
@@ -182,7 +182,7 @@ impl Workload for Chunks {
 fn a_storm_reaches_limits_locks_and_lists() {
     let server = Server::start();
     let mut client = server.connect();
-    Storm::new(1).send(&mut client, storm_size());
+    Storm::new(1).send(&mut client, storm_size(20_000));
     let Snapshot(limiters) = storm::snapshot(&mut client);
     let answers: Vec<_> = limiters.iter().flat_map(|limiter| &limiter.answers).collect();
     let rows: Vec<_> = answers.iter().flat_map(|answer| &answer.rows).collect();

@@ -119,9 +119,9 @@ pub(crate) struct Outcome {
 }
 
 /// Number of commands that a test with a storm sends: `AUTHLIMIT_STORM`, or a default that is fast in every build.
-pub(crate) fn storm_size() -> usize {
+pub(crate) fn storm_size(default: usize) -> usize {
     let size = env::var("AUTHLIMIT_STORM").map(|text| text.parse().expect("a number"));
-    size.unwrap_or(20_000)
+    size.unwrap_or(default)
 }
 
 impl Storm {
