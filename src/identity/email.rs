@@ -58,8 +58,7 @@ impl<'a> CanonicalEmail<'a> {
     /// 4. The encoded labels of the domain (`xn--`) are decoded and folded, and it loses all trailing dots, so that
     ///    the canonical form is its own canonical form.
     ///
-    /// The work per byte is bounded: no step is more than linear in the length, but for the decoding of labels, of
-    /// 63 bytes each.
+    /// No email costs more than 20 plain ones: `make callgrind` counts the dearest.
     ///
     /// White space alone is accepted and is one identity: whether an email is empty, the caller decides by `raw`.
     #[must_use]

@@ -13,6 +13,7 @@
 //! At last, the combining marks go that these keep, such as vowel signs: their order would matter otherwise.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::{env, fs};
 
 use icu_casemap::CaseMapper;
@@ -31,6 +32,9 @@ const TABLE: &str = "src/identity/fold/table.in";
 /// What the weights of UCA 4.0.0, those of `utf8mb4_unicode_ci`, merge and no later version does.
 const UCA_4: [(char, &str); 5] =
     [('\u{6de}', ""), ('\u{9f4}', "1"), ('\u{9f5}', "2"), ('\u{9f6}', "3"), ('\u{9f7}', "4")];
+
+/// The Hangul syllables, which the module computes.
+const SYLLABLES: RangeInclusive<char> = '\u{ac00}'..='\u{d7a3}';
 
 /// The longest line of the table.
 const MAX_WIDTH: usize = 120;
@@ -127,7 +131,7 @@ impl Sources {
     /// The table, as Rust source.
     fn table(&self) -> String {
         let mut rows: Vec<Row> = Vec::new();
-        for c in ('\0'..=char::MAX).filter(|c| nfd(&c.to_string()).chars().eq([*c])) {
+        for c in ('\0'..=char::MAX).filter(|c| !SYLLABLES.contains(c)) {
             let folded = self.fold(c);
             if folded != c.to_string() && !rows.last_mut().is_some_and(|row| row.takes(c, &folded)) {
                 rows.push(Row { first: c, last: c, text: folded, is_series: false });

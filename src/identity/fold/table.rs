@@ -1,5 +1,7 @@
 //! What replaces a character. `make fold-table` writes the rows; `tests/databases/fold_table.rs` says of what.
 
+use std::ops::RangeInclusive;
+
 use Target::{Series, Text};
 
 /// What replaces the characters of a row.
@@ -14,6 +16,12 @@ enum Target {
 /// The first and the last code point of each row, in order. What is in no row stays as it is.
 static ROWS: &[(u32, u32, Target)] = &include!("table.in");
 
+/// The Hangul syllables, which are computed (The Unicode Standard, section 3.12): each has a leading consonant, a vowel,
+/// and perhaps a trailing consonant, in this order.
+const SYLLABLES: RangeInclusive<u32> = 0xac00..=0xd7a3;
+const VOWELS: u32 = 21;
+const TRAILING: u32 = 28;
+
 /// Appends what replaces a character.
 pub(super) fn push_folded(c: char, folded: &mut String) {
     if matches!(c, '!'..='~') {
@@ -21,13 +29,29 @@ pub(super) fn push_folded(c: char, folded: &mut String) {
         return;
     }
     let code = u32::from(c);
+    if SYLLABLES.contains(&code) {
+        push_syllable(code.saturating_sub(*SYLLABLES.start()), folded);
+        return;
+    }
     let row = ROWS.get(ROWS.partition_point(|(_, last, _)| *last < code));
     match row.filter(|(first, _, _)| *first <= code) {
         None => folded.push(c),
         Some((_, _, Text(text))) => folded.push_str(text),
-        Some((first, _, Series(start))) => {
-            let replacement = code.checked_sub(*first).and_then(|at| at.checked_add(u32::from(*start)));
-            folded.push(replacement.and_then(char::from_u32).unwrap_or(c));
-        }
+        Some((first, _, Series(start))) => push_later(*start, code.saturating_sub(*first), folded),
     }
+}
+
+/// Appends the letters of the syllable with this number.
+fn push_syllable(number: u32, folded: &mut String) {
+    let [leading, vowel, trailing] = [number / TRAILING / VOWELS, number / TRAILING % VOWELS, number % TRAILING];
+    push_later('\u{1100}', leading, folded);
+    push_later('\u{1161}', vowel, folded);
+    if trailing > 0 {
+        push_later('\u{11a7}', trailing, folded);
+    }
+}
+
+/// Appends the character that is `distance` code points after `start`.
+fn push_later(start: char, distance: u32, folded: &mut String) {
+    folded.extend(u32::from(start).checked_add(distance).and_then(char::from_u32));
 }
