@@ -3,8 +3,8 @@
 .DEFAULT_GOAL := help
 # One after the other: cargo runs in parallel by itself, and what `deps` installs must be there before `build` starts.
 .NOTPARALLEL:
-.PHONY: help run demo test test-fast lint test-examples storm build deps licences deb test-deb audit sbom bench bench-large \
-	bench-smoke bench-engine bench-lint callgrind profile fuzz fuzz-smoke sanitize miri
+.PHONY: help run demo test test-fast lint test-examples test-databases fold-table storm build deps licences deb \
+	test-deb audit sbom bench bench-large bench-smoke bench-engine bench-lint callgrind profile fuzz fuzz-smoke sanitize miri
 
 # As rustup's own env file does, for a shell that has not read it. Goes before a distribution's older cargo.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -18,7 +18,7 @@ DEB = $(TARGET_DIR)/debian/authlimit_$(VERSION)-1_$(shell dpkg --print-architect
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' Makefile
 
 run: deps build ## start a Redis with the module, on port 6379, the next free port, or PORT=n
 	@scripts/serve "$(MODULE)" $(PORT)
@@ -76,6 +76,14 @@ miri: ## run the tests of the engine's layers under Miri (needs a nightly toolch
 	MIRIFLAGS="-Zmiri-disable-isolation $(MIRIFLAGS)" PROPTEST_CASES=$(or $(PROPTEST_CASES),2) \
 		cargo +$(or $(MIRI_TOOLCHAIN),nightly) miri test --locked --lib -- \
 		identity:: policy:: table:: limiter:: format::
+
+test-databases: ## test that what MariaDB, PostgreSQL and Python take for one email is one (Debian, Ubuntu)
+	@scripts/deps databases
+	cargo test --locked --test databases -- --ignored
+
+fold-table: ## write src/identity/fold/table.in, what each character of an email is folded to (Debian, Ubuntu)
+	@scripts/deps databases
+	AUTHLIMIT_WRITE_FOLD_TABLE=1 cargo test --locked --test databases fold_table -- --ignored
 
 build: ## build the module: target/release/libauthlimit.so
 	@scripts/deps build

@@ -20,35 +20,35 @@ const IDENTITIES: u32 = 10_000;
 /// Any time, in milliseconds since 1970.
 const NOW: u64 = 1_700_000_000_000;
 
-/// Checks attempts: the first argument is their number, the second one the policy.
+/// Checks attempts: the first argument is their number, the second one the policy. The third one, if there is one, is the
+/// email of all of them.
 fn main() {
     // Cargo adds the argument `--bench`.
     let mut words = env::args().skip(1).filter(|word| word != "--bench");
     let (Some(checks), Some(policy)) = (words.next(), words.next()) else {
-        println!("usage: instructions CHECKS POLICY; make callgrind runs this program");
+        println!("usage: instructions CHECKS POLICY [EMAIL]; make callgrind runs this program");
         return;
     };
+    let email = words.next();
     let checks: u32 = checks.parse().expect("a number of checks");
     let policy = Policy::from_text(&policy).expect("a policy");
     let mut limiter = Limiter::new(policy, Secret::from_bytes(*b"a bench's secret"));
     let mut fill = Draw::once(IDENTITIES);
     for _ in 0..IDENTITIES {
-        check(&mut limiter, fill.next());
+        let Identities { address, email } = fill.next();
+        check(&mut limiter, address.as_bytes(), email.as_bytes());
     }
     let mut draw = Draw::pairs(IDENTITIES, 1);
     for _ in 0..checks {
-        check(&mut limiter, draw.next());
+        let identities = draw.next();
+        let email = email.as_ref().map_or(identities.email.as_bytes(), String::as_bytes);
+        check(&mut limiter, identities.address.as_bytes(), email);
     }
 }
 
 /// Checks one attempt, from its bytes to its verdict.
-fn check(limiter: &mut Limiter, identities: Identities) {
-    let request = AttemptRequest {
-        ip: identities.address.as_bytes(),
-        email: identities.email.as_bytes(),
-        device: None,
-        cost: Cost::ONE,
-    };
+fn check(limiter: &mut Limiter, ip: &[u8], email: &[u8]) {
+    let request = AttemptRequest { ip, email, device: None, cost: Cost::ONE };
     let clock = Timestamp::from_millis(NOW).expect("a time");
     let attempt = limiter.attempt(&request).expect("an attempt");
     let verdict = limiter.check(&attempt, clock, Capacity::nearest(u32::MAX), |effect| {

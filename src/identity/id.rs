@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(address_id("203.0.113.7").raw(), 0xc4a9_4bb6_b4ee_8553);
         assert_eq!(address_id("2001:db8::1").raw(), 0xaae0_4f25_3b7a_7372);
         assert_eq!(email_id(b"Alice@Example.com").raw(), 0xdbcd_7530_3722_4d1d);
-        assert_eq!(email_id("André@Bücher.de".as_bytes()).raw(), 0xcee0_d401_5435_402d);
+        assert_eq!(email_id("André@Bücher.рф".as_bytes()).raw(), 0x5d3a_52f2_c4d7_22cb);
         assert_eq!(email_id(b"\xff@x.org").raw(), 0xcf89_3a75_2443_03b3);
         assert_eq!(email_id(b"").raw(), 0x49c5_79e5_7e9e_241e);
         let (address, email) = (address_id("203.0.113.7"), email_id(b"alice@example.com"));

@@ -7,9 +7,9 @@
 //!    zone id is dropped. Anything that is not exactly one address is an [`AddressError`]. The allow and deny lists
 //!    compare this full address with their networks ([`Cidr`]); rules count by the [`Address`] made of it, which
 //!    groups IPv6 addresses by their [`Ipv6Prefix`].
-//! 2. [`CanonicalEmail::of`] brings all spellings of one email to one form: case, compatibility forms, invisible
-//!    characters, white space, both forms of an international domain, and a plus-tag where [`PlusTags`] says so. It
-//!    accepts any bytes, because an application might fail open on an error.
+//! 2. [`CanonicalEmail::of`] brings all spellings of one email to one form: what databases take for one text, so case,
+//!    accents, compatibility forms, invisible characters and white space, both forms of an international domain, and a
+//!    plus-tag where [`PlusTags`] says so. It accepts any bytes, because an application might fail open on an error.
 //! 3. A limiter's [`Secret`] turns each into an [`Id`] of 64 bits, and both ids into the id of the pair. After this
 //!    step the address and the email are gone: without the secret nobody can guess them from an id.
 //! 4. A [`Tag`] of 22 bits marks an attempt with the address and the email *exactly as spelled*. Rules count by the
@@ -25,7 +25,7 @@
 //! | `ip` | [`ClientIp`] and [`Address`]: the text of an ip to bits |
 //! | `cidr` | [`Cidr`]: a listed network |
 //! | `email` | [`CanonicalEmail`]: all spellings of an email to one form; ASCII is folded here |
-//! | `fold` | folding of other text by the Unicode algorithms, and of domains by IDNA |
+//! | `fold` | folding of other text to the primary level of the Unicode Collation Algorithm, and of encoded domains |
 //! | `id` | [`Id`], [`Tag`] and [`Secret`]: keyed hashes |
 //! | `hash_key` | [`HashKey`]: derives secrets from the operator's key |
 //!

@@ -51,13 +51,26 @@ fn spellings_of_one_mailbox_are_one() {
             ],
         ),
         ("kate@skype.org", &["\u{212a}ate@S\u{212a}ype.org", "kate@ſkype.org"]),
-        ("andré@x.org", &["andre\u{301}@x.org", "ANDRÉ@x.org", "ANDRE\u{301}@X.ORG"]),
-        ("a@xn--bcher-kva.de", &["a@bücher.de", "a@BÜCHER.de.", "a@bu\u{308}cher.de", "A@XN--BCHER-KVA.DE."]),
+        ("andre@x.org", &["andré@x.org", "andre\u{301}@x.org", "ANDRÉ@x.org", "ANDRE\u{301}@X.ORG"]),
+        (
+            "victim@example.org",
+            &[
+                "víctim@example.org",
+                "vıctİm@exámple.org",
+                "v\u{301}i\u{302}ctim@exa\u{301}mple.org",
+                "ᴠɪᴄᴛɪᴍ@example.org",
+                "victim@xn--exmple-qta.org",
+                "v\u{345}\u{6de}ictim@éxample.org",
+            ],
+        ),
+        ("soren7@aedh.org", &["søren7@ædħ.org", "SØREN\u{667}@Æđh.org", "søren７@æđħ.org"]),
+        ("a@bucher.de", &["a@bücher.de", "a@BÜCHER.de.", "a@bu\u{308}cher.de", "A@XN--BCHER-KVA.DE."]),
+        ("a@пример.рф", &["a@ПРИМЕР.РФ", "a@xn--e1afmkfd.xn--p1ai"]),
         ("a@strasse.de", &["a@straße.de", "a@STRAẞE.de", "a@xn--strae-oqa.de"]),
         ("strasse@x.org", &["straße@x.org", "STRAẞE@x.org"]),
         ("office@x.org", &["oﬃce@x.org", "ｏﬀice@x.org"]),
         ("οδοσ@x.org", &["οδος@x.org", "ΟΔΟΣ@x.org"]),
-        ("i\u{307}@x.org", &["\u{130}@x.org"]),
+        ("i@x.org", &["\u{130}@x.org", "ı@x.org"]),
     ];
     for (expected, texts) in groups {
         for text in [expected].into_iter().chain(*texts) {
@@ -80,7 +93,7 @@ fn tags_are_kept_or_stripped() {
         ("\u{200b}+tag@x.org", "+tag@x.org", "+tag@x.org"),
         ("a@x+y.org", "a@x+y.org", "a@x+y.org"),
         ("a+b@c@x.org", "a+b@c@x.org", "a@x.org"),
-        ("é+b@x.org", "é+b@x.org", "é@x.org"),
+        ("é+b@x.org", "e+b@x.org", "e@x.org"),
         // No domain: the same rule, because the application may add its default domain.
         ("victim+tag", "victim+tag", "victim"),
         ("+49 30 123", "+4930123", "+4930123"),
@@ -107,9 +120,9 @@ fn odd_texts_have_a_form() {
         ("victim.", "victim."),
         ("victim@x.org@", "victim@x.org@"),
         ("a\0\u{1}\u{7f}@x.org\u{1f}", "a@x.org"),
-        ("ä\0\u{85}@x.org\u{1}", "ä@x.org"),
+        ("ä\0\u{85}@x.org\u{1}", "a@x.org"),
         ("\"A b\"@x.org", "\"ab\"@x.org"),
-        ("a@\u{301}x.org", "a@\u{301}x.org"),
+        ("a@\u{301}x.org", "a@x.org"),
         ("a@xn--A.org", "a@xn--a.org"),
     ];
     for (text, expected) in cases {
@@ -127,10 +140,9 @@ fn different_mailboxes_stay_different() {
         "a@xorg",
         "a.b@x.org",
         "ab@x.org",
-        "é@x.org",
-        "e@x.org",
-        "ı@x.org",
-        "i@x.org",
+        "ss@x.org",
+        "s@x.org",
+        "ñn@x.org",
         "а@x.org",
         "a@",
         "@a",
@@ -171,17 +183,24 @@ fn what_is_not_normalised_stays_as_received_and_is_unique() {
 }
 
 #[test]
-fn padding_of_any_length_makes_no_new_identity() {
-    for padding in [" ", "\t", "\u{3000}", "\u{200b}", "\u{ad}"] {
-        for count in [1, 320, 100_000] {
-            let padding = padding.repeat(count);
-            assert_eq!(keep(&format!("victim@x.org{padding}")), "victim@x.org");
-            assert_eq!(keep(&format!("{padding}victim@x.org")), "victim@x.org");
-            let long = "v".repeat(321);
-            let padded = format!("{padding}{long}{padding}");
-            let canonical = CanonicalEmail::of(padded.as_bytes(), PlusTags::Keep);
-            assert_eq!(canonical.as_bytes(), long.as_bytes());
+fn an_email_over_the_limit_is_taken_as_received_whatever_it_is() {
+    for filler in [" ", "\t", "\u{3000}", "\u{200b}", "é", "\u{fdfa}", "A"] {
+        for count in [MAX_NORMALISED_BYTES, 100_000] {
+            let raw = format!("Victim@x.org{}", filler.repeat(count));
+            let canonical = CanonicalEmail::of(raw.as_bytes(), PlusTags::Keep);
+            assert!(!canonical.is_normalised());
+            assert_eq!(canonical.as_bytes().as_ptr(), raw.as_ptr());
+            assert_eq!(canonical.as_bytes().len(), raw.len());
         }
+    }
+}
+
+#[test]
+fn padding_within_the_limit_makes_no_new_identity() {
+    for padding in [" ", "\t", "\u{3000}", "\u{200b}", "\u{ad}", "\u{301}"] {
+        let padding = padding.repeat((MAX_NORMALISED_BYTES - 12) / padding.len());
+        assert_eq!(keep(&format!("victim@x.org{padding}")), "victim@x.org");
+        assert_eq!(keep(&format!("{padding}victim@x.org")), "victim@x.org");
     }
 }
 
