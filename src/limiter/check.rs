@@ -186,9 +186,6 @@ impl Limiter {
             if !evaluation.concerned.contains(index) {
                 continue;
             }
-            let is_enforced = rule.enforcement() == Enforcement::Enforced;
-            let locks = u64::from(is_enforced && evaluation.tripping.contains(index));
-            totals.locks = totals.locks.saturating_add(locks);
             let refuses = evaluation.refusing.contains(index);
             let total = match (rule.enforcement(), refuses) {
                 (Enforcement::Enforced, true) => &mut totals.refused,
@@ -197,6 +194,19 @@ impl Limiter {
                 (_, false) => continue,
             };
             *total = total.saturating_add(1);
+        }
+        if !evaluation.tripping.is_empty() {
+            self.add_to_locks(evaluation.tripping);
+        }
+    }
+
+    /// Adds the locks that begin to the totals. Rules in shadow begin none.
+    fn add_to_locks(&mut self, tripping: RuleSet) {
+        let rules = self.policy.rules().iter().zip(&mut self.totals).enumerate();
+        for (_, (_, totals)) in
+            rules.filter(|(index, (rule, _))| rule.enforcement() == Enforcement::Enforced && tripping.contains(*index))
+        {
+            totals.locks = totals.locks.saturating_add(1);
         }
     }
 }

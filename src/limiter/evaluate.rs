@@ -107,11 +107,12 @@ impl<'a> RuleEvaluation<'a> {
     /// Rule number `index` applied to an attempt; `None` if the attempt does not concern it.
     pub(crate) fn by_index(context: &EvaluationContext<'a>, index: usize) -> Option<Self> {
         let (rule, slot) = (context.policy.rules().get(index)?, context.ledger.slots.get(index)?);
-        Self::of(context, rule, *slot)
+        Self::of(context, rule, slot)
     }
 
     /// A rule applied to an attempt; `None` if the attempt does not concern it.
-    pub(crate) fn of(context: &EvaluationContext<'a>, rule: &'a Rule, slot: RuleSlot) -> Option<Self> {
+    #[inline]
+    pub(crate) fn of(context: &EvaluationContext<'a>, rule: &'a Rule, slot: &RuleSlot) -> Option<Self> {
         let EvaluationContext { ledger, ids, table_ids, now, .. } = *context;
         let table = ledger.tables.get(slot.table)?;
         let who = table_ids.get(slot.table)?;
@@ -298,7 +299,7 @@ pub(crate) fn evaluate(context: &EvaluationContext<'_>) -> Evaluation {
     let (mut refusing, mut tripping) = (RuleSet::default(), RuleSet::default());
     let mut candidates = Candidates::NONE;
     for (index, (rule, slot)) in context.policy.rules().iter().zip(&context.ledger.slots).enumerate() {
-        let Some(evaluated) = RuleEvaluation::of(context, rule, *slot) else { continue };
+        let Some(evaluated) = RuleEvaluation::of(context, rule, slot) else { continue };
         concerned.insert(index);
         if evaluated.refuses() {
             refusing.insert(index);

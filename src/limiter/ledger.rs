@@ -158,23 +158,22 @@ impl Ledger {
 
     /// The identity of an attempt in each table.
     pub(crate) fn table_ids(&self, ids: &AttemptIds, secret: &Secret, scope: Scope, now: Timestamp) -> TableIds {
-        let has_device = ids.device.is_some();
+        let counts_on_email = self.concerns(Subject::Email, ids.device.is_some());
+        let on_email = (counts_on_email || scope == Scope::Forgiving).then_some(ids.email);
         let mut table_ids = TableIds { cleared: self.unlocks.cleared(ids.email, now), ..TableIds::NONE };
         let mut bit = 1;
         for (id, table) in table_ids.ids.iter_mut().zip(&self.tables) {
-            let subject = table.spec.kind.subject;
-            let identity = match subject {
+            let identity = match table.spec.kind.subject {
                 Subject::Ip | Subject::EmailsPerIp => Some(ids.address),
-                Subject::Email | Subject::IpsPerEmail => Some(ids.email),
+                Subject::Email | Subject::IpsPerEmail => on_email,
                 Subject::Pair => {
                     table_ids.pairs |= bit;
-                    Some(secret.pair_id(ids.address, ids.email))
+                    on_email.map(|email| secret.pair_id(ids.address, email))
                 }
                 Subject::All => Some(AttemptIds::ABSENT),
                 Subject::Device => ids.device,
             };
-            let is_concerned = scope == Scope::Forgiving || self.concerns(subject, has_device);
-            if let Some(identity) = identity.filter(|_| is_concerned) {
+            if let Some(identity) = identity {
                 *id = identity;
                 table_ids.concerned |= bit;
             }

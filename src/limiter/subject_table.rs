@@ -104,7 +104,9 @@ impl SubjectTable {
                 let entry = AttemptEntry::new(at, ids.tag);
                 let units = (ids.cost.get() as usize).min(longest);
                 table.record(id, cutoff, |log| {
-                    log.drop_before(log.first_after(cleared));
+                    if cleared > Cutoff::NEVER {
+                        log.drop_before(log.first_after(cleared));
+                    }
                     log.push(entry, units);
                     log.keep_newest(longest);
                 });
