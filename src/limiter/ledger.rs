@@ -156,7 +156,7 @@ impl Ledger {
         }
     }
 
-    /// The identity of an attempt in each table.
+    /// The identity of an attempt in each table of `scope`, and what an UNLOCK before `now` has cleared of its pairs.
     pub(crate) fn table_ids(&self, ids: &AttemptIds, secret: &Secret, scope: Scope, now: Timestamp) -> TableIds {
         let counts_on_email = self.concerns(Subject::Email, ids.device.is_some());
         let on_email = (counts_on_email || scope == Scope::Forgiving).then_some(ids.email);

@@ -11,7 +11,7 @@ use crate::limiter::plan;
 use crate::limiter::refusals::RefusalMonitor;
 use crate::limiter::subject_table::{Counted, SubjectTable};
 use crate::limiter::unlocks::Unlock;
-use crate::policy::{Counting, Lock, MAX_RULES, Millis, Policy, Rule, Subject};
+use crate::policy::{Counting, Lock, Millis, Policy, Rule, Subject};
 use crate::table::{Cutoff, Timestamp};
 
 /// How many expired list entries are deleted whenever one is added.
@@ -164,26 +164,21 @@ impl Limiter {
 
     /// Checks that this policy can have an effect, so that what is accepted can be stored and loaded again.
     fn validate(&self, effect: &Effect) -> Result<(), EffectError> {
-        let is_valid = match effect {
+        let (is_valid, error) = match effect {
             Effect::CountDenied { rules, .. } => {
-                let counts =
-                    |rule: usize| self.policy.rules().get(rule).is_some_and(|r| r.counting() == Counting::AlsoDenied);
-                let bits_beyond = rules.bits().checked_shr(MAX_RULES as u32).unwrap_or(0);
-                return if rules.iter().all(counts) && bits_beyond == 0 {
-                    Ok(())
-                } else {
-                    Err(EffectError::ForeignRule)
-                };
+                let counts = |rule: &Rule| rule.counting() == Counting::AlsoDenied;
+                let is_valid = rules.iter().all(|rule| self.policy.rules().get(rule).is_some_and(counts));
+                (is_valid, EffectError::ForeignRule)
             }
             Effect::Lock { table, rule, length, strikes, .. } => {
-                let times = self.lock_times(*table, *rule).ok_or(EffectError::ForeignLock)?;
-                let is_length = (times.first()..=times.longest()).contains(length);
-                return if is_length && *strikes != Some(0) { Ok(()) } else { Err(EffectError::ForeignLock) };
+                let times = self.lock_times(*table, *rule);
+                let is_length = times.is_some_and(|times| (times.first()..=times.longest()).contains(length));
+                (is_length && *strikes != Some(0), EffectError::ForeignLock)
             }
-            Effect::Evict { table, .. } => self.ledger.tables.len() > usize::from(*table),
-            _ => true,
+            Effect::Evict { table, .. } => (usize::from(*table) < self.ledger.tables.len(), EffectError::ForeignTable),
+            _ => return Ok(()),
         };
-        if is_valid { Ok(()) } else { Err(EffectError::ForeignTable) }
+        if is_valid { Ok(()) } else { Err(error) }
     }
 
     /// How long the rule locks that is number `rule` with a lock of table number `table`.

@@ -165,8 +165,8 @@ impl<E: LogEntry> Log<E> {
         removed
     }
 
-    /// Removes of the newest entry with `key` at or after index `first`, and those of its time and key, at most
-    /// `at_most`; returns how many there were, and their time.
+    /// Removes the newest entry with `key` at or after index `first`, and others of the same time and key, at most
+    /// `at_most` in all; returns how many there were, and their time.
     pub(crate) fn remove_newest(&mut self, key: E::Key, first: usize, at_most: usize) -> Option<(usize, Timestamp)> {
         let mut newest_first = (first..self.len()).rev().map_while(|index| self.get(index));
         let at = newest_first.find(|entry| entry.key() == key)?.at();
