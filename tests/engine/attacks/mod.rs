@@ -5,6 +5,7 @@ mod forgiveness;
 mod limits;
 mod locks;
 mod timing;
+mod verdicts;
 
 use crate::model::Request;
 use crate::model::run::{large_capacity, time};

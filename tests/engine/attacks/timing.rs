@@ -1,8 +1,10 @@
 //! Sliding windows: no timing of attempts admits more than the limit.
 
 use super::{SUBJECTS, check_text, email_number, ip_number, limiter_for, request_for};
+use crate::model::run::{attempt, large_capacity, time};
 use crate::model::steps::{EMAILS, IPS};
-use crate::model::support::{NOW, cases, check};
+use crate::model::support::{NOW, cases, check, limiter, request, restored};
+use authlimit::limiter::{Effect, Limiter};
 use authlimit::policy::Subject;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -110,4 +112,46 @@ fn a_spent_quota_is_available_again_after_exactly_one_window() {
             }
         }
     }
+}
+
+/// The clock is set back an hour, a refused attempt sees it, and it is set right: nothing more is admitted in the window,
+/// here or by a replica that takes over and whose clock was right all along.
+#[test]
+fn a_clock_that_is_set_back_and_right_again_admits_no_more() {
+    const HOUR: u64 = 3_600_000;
+    for fails_over in [false, true] {
+        let mut primary = limiter("PAIR 5/15m");
+        let mut replica = restored(&primary);
+        let guess = attempt(&primary, &request(IPS[0], EMAILS[0])).unwrap();
+        let admitted = |primary: &mut Limiter, replica: &mut Limiter, clock: u64| {
+            let send = |effect: &Effect| replica.apply(effect.clone()).unwrap();
+            primary.check(&guess, time(clock), large_capacity(), send).allowed
+        };
+        for at in NOW..NOW + 5 {
+            assert!(admitted(&mut primary, &mut replica, at));
+        }
+        assert!(!admitted(&mut primary, &mut replica, NOW - HOUR));
+        if fails_over {
+            std::mem::swap(&mut primary, &mut replica);
+        }
+        for right in [NOW + 2_000, NOW + 899_999] {
+            assert!(!admitted(&mut primary, &mut replica, right), "{right}");
+        }
+        assert!(admitted(&mut primary, &mut replica, NOW + 900_010));
+        assert_eq!(primary.digest(), replica.digest());
+    }
+}
+
+/// Many small steps of a clock that stays behind are no step forward: time goes on as the clock does.
+#[test]
+fn a_clock_that_stays_behind_lets_attempts_leave_on_time() {
+    let mut limiter = limiter("PAIR 1/15m");
+    let guess = request(IPS[0], EMAILS[0]);
+    assert!(check(&mut limiter, guess, NOW).allowed);
+    let behind = NOW - 3_600_000;
+    for second in 0..900 {
+        let refused = check(&mut limiter, guess, behind + second * 1_000);
+        assert_eq!(refused.retry_after.unwrap().get(), 900_000 - second * 1_000);
+    }
+    assert!(check(&mut limiter, guess, behind + 900_000).allowed);
 }
