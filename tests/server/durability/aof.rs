@@ -2,6 +2,7 @@
 
 use crate::support::replies::{CHECK, EMAIL, IP, PEEK, ok, send};
 use crate::support::{Save, Server, command, digest, verdict};
+use std::fs;
 
 #[test]
 fn attempts_in_transactions_and_scripts_are_stored_once() {
@@ -73,4 +74,22 @@ fn loading_the_aof_replaces_an_expired_value_under_the_key_of_a_limiter() {
     server.restart(Save::No);
     let verdict = verdict(&mut server.connect(), &CHECK);
     assert_eq!(verdict.remaining, 3, "{verdict:?}");
+}
+
+#[test]
+fn an_append_only_file_with_a_flipped_bit_in_a_lock_is_refused_with_the_reason() {
+    let mut server = Server::builder().aof("no").start();
+    let mut client = server.connect();
+    ok(&mut client, "AUTHLIMIT.POLICY login PAIR 1/15m LOCK 15m..24h");
+    send(&mut client, &format!("AUTHLIMIT.CHECK login {IP} {EMAIL}")).expect("the attempt is admitted");
+    server.shutdown(Save::No);
+    let file = server.files().into_iter().find(|path| path.to_string_lossy().ends_with(".incr.aof"));
+    let file = file.expect("the attempt is in a file");
+    let mut bytes = fs::read(&file).expect("the file is readable");
+    // The message of a lock has 32 bytes, of which the first is its code. The length of the lock begins at byte 19.
+    let lock = bytes.windows(6).position(|part| part == b"$32\r\n\x14").expect("the lock is in the file") + 5;
+    bytes[lock + 19 + 4] ^= 0x40;
+    fs::write(&file, bytes).expect("the file is writable");
+    let log = server.try_start_again().expect_err("the file is refused");
+    assert!(log.contains("the effect is a lock that no rule of the limiter's policy makes"), "{log}");
 }
