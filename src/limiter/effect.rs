@@ -141,6 +141,9 @@ pub enum EffectError {
     /// It locks for a rule that has no such lock.
     #[error("the effect is a lock that no rule of the limiter's policy makes")]
     ForeignLock,
+    /// It sets the clock back to before all times.
+    #[error("the effect is a clock that is set back to before 1970")]
+    ForeignTime,
     /// It lists more than the lists take.
     #[error(transparent)]
     ListFull(#[from] ListFull),

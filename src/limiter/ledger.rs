@@ -287,6 +287,7 @@ impl Ledger {
         for table in &mut self.tables {
             table.move_in_time(from, now);
         }
+        self.unlocks.reclaim(from, usize::MAX);
         self.unlocks.move_in_time(from, now);
         (self.latest, self.debt) = (now, Millis::ZERO);
     }

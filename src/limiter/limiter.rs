@@ -176,6 +176,8 @@ impl Limiter {
                 (is_length && *strikes != Some(0), EffectError::ForeignLock)
             }
             Effect::Evict { table, .. } => (usize::from(*table) < self.ledger.tables.len(), EffectError::ForeignTable),
+            // A clock that was set back showed some time after 1970.
+            Effect::ClockSet { debt } => (*debt <= self.ledger.latest.since(Timestamp::MIN), EffectError::ForeignTime),
             _ => return Ok(()),
         };
         if is_valid { Ok(()) } else { Err(error) }

@@ -183,6 +183,7 @@ impl Lists {
 
     /// Puts every expiry as far after `to` as it is after `from`.
     pub(crate) fn move_in_time(&mut self, from: Timestamp, to: Timestamp) {
+        self.reclaim(from, usize::MAX);
         let entries: Vec<_> = self.iter().collect();
         for ListEntry { key, expires } in entries {
             self.set(key, Expiry::at(expires.map(|at| to.plus(at.since(from)))));

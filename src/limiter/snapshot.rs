@@ -87,7 +87,8 @@ impl Limiter {
         if !stored.eq(specs.iter().map(|spec| spec.kind)) {
             return Err(MetadataError::Tables);
         }
-        if metadata.debt.get() > Timestamp::MAX.as_millis() {
+        // A clock that was set back showed some time after 1970.
+        if metadata.debt.get() > metadata.latest.since(Timestamp::MIN).get() {
             return Err(MetadataError::Time);
         }
         let mut limiter = Self::new(metadata.policy, metadata.secret);

@@ -200,7 +200,9 @@ impl SubjectTable {
     /// The table's time was `from`, which was wrong, and is `now`: what it has counted since counts as of `now`, and
     /// locks last as long as they would have.
     pub(crate) fn move_in_time(&mut self, from: Timestamp, now: Timestamp) {
-        let cutoff = self.cutoff(from);
+        // What is over may still be in memory here, and must not begin again.
+        let (cutoff, longest_window) = (self.cutoff(from), self.spec.longest_window);
+        self.locks.retain(|state| !state.is_forgotten(from, longest_window));
         match &mut self.logs {
             AnyTable::Attempts(table) => table.clamp(cutoff, now),
             AnyTable::Distinct(table) => table.clamp(cutoff, now),

@@ -160,22 +160,17 @@ fn effects_that_no_policy_has_are_refused() {
 /// clock's: what it has counted since counts as of now, and nothing is refused for ever.
 #[test]
 fn a_limiter_with_an_impossible_time_takes_the_clocks() {
-    let mut both = Both::new("IP 2/1h LOCK 1h..2h PAIR 9/1h EMAILS-PER-IP 5/1h");
+    let mut both = Both::new("IP 2/1h LOCK 1h..2h PAIR 9/1h LOCK 1h EMAILS-PER-IP 5/1h");
     let broken = Timestamp::MAX.minus(Millis::new(1_000));
     let ids = both.primary.attempt(&received(2)).unwrap().ids;
     for limiter in [&mut both.primary, &mut both.replica] {
         limiter.apply(Effect::Admit { at: at(0), ids }).unwrap();
         limiter.apply(Effect::Admit { at: broken, ids }).unwrap();
-        let lock = Effect::Lock {
-            at: broken,
-            table: 0,
-            rule: 0,
-            id: ids.address,
-            length: Millis::new(3_600_000),
-            strikes: Some(1),
-            tag: ids.tag,
-        };
-        limiter.apply(lock).unwrap();
+        // The first one is long forgotten, and must not begin again.
+        for (table, at, id) in [(1, at(0), Id::from_raw(9)), (0, broken, ids.address)] {
+            let (length, strikes, tag) = (Millis::new(3_600_000), Some(1), ids.tag);
+            limiter.apply(Effect::Lock { at, table, rule: 0, id, length, strikes, tag }).unwrap();
+        }
     }
     both.resync();
     let refused = both.check(1, 0);
