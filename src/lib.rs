@@ -11,10 +11,10 @@
 //! - `commands`: the commands, one file each;
 //! - this file: what the module registers.
 //!
-//! The way of a CHECK: `commands::check` parses the arguments; `limiter::request` makes ids of the address and the email
-//! (`identity::ip`, `email`, `id`); `limiter::check` evaluates the rules (`evaluate`) against the logs in the `ledger`,
-//! whose `subject_table`s find them by id in a `table::table`; an admitted attempt becomes an `Effect`, which is counted
-//! there and sent to replicas (`format::message`); and `redis::call` replies the verdict.
+//! The way of a CHECK: `commands::check` parses the arguments; `limiter::request` makes ids of the address and the
+//! email (`identity::ip`, `email`, `id`); `limiter::check` evaluates the rules (`evaluate`) against the logs in the
+//! `ledger`, whose `subject_table`s find them by id in a `table::table`; an admitted attempt becomes an `Effect`, which
+//! is counted there and sent to replicas (`format::message`); and `redis::call` replies the verdict.
 
 // See `module`.
 #![cfg_attr(miri, allow(dead_code))]

@@ -7,7 +7,8 @@ use crate::redis::call::CommandCall;
 use crate::redis::command::{Argument, ArgumentKind, Command, Docs};
 use crate::redis::error::CommandError;
 
-/// `AUTHLIMIT.UNLOCK key IP ip | EMAIL email | IP ip EMAIL email | DEVICE id | ALL`: clears attempts, locks and strikes.
+/// `AUTHLIMIT.UNLOCK key IP ip | EMAIL email | IP ip EMAIL email | DEVICE id | ALL`: clears attempts, locks and
+/// strikes.
 ///
 /// An email is cleared with all its pairs; an address and an email together with their pair alone. See
 /// `docs/commands.md`.

@@ -141,7 +141,8 @@ fn what_a_golden_limiter_answers() {
             let (limiter, _) = limiter_of(&messages[..count]);
             let latest = limiter.metadata().latest;
             // The rules: IP 50, EMAIL 20, EMAIL 50, PAIR 5, EMAILS-PER-IP 15, IPS-PER-EMAIL 20, ALL 1000, DEVICE 10, IP
-            // 200 COUNT-DENIED. Counted were 5 + 2 + 3 + 2 attempts, one more since version 2, and one that was refused.
+            // 200 COUNT-DENIED. Counted were 5 + 2 + 3 + 2 attempts, one more since version 2, and one that was
+            // refused.
             let all = if version == 1 { 988 } else { 987 };
             let alice = remaining(&limiter, "203.0.113.7", "ALICE@example.com", latest);
             assert_eq!(alice, [45, 15, 45, 0, 14, 19, all, 10, 194]);

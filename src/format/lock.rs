@@ -12,7 +12,8 @@
 //! | 8 | how long the lock is, in milliseconds |
 //! | 8 | when an attempt was counted last, in milliseconds since the Unix epoch |
 //!
-//! In format 1 it is 26 bytes: id (8), rule (1), a byte that is 0 or 1 and no longer means anything, end (8), length (8).
+//! In format 1 it is 26 bytes: id (8), rule (1), a byte that is 0 or 1 and no longer means anything, end (8), length
+//! (8).
 //!
 //! An unlock is 24 bytes: the email's id (8), when it was unlocked (8), and from when on that means nothing (8).
 
@@ -21,6 +22,7 @@ use crate::format::chunk::ChunkError;
 use crate::identity::{Id, Tag};
 use crate::limiter::ledger::Ledger;
 use crate::limiter::locks::{self, LockState};
+use crate::limiter::plan;
 use crate::limiter::subject_table::SubjectTable;
 use crate::limiter::unlocks::{Unlock, Unlocks};
 use crate::policy::{Lock, Millis, Subject, Window};
@@ -104,7 +106,7 @@ pub(super) fn load_unlocks(ledger: &mut Ledger, chunk: &[u8]) -> Result<(), Chun
         let mut fields = Reader::new(record);
         let unlock = || Some((fields.id()?, fields.time()?, fields.time()?));
         let (email, at, expires) = { unlock }().ok_or(ChunkError::ForeignUnlock)?;
-        if at > ledger.latest || expires < at {
+        if at > ledger.latest || expires < at || expires.since(at) > plan::MAX_PAIR_MEMORY {
             return Err(ChunkError::ForeignUnlock);
         }
         ledger.unlocks.put(email, Unlock { at, expires });

@@ -38,7 +38,7 @@ use crate::format::list_entry;
 use crate::format::metadata::{self, HeaderError};
 use crate::identity::{HashKey, Id, Tag};
 use crate::limiter::{AttemptIds, CarryOver, Effect, LimiterMetadata, RuleSet, UnlockTarget};
-use crate::policy::{Cost, Policy};
+use crate::policy::{Cost, Policy, PolicyError};
 use crate::table::{AttemptEntry, Timestamp};
 
 const CREATE: u8 = 1;
@@ -95,6 +95,9 @@ pub enum MessageError {
     /// The header of a create message is invalid.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// The new policy is invalid.
+    #[error("the new policy is damaged: {0}")]
+    Policy(#[from] PolicyError),
 }
 
 /// The bytes of a create message.
@@ -239,12 +242,22 @@ pub fn decode(bytes: &[u8], hash_key: impl FnOnce() -> Option<HashKey>) -> Resul
     let mut fields = Reader::new(bytes);
     match fields.u8() {
         Some(CREATE) => Ok(Message::Create(metadata::decode(fields.rest(), hash_key().as_ref())?)),
+        Some(code @ (CHANGE_POLICY_V1 | CHANGE_POLICY)) => read_policy_change(code, fields),
         Some(code) => read_message(code, fields).ok_or(MessageError::Unknown),
         None => Err(MessageError::Unknown),
     }
 }
 
-/// The message of a code that does not create a limiter; `None` if the fields do not fit the code.
+/// A change of the policy of either format.
+fn read_policy_change(code: u8, mut fields: Reader<'_>) -> Result<Message<'_>, MessageError> {
+    let at = fields.time().ok_or(MessageError::Unknown)?;
+    let words = str::from_utf8(fields.rest()).map_err(|_| MessageError::Unknown)?;
+    let policy = Policy::from_text(words)?;
+    let carry_over = if code == CHANGE_POLICY { CarryOver::ByRule } else { CarryOver::ByPlace };
+    Ok(Message::Effect(Effect::ChangePolicy { at, policy, carry_over }))
+}
+
+/// The message of a code that neither creates a limiter nor changes its policy; `None` if the fields do not fit the code.
 fn read_message(code: u8, mut fields: Reader<'_>) -> Option<Message<'_>> {
     let message = match code {
         LOGS => Message::Chunk(Part::Logs(fields.u8()?), fields.rest()),
@@ -286,12 +299,6 @@ fn read_effect(code: u8, fields: &mut Reader<'_>) -> Option<Effect> {
         }
         LIST_ADD => Effect::ListAdd { at: fields.time()?, entry: list_entry::read(fields).ok()? },
         LIST_REMOVE => Effect::ListRemove { entry: list_entry::read(fields).ok()? },
-        CHANGE_POLICY_V1 | CHANGE_POLICY => {
-            let at = fields.time()?;
-            let policy = Policy::from_text(str::from_utf8(fields.rest()).ok()?).ok()?;
-            let carry_over = if code == CHANGE_POLICY { CarryOver::ByRule } else { CarryOver::ByPlace };
-            Effect::ChangePolicy { at, policy, carry_over }
-        }
         CLOCK_SET => Effect::ClockSet { debt: fields.span()? },
         TIME_PASSED => Effect::TimePassed { at: fields.time()? },
         CLOCK_RESTORED => Effect::ClockRestored { at: fields.time()? },

@@ -159,8 +159,8 @@ impl Limiter {
     }
 
     /// Evicts one identity from table number `index`, if the table is full, does not hold the newcomer yet, and has one
-    /// that may go. A locked identity stays, unless the table holds twice its capacity: then the attacker who locks so many is
-    /// the greater danger.
+    /// that may go. A locked identity stays, unless the table holds twice its capacity: then the attacker who locks so
+    /// many is the greater danger.
     fn make_room_for<E: FnMut(&Effect)>(&mut self, newcomer: Id, index: usize, run: &mut Run<'_, E>) {
         let capacity = room(run.capacity);
         let table = self.ledger.tables.get(index);

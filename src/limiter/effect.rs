@@ -36,7 +36,7 @@ pub enum Effect {
         /// Whose attempts; the cost is unused.
         ids: AttemptIds,
     },
-    /// The newest such attempts are taken back, as many as the cost says.
+    /// The newest such attempt is taken back, at most as many units as the cost says.
     Refund {
         /// When.
         at: Timestamp,

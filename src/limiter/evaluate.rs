@@ -272,8 +272,8 @@ impl Candidates {
         }
     }
 
-    /// The verdict: an attempt is admitted if every enforced rule admits it. If one refuses, the longest wait binds, also
-    /// that of a rule which counts this very attempt.
+    /// The verdict: an attempt is admitted if every enforced rule admits it. If one refuses, the longest wait binds,
+    /// also that of a rule which counts this very attempt.
     fn verdict(self, policy: &Policy) -> Verdict {
         if let Some((rule, figures)) = self.refusing {
             let order = |(rule, figures): &(usize, Figures)| (longest_wait_first(figures), *rule);

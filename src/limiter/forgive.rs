@@ -7,8 +7,8 @@ use crate::limiter::limiter::Limiter;
 use crate::table::Timestamp;
 
 impl Limiter {
-    /// Forgives all attempts by this address on this email as spelled, with a device or without, and the locks that they
-    /// began; returns how many still counted, where an attempt of cost n is n.
+    /// Forgives all attempts by this address on this email as spelled, with a device or without, and the locks that
+    /// they began; returns how many still counted, where an attempt of cost n is n.
     pub fn reset(&mut self, attempt: &Attempt, clock: Timestamp, mut emit: impl FnMut(&Effect)) -> usize {
         let (at, ids) = (self.read_clock(clock, &mut emit), attempt.ids);
         let table_ids = self.ledger.table_ids(&ids, &self.secret, Scope::Forgiving, at);

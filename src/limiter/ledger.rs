@@ -116,10 +116,10 @@ impl Ledger {
         ledger
     }
 
-    /// The ledger's time when the server's clock shows `clock`. It advances as the clock does, and stands still when the
-    /// clock steps back. What was stepped back is a debt, and a later step forward of at least half of it pays the debt
-    /// before it advances anything. So no attempt leaves its window early, also when the clock is set back and right
-    /// again, and none late by more than the clock was set back.
+    /// The ledger's time when the server's clock shows `clock`. It advances as the clock does, and stands still when
+    /// the clock steps back. What was stepped back is a debt, and a later step forward of at least half of it pays the
+    /// debt before it advances anything. So no attempt leaves its window early, also when the clock is set back and
+    /// right again, and none late by more than the clock was set back.
     pub(crate) fn now(&self, clock: Timestamp) -> Now {
         let debt = self.debt;
         if !self.latest.is_plausible() {
@@ -143,10 +143,10 @@ impl Ledger {
         Now { at: self.latest.plus(step), debt, note }
     }
 
-    /// Whether an attempt, with a device or without, concerns `subject`. An attempt by a device that the application has
-    /// authenticated counts on the device, and not on what strangers can fill: the email, its addresses, and the pair,
-    /// which a stranger behind the same address shares (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
-    /// If all rules for devices are in shadow, they change nothing.
+    /// Whether an attempt, with a device or without, concerns `subject`. An attempt by a device that the application
+    /// has authenticated counts on the device, and not on what strangers can fill: the email, its addresses, and the
+    /// pair, which a stranger behind the same address shares (OWASP, "Slow Down Online Guessing Attacks with Device
+    /// Cookies"). If all rules for devices are in shadow, they change nothing.
     #[inline]
     pub(crate) fn concerns(&self, subject: Subject, has_device: bool) -> bool {
         match subject {
@@ -230,8 +230,8 @@ impl Ledger {
         all
     }
 
-    /// Takes back the newest attempt like this one of the same cost that still counts at `at`, with a lock that it began.
-    /// Returns as [`forgive`](Self::forgive) does.
+    /// Takes back the newest attempt like this one that still counts at `at`, at most its cost, with a lock that it
+    /// began. Returns as [`forgive`](Self::forgive) does.
     pub(crate) fn refund(&mut self, ids: &AttemptIds, table_ids: &TableIds, at: Timestamp) -> ForgivenUnits {
         let at = at.max(self.latest);
         let mut all = ForgivenUnits::default();

@@ -150,7 +150,8 @@ impl Limiter {
     /// Applies what another server, or this one before a restart, has decided.
     ///
     /// # Errors
-    /// [`EffectError`], and nothing is changed, if no server that decides by this limiter's policy sends such an effect.
+    /// [`EffectError`], and nothing is changed, if no server that decides by this limiter's policy sends such an
+    /// effect.
     pub fn apply(&mut self, effect: Effect) -> Result<(), EffectError> {
         self.validate(&effect)?;
         if let Effect::ListAdd { at, entry } = effect {

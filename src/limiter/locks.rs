@@ -50,8 +50,9 @@ impl LockState {
         self.until.minus(self.length)
     }
 
-    /// Whether the strikes are forgotten at `now`: after a quiet as long as the longer of the lock and `longest_window`,
-    /// the longest window of any enforced rule. So while a rule with a longer window refuses, strikes are not forgotten.
+    /// Whether the strikes are forgotten at `now`: after a quiet as long as the longer of the lock and
+    /// `longest_window`, the longest window of any enforced rule. So while a rule with a longer window refuses, strikes
+    /// are not forgotten.
     pub(crate) fn is_forgotten(&self, now: Timestamp, longest_window: Millis) -> bool {
         let quiet = self.length.max(longest_window);
         now >= self.until.max(self.last_counted).plus(quiet)

@@ -65,8 +65,10 @@ impl Limiter {
     /// Does one small step of reclaiming: a segment of a table, some locks, some list entries. `clock` is the server's
     /// current time; on a replica it is `None`, since only effects move its time.
     pub fn reclaim(&mut self, clock: Option<Timestamp>, mut emit: impl FnMut(&Effect)) -> Reclaimed {
+        let clock = clock.map(|clock| self.read_clock(clock, &mut emit));
+        // Only now, since reading the clock may have restored the ledger's time.
         let latest = self.ledger.latest;
-        let clock = clock.map_or(latest, |clock| self.read_clock(clock, &mut emit));
+        let clock = clock.unwrap_or(latest);
         let now = if clock.since(latest) > IDLE { clock } else { latest };
         let sweep = self.sweep;
         let table = self.ledger.tables.get(sweep.table);

@@ -1,15 +1,18 @@
 //! Which tables a policy needs, where each of its rules finds its log and its lock, and how long things are remembered.
 
 use crate::limiter::subject_table::{LockSlot, LogKind, RuleSlot, TableSpec};
-use crate::policy::{Counting, Enforcement, Millis, Policy, Rule, Subject};
+use crate::policy::{Counting, Enforcement, Millis, Policy, Rule, Subject, Window};
 
-/// The number that the lock of rule number `number` of the old table gets in the new one; `None` if the new table has no
-/// such rule with a lock. Each side is the index of the table, and the slots of the policy.
+/// The number that the lock of rule number `number` of the old table gets in the new one; `None` if the new table has
+/// no such rule with a lock. Each side is the index of the table, and the slots of the policy.
 pub(crate) fn renumbered(number: u8, old: (usize, &[RuleSlot]), new: (usize, &[RuleSlot])) -> Option<u8> {
     let is_it = |slot: &&RuleSlot| slot.table == old.0 && slot.lock.is_some_and(|lock| lock.number == number);
     let key = old.1.iter().find(is_it)?.key;
     new.1.iter().find(|slot| slot.table == new.0 && slot.key == key)?.lock.map(|lock| lock.number)
 }
+
+/// The most that [`pair_memory`] is: a window, a lock and a quiet, each of the longest.
+pub(crate) const MAX_PAIR_MEMORY: Millis = Millis::new(3 * Window::MAX.get());
 
 /// The longest window of any enforced rule.
 fn longest_window(policy: &Policy) -> Millis {
@@ -17,14 +20,15 @@ fn longest_window(policy: &Policy) -> Millis {
     enforced.map(|rule| rule.window().length()).max().unwrap_or(Millis::ZERO)
 }
 
-/// How long a pair can have anything of an attempt: as long as its longest window, or its longest lock and the quiet
-/// after it. `None` if no rule counts pairs.
+/// How long a pair can have anything of an attempt: as long as its longest window, and with a lock as long as the
+/// longest of any policy and the quiet after it: at most [`MAX_PAIR_MEMORY`]. `None` if no rule counts pairs.
 pub(crate) fn pair_memory(policy: &Policy) -> Option<Millis> {
     let quiet = longest_window(policy);
     let pairs = policy.rules().iter().filter(|rule| rule.subject() == Subject::Pair);
     let memories = pairs.map(|rule| {
-        let lock = rule.lock().map_or(Millis::ZERO, |lock| {
-            let longest = lock.longest();
+        // A lock that runs keeps the length that an earlier policy gave it.
+        let lock = rule.lock().map_or(Millis::ZERO, |_| {
+            let longest = Window::MAX;
             Millis::new(longest.get().saturating_add(longest.max(quiet).get()))
         });
         // Before the lock comes the window of the attempts that lead to it.

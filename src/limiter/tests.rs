@@ -156,6 +156,37 @@ fn effects_that_no_policy_has_are_refused() {
     assert_eq!(reloaded(&limiter).digest(), limiter.digest());
 }
 
+/// The timer may be the first to see such a limiter: it reclaims nothing by the time that was wrong.
+#[test]
+fn reclaiming_a_limiter_with_an_impossible_time_forgets_nothing() {
+    let mut both = Both::new("IP 2/1h");
+    let broken = Timestamp::MAX.minus(Millis::new(1_000));
+    let ids = both.primary.attempt(&received(2)).unwrap().ids;
+    both.primary.apply(Effect::Admit { at: broken, ids }).unwrap();
+    both.resync();
+    let Both { primary, replica } = &mut both;
+    while !primary.reclaim(Some(at(0)), |e| replica.apply(e.clone()).unwrap()).is_round_done {}
+    both.assert_alike();
+    assert!(!both.check(1, 1).allowed);
+}
+
+/// UNLOCK of an email clears a lock of its pair for good, also one that an earlier policy made longer than any is now.
+#[test]
+fn an_unlocked_pair_stays_unlocked_under_a_policy_with_shorter_locks() {
+    let mut both = Both::new("PAIR 1/100ms LOCK 1h");
+    both.check(1, 0);
+    let policy = Policy::from_text("PAIR 1/100ms LOCK 100ms").unwrap();
+    let email = both.primary.attempt(&received(1)).unwrap().ids.email;
+    let Both { primary, replica } = &mut both;
+    primary.change_policy(policy, at(10), |e| replica.apply(e.clone()).unwrap());
+    assert_eq!(primary.unlock(UnlockTarget::Email(email), at(20), |e| replica.apply(e.clone()).unwrap()), 1);
+    both.resync();
+    let attempt = both.primary.attempt(&received(1)).unwrap();
+    for later in [30, 1_000, 3_000_000] {
+        assert!(both.primary.peek(&attempt, at(later)).allowed, "{later}");
+    }
+}
+
 /// A clock near the end of its range is never taken over, and a limiter that was stored with such a time takes the
 /// clock's: what it has counted since counts as of now, and nothing is refused for ever.
 #[test]
@@ -352,7 +383,8 @@ proptest! {
     }
 }
 
-/// However many identities an attacker locks, identities and locks stay below twice the capacity, here and on a replica.
+/// However many identities an attacker locks, identities and locks stay below twice the capacity, here and on a
+/// replica.
 #[test]
 fn locked_identities_are_bounded_too() {
     let mut both = Both::new("EMAIL 1/1s LOCK 24h CAPACITY 50");

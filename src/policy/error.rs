@@ -106,8 +106,8 @@ pub enum PolicyError {
     #[error("policy word {position}: one rule too many; a policy has at most {max} rules", max = MAX_RULES)]
     TooManyRules { position: usize },
 
-    /// A rule has the same subject, limit, window and `COUNT-DENIED` as an earlier one. The position is that of its subject,
-    /// or of the `PRESET` it comes from.
+    /// A rule has the same subject, limit, window and `COUNT-DENIED` as an earlier one. The position is that of its
+    /// subject, or of the `PRESET` it comes from.
     #[error(
         "policy word {position}: the policy already has this rule, perhaps with another LOCK or SHADOW; give it once"
     )]

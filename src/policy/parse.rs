@@ -26,8 +26,8 @@ impl Policy {
     }
 
     /// Reads a policy that was stored, from words that ASCII white space separates. It may be one that a later version
-    /// refuses as a new policy: a lock may be shorter than its rule's window, and two rules may differ in their modifiers
-    /// only.
+    /// refuses as a new policy: a lock may be shorter than its rule's window, and two rules may differ in their
+    /// modifiers only.
     ///
     /// # Errors
     ///

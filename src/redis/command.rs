@@ -237,7 +237,8 @@ impl Registration {
 /// The category of all our commands in access control lists, `@authlimit`.
 const ACL_CATEGORY: &CStr = c"authlimit";
 
-/// Adds the category to those of the server, where modules may: since Redis 7.4 and Valkey 8. Returns it if it was added.
+/// Adds the category to those of the server, where modules may: since Redis 7.4 and Valkey 8. Returns it if it was
+/// added.
 pub(super) fn add_acl_category(ctx: &Context) -> Option<&'static str> {
     // SAFETY: the context is that of the running load, the name a C string.
     let added = unsafe { api!(RedisModule_AddACLCategory(ctx.ctx, ACL_CATEGORY.as_ptr())) };

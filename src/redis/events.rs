@@ -77,8 +77,8 @@ pub(crate) struct Refusal<'a> {
 }
 
 impl CommandCall<'_> {
-    /// Remembers an attempt that was refused or began a lock in `limiter`, and returns the events to publish. Publish them once the limiter's key
-    /// is closed, since a subscriber may use the limiter at once.
+    /// Remembers an attempt that was refused or began a lock in `limiter`, and returns the events to publish. Publish
+    /// them once the limiter's key is closed, since a subscriber may use the limiter at once.
     pub(crate) fn observe_refusal(&self, limiter: &mut Limiter, refusal: &Refusal<'_>) -> Vec<Event> {
         let detail = EVENTS.get();
         let AttemptRequest { ip, email, .. } = *refusal.request;

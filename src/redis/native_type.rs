@@ -1,8 +1,8 @@
 //! The data type of a limiter, and the callbacks by which the server handles its values: RDB, AOF rewrite, memory,
 //! digest, copy and defragmentation.
 //!
-//! Each callback goes through the guard. Values are boxes of [`Limiter`], created by `key`, by loading or by copying, and
-//! freed here. [`format`](crate::format) describes what they look like in a file.
+//! Each callback goes through the guard. Values are boxes of [`Limiter`], created by `key`, by loading or by copying,
+//! and freed here. [`format`](crate::format) describes what they look like in a file.
 
 use crate::format::metadata::{self, HeaderError};
 use crate::format::{CHUNK_BYTES, ChunkError, ENCODING_VERSION, END_OF_CHUNKS, Part, message};
@@ -277,7 +277,8 @@ impl Defragmenter for ServerDefragmenter {
         let moved = unsafe { api!(RedisModule_DefragAlloc(self.0, old.cast())) };
         let moved = moved.filter(|moved| !moved.is_null());
         let start = moved.map_or(old, <*mut c_void>::cast);
-        // SAFETY: the block at `start` is one of `len` elements of the server's allocator, which nothing else refers to.
+        // SAFETY: the block at `start` is one of `len` elements of the server's allocator, which nothing else refers
+        // to.
         unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(start, len)) }
     }
 

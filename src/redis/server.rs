@@ -30,7 +30,8 @@ fn log(level: &CStr, message: &str) {
 /// The server's current time; a command reads it once.
 ///
 /// # Errors
-/// [`CommandError::Clock`] if the clock is set to before 1970, or to within a year of the latest time that fits an entry.
+/// [`CommandError::Clock`] if the clock is set to before 1970, or to within a year of the latest time that fits an
+/// entry.
 pub(super) fn clock() -> Result<Timestamp, CommandError> {
     // SAFETY: takes nothing. Since Redis 7.2; the same for a whole transaction or script.
     let cached = unsafe { api!(RedisModule_CachedMicroseconds()) }

@@ -88,8 +88,8 @@ impl LogEntry for AttemptEntry {
 /// One email that an address tried, or one address that tried an email: what a distinct count keeps. It holds the whole
 /// id: if two ids were mistaken for one, the second would be admitted beyond the limit.
 ///
-/// It keeps the last time of each of its last two tags, which differ where an email is spelled in two ways. Whoever owns
-/// one spelling gets back only what was spent on it; the entry then counts from the other one's last time.
+/// It keeps the last time of each of its last two tags, which differ where an email is spelled in two ways. Whoever
+/// owns one spelling gets back only what was spent on it; the entry then counts from the other one's last time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct DistinctEntry {
     /// When it was seen last, and by whom.

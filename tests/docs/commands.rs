@@ -234,8 +234,8 @@ fn each_example_of_an_error_returns_that_error() {
     assert!(shown > 30, "only {shown} errors were found");
 }
 
-/// Returns the first words of the errors that the server has counted. When redis-cli connects, it tries commands that an
-/// older server answers with `ERR`.
+/// Returns the first words of the errors that the server has counted. When redis-cli connects, it tries commands that
+/// an older server answers with `ERR`.
 fn counted_words(server: &Server) -> BTreeSet<String> {
     let info = text(&send(&mut server.connect(), "INFO errorstats").expect("an answer"));
     let words = info.lines().filter_map(|line| line.strip_prefix("errorstat_")?.split_once(':'));

@@ -11,9 +11,9 @@ const ENCODED_LABEL: &str = "xn--";
 /// The longest label of a domain, in bytes (RFC 1035, section 2.3.4). What is longer is not decoded.
 const MAX_LABEL_BYTES: usize = 63;
 
-/// After so many bytes of a folded domain, labels are not decoded any more, so that no email costs too much: a label can
-/// encode 46 letters in 63 bytes, and each can fold to 33. No mailbox in use has such a domain, and databases do not
-/// decode: a label that stays encoded is another spelling only for applications that decode it.
+/// After so many bytes of a folded domain, labels are not decoded any more, so that no email costs too much: a label
+/// can encode 46 letters in 63 bytes, and each can fold to 33. No mailbox in use has such a domain, and databases do
+/// not decode: a label that stays encoded is another spelling only for applications that decode it.
 const MAX_DECODED_BYTES: usize = 128;
 
 /// The primary level of a text by the Unicode Collation Algorithm (UTS 10), written as text.

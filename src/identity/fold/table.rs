@@ -16,8 +16,8 @@ enum Target {
 /// The first and the last code point of each row, in order. What is in no row stays as it is.
 static ROWS: &[(u32, u32, Target)] = &include!("table.in");
 
-/// The Hangul syllables, which are computed (The Unicode Standard, section 3.12): each has a leading consonant, a vowel,
-/// and perhaps a trailing consonant, in this order.
+/// The Hangul syllables, which are computed (The Unicode Standard, section 3.12): each has a leading consonant, a
+/// vowel, and perhaps a trailing consonant, in this order.
 const SYLLABLES: RangeInclusive<u32> = 0xac00..=0xd7a3;
 const VOWELS: u32 = 21;
 const TRAILING: u32 = 28;

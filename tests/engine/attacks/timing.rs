@@ -114,8 +114,8 @@ fn a_spent_quota_is_available_again_after_exactly_one_window() {
     }
 }
 
-/// The clock is set back an hour, a refused attempt sees it, and it is set right: nothing more is admitted in the window,
-/// here or by a replica that takes over and whose clock was right all along.
+/// The clock is set back an hour, a refused attempt sees it, and it is set right: nothing more is admitted in the
+/// window, here or by a replica that takes over and whose clock was right all along.
 #[test]
 fn a_clock_that_is_set_back_and_right_again_admits_no_more() {
     const HOUR: u64 = 3_600_000;

@@ -216,9 +216,9 @@ impl Model {
         self.lists.remove(list, &self.entry(entry), now)
     }
 
-    /// POLICY: expired attempts stay expired, a removed log loses its counts, and a new one starts empty. Locks, and the
-    /// logs of rules with `COUNT-DENIED`, stay with the rule of the same subject, limit, window and `COUNT-DENIED`. The
-    /// same policy again changes nothing.
+    /// POLICY: expired attempts stay expired, a removed log loses its counts, and a new one starts empty. Locks, and
+    /// the logs of rules with `COUNT-DENIED`, stay with the rule of the same subject, limit, window and `COUNT-DENIED`.
+    /// The same policy again changes nothing.
     pub(crate) fn change_policy(&mut self, policy: &Policy, clock: u64) {
         if *policy == self.policy {
             return;

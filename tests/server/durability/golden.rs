@@ -1,4 +1,5 @@
-//! Every later version reads what each format version has stored, and stores what the current one wrote as the same bytes.
+//! Every later version reads what each format version has stored, and stores what the current one wrote as the same
+//! bytes.
 //!
 //! A server with the first release of a format wrote the files in `tests/golden`. They never change.
 //! [`make_golden_files`] created them; a new format version runs it once to create its own files:
@@ -21,8 +22,8 @@ const HASH_KEY: &str = "the-hash-key-of-the-golden-files";
 /// The version that is written.
 const CURRENT: u8 = 2;
 
-/// The policy of both limiters of a version. In version 1 the lock is shorter than its window, which a new policy may not
-/// have, and a stored one may.
+/// The policy of both limiters of a version. In version 1 the lock is shorter than its window, which a new policy may
+/// not have, and a stored one may.
 fn golden_policy(version: u8) -> String {
     let lock = if version == 1 { "1h..30d" } else { "30d" };
     format!(
