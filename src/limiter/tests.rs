@@ -170,6 +170,19 @@ fn reclaiming_a_limiter_with_an_impossible_time_forgets_nothing() {
     assert!(!both.check(1, 1).allowed);
 }
 
+/// A message that moves a healthy limiter's time forward, which no server sends, leaves what can be loaded again.
+#[test]
+fn a_forged_restoring_of_the_clock_leaves_what_can_be_loaded() {
+    let mut limiter = Both::new("PAIR 5/30d LOCK 30d").primary;
+    let email = limiter.attempt(&received(1)).unwrap().ids.email;
+    limiter.unlock(UnlockTarget::Email(email), at(0), |_| {});
+    for days in [1, 30, 200] {
+        let mut forged = limiter.clone();
+        forged.apply(Effect::ClockRestored { at: at(days * 86_400_000) }).unwrap();
+        assert_eq!(reloaded(&forged).digest(), forged.digest());
+    }
+}
+
 /// UNLOCK of an email clears a lock of its pair for good, also one that an earlier policy made longer than any is now.
 #[test]
 fn an_unlocked_pair_stays_unlocked_under_a_policy_with_shorter_locks() {

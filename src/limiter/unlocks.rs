@@ -4,6 +4,7 @@
 //! the time is stored, until no pair can have anything from before it.
 
 use crate::identity::Id;
+use crate::limiter::plan::MAX_PAIR_MEMORY;
 use crate::policy::Millis;
 use crate::table::{Cutoff, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +68,10 @@ impl Unlocks {
     /// Puts every one as far after `to` as it is after `from`; none is later than `to`.
     pub(crate) fn move_in_time(&mut self, from: Timestamp, to: Timestamp) {
         for unlock in self.by_email.values_mut() {
-            *unlock = Unlock { at: unlock.at.min(to), expires: to.plus(unlock.expires.since(from)) };
+            let at = unlock.at.min(to);
+            // A forged message may move time forward; what it leaves must load again.
+            let latest = at.plus(MAX_PAIR_MEMORY);
+            *unlock = Unlock { at, expires: to.plus(unlock.expires.since(from)).min(latest) };
         }
         self.extend(Millis::ZERO);
     }
